@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The result as text for people and as JSON for scripts. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench/cri/plan.h"
+#include "bench/cri/rounds.h"
+
+namespace berth::bench {
+
+// A table per endpoint; with several, one line of ratios of each to the first.
+std::string text_report(const Plan& plan, const BenchRun& run);
+
+// {"pods", "parallel", ..., "runs": [{"endpoint", "runtime", "start_ms": {"p50", ...}, "rpc_ms":
+// {"RunPodSandbox": {...}}, "lifecycle_per_s", "start_samples_ms": [...], ...}]}. Milliseconds; what was
+// not measured is null.
+nlohmann::ordered_json json_report(const Plan& plan, const BenchRun& run);
+
+}  // namespace berth::bench

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// CHECK is for our own bugs: a false condition means the program's belief about itself is wrong, and
+// going on would make state worse. What the outside world can cause is an Error, never a CHECK.
+#pragma once
+
+namespace berth {
+
+// Writes one line to stderr with write(2) and aborts. Allocates nothing, so the keeper and the child
+// between clone and exec may use it.
+[[noreturn]] void check_failed(const char* expression, const char* file, int line) noexcept;
+
+}  // namespace berth
+
+#define CHECK(condition) \
+  ((condition) ? static_cast<void>(0) : ::berth::check_failed(#condition, __FILE__, __LINE__))

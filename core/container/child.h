@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The child between clone and exec: one straight line of steps, in files by subject. Nothing in here
+// allocates, throws, logs or returns to the keeper's code; a step that fails reports and exits.
+// Private to core/container.
+#pragma once
+
+#include <cstddef>
+
+#include "core/container/report.h"
+#include "core/container/spawn.h"
+
+namespace berth::container {
+
+struct Child {
+  const SpawnRequest* request = nullptr;
+  const PlanView* plan = nullptr;
+  int channel = -1;
+  Step step = Step::prepare;
+  int proc_fd = -1;       // a procfs that no container can have tampered with
+  int root_fd = -1;       // the container's root
+  int dev_fd = -1;        // its /dev; -1: it has none
+  int empty_fd = -1;      // a mount of an empty directory, for masking
+  bool empty_attached = false;
+  int slave_fd = -1;      // of the terminal
+  std::uint64_t stage_ns[kStages] = {};
+
+  int fd(int index) const noexcept {
+    return index < 0 ? -1 : request->fds[static_cast<std::size_t>(index)];
+  }
+};
+
+// Entry points after the clone.
+[[noreturn]] void helper_main(Child& child) noexcept;    // joins the PID namespace, clones again
+[[noreturn]] void init_main(Child& child) noexcept;      // container and exec
+[[noreturn]] void pod_init_main(Child& child) noexcept;
+
+// Reporting. `fail` uses errno.
+void report(Child& child, ReportKind kind, pid_t pid, const char* detail) noexcept;
+[[noreturn]] void fail(Child& child, const char* detail) noexcept;
+void mark(Child& child, Stage stage) noexcept;
+
+// Flags of the clone that makes the process itself.
+std::uint64_t process_clone_flags(const PlanView& plan) noexcept;
+
+// Steps, in the order in which init_main takes them.
+void prepare_process(Child& child) noexcept;
+void place_in_cgroups(Child& child) noexcept;
+void join_namespaces(Child& child) noexcept;
+void open_proc(Child& child) noexcept;
+void set_oom_score_adj(Child& child) noexcept;
+void take_empty_directory(Child& child) noexcept;
+void enter_root(Child& child, int mount_fd) noexcept;
+void make_mounts(Child& child) noexcept;
+void make_devices(Child& child) noexcept;
+void make_terminal(Child& child) noexcept;
+void protect_paths(Child& child) noexcept;
+void write_sysctls(Child& child) noexcept;
+void enter_cwd(Child& child) noexcept;
+void set_rlimits(Child& child) noexcept;
+void set_identity(Child& child) noexcept;
+[[noreturn]] void filter_and_exec(Child& child) noexcept;
+
+// A new filesystem as a detached mount; -1 and errno.
+int mount_new(const PlanView& plan, const PlanMount& mount) noexcept;
+// A detached clone of what `fd` is, -1 and errno.
+int clone_tree(int fd, bool recursive) noexcept;
+// Attaches on the O_PATH descriptor `on_fd`; 0, or -1 and errno.
+int attach(int mount_fd, int on_fd) noexcept;
+
+}  // namespace berth::container

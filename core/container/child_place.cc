@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the process belongs: cgroups, namespaces, its OOM score, its limits.
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "core/container/child.h"
+
+namespace berth::container {
+namespace {
+
+constexpr decltype(statfs::f_type) kProcMagic = 0x9fa0;
+
+// Into `text`, at least 12 bytes; returns the length.
+size_t write_number(int value, char* text) noexcept {
+  char digits[12];
+  size_t count = 0;
+  unsigned rest = value < 0 ? 0U - static_cast<unsigned>(value) : static_cast<unsigned>(value);
+  do {
+    digits[count++] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  size_t length = 0;
+  if (value < 0) text[length++] = '-';
+  while (count > 0) text[length++] = digits[--count];
+  return length;
+}
+
+int current_oom_score_adj(int proc_fd) noexcept {
+  char text[16] = {};
+  const int fd = ::openat(proc_fd, "self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const ssize_t length = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  return length > 0 ? ::atoi(text) : 0;
+}
+
+}  // namespace
+
+void open_proc(Child& child) noexcept {
+  const PlanHeader& header = child.plan->header();
+  if (!child.plan->has(kPlanHasOomScoreAdj) && header.sysctls.count == 0) return;
+  child.proc_fd = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct statfs info{};
+  if (child.proc_fd >= 0 && ::fstatfs(child.proc_fd, &info) == 0 && info.f_type == kProcMagic) {
+    return;
+  }
+  const int context = ::fsopen("proc", FSOPEN_CLOEXEC);
+  if (context < 0 || ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    fail(child, "private /proc");
+  }
+  child.proc_fd = ::fsmount(context, FSMOUNT_CLOEXEC, 0);
+  if (child.proc_fd < 0) fail(child, "private /proc");
+}
+
+// KERNEL 6.1: going below what the score was when CAP_SYS_RESOURCE was last used is EACCES without
+// that capability. proc(5), oom_score_adj. The process then keeps what it inherited.
+void set_oom_score_adj(Child& child) noexcept {
+  if (!child.plan->has(kPlanHasOomScoreAdj)) return;
+  const int wanted = child.plan->header().oom_score_adj;
+  if (current_oom_score_adj(child.proc_fd) == wanted) return;
+  const int fd = ::openat(child.proc_fd, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  char text[16];
+  const size_t length = write_number(wanted, text);
+  const bool wrote = fd >= 0 && ::write(fd, text, length) >= 0;
+  if (!wrote && errno != EACCES && errno != EPERM) fail(child, "oom_score_adj");
+  ::close(fd);
+}
+
+// KERNEL 5.18: writing "0" to the v1 file `tasks` moves the writing thread alone, and then the kernel
+// leaves out the lock over every fork and exit of the machine that moving another process, or a whole
+// one by cgroup.procs, must take (an RCU grace period). Proof: tests/kernel/cgroup_tasks_self_test.cc.
+void place_in_cgroups(Child& child) noexcept {
+  child.step = Step::cgroup;
+  for (const std::int32_t index : child.plan->tasks()) {
+    if (::write(child.fd(index), "0", 1) != 1) fail(child, "tasks");
+  }
+  const PlanNamespace& cgroup = child.plan->ns(kPlanCgroup);
+  // After the move, because the root of a fresh cgroup namespace is where its maker is.
+  if (cgroup.mode == PlanNamespaceMode::fresh && ::unshare(CLONE_NEWCGROUP) != 0) {
+    fail(child, "cgroup namespace");
+  }
+}
+
+void join_namespaces(Child& child) noexcept {
+  child.step = Step::namespaces;
+  const PlanView& plan = *child.plan;
+  if (plan.kind() == PlanKind::exec) {
+    constexpr int kAll = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    if (::setns(child.fd(plan.header().target_fd), kAll) != 0) fail(child, "of the container");
+    child.root_fd = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (child.root_fd < 0) fail(child, "/");
+    return;
+  }
+  constexpr struct {
+    PlanNamespaceIndex index;
+    int flag;
+    const char* name;
+  } kJoins[] = {{kPlanIpc, CLONE_NEWIPC, "ipc namespace"},
+                {kPlanUts, CLONE_NEWUTS, "uts namespace"},
+                {kPlanNetwork, CLONE_NEWNET, "network namespace"},
+                {kPlanCgroup, CLONE_NEWCGROUP, "cgroup namespace"}};
+  for (const auto& join : kJoins) {
+    const PlanNamespace& ns = plan.ns(join.index);
+    if (ns.mode != PlanNamespaceMode::join) continue;
+    if (::setns(child.fd(ns.fd), join.flag) != 0) fail(child, join.name);
+  }
+}
+
+void write_sysctls(Child& child) noexcept {
+  child.step = Step::sysctl;
+  const auto sysctls = child.plan->sysctls();
+  if (sysctls.empty()) return;
+  const int directory = ::openat(child.proc_fd, "sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) fail(child, "/proc/sys");
+  for (const PlanSysctl& sysctl : sysctls) {
+    const char* path = child.plan->text(sysctl.path);
+    const int fd = ::openat(directory, path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) fail(child, path);
+    const ssize_t wrote = ::write(fd, child.plan->text(sysctl.value), sysctl.value.count);
+    if (wrote < 0) fail(child, path);
+    ::close(fd);
+  }
+  ::close(directory);
+}
+
+// Raising a hard limit needs CAP_SYS_RESOURCE: without it the limit stays as near as may be.
+void set_rlimits(Child& child) noexcept {
+  child.step = Step::rlimits;
+  for (const PlanRlimit& limit : child.plan->rlimits()) {
+    const auto resource = static_cast<__rlimit_resource_t>(limit.type);
+    rlimit wanted{limit.soft, limit.hard};
+    if (::setrlimit(resource, &wanted) == 0) continue;
+    if (errno != EPERM) fail(child, "setrlimit");
+    rlimit now{};
+    if (::getrlimit(resource, &now) != 0) fail(child, "getrlimit");
+    if (wanted.rlim_max > now.rlim_max) wanted.rlim_max = now.rlim_max;
+    if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
+    if (::setrlimit(resource, &wanted) != 0) fail(child, "setrlimit");
+  }
+}
+
+}  // namespace berth::container

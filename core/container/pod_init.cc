@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first process of a shared PID namespace. It has the keeper's program and must not be a way to it:
+// own mount namespace with an empty root, no descriptor, no capability, an id of nobody's.
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/container/child.h"
+
+namespace berth::container {
+namespace {
+
+constexpr unsigned kNobody = 65535;
+
+void close_all_but(int kept) noexcept {
+  ::syscall(SYS_close_range, 0U, static_cast<unsigned>(kept) - 1, 0U);
+  ::syscall(SYS_close_range, static_cast<unsigned>(kept) + 1, ~0U, 0U);
+}
+
+void drop_everything(Child& child) noexcept {
+  child.step = Step::identity;
+  for (int number = 0; ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0; ++number) {
+  }
+  if (::syscall(SYS_setgroups, 0, nullptr) != 0) fail(child, "groups");
+  if (::syscall(SYS_setresgid, kNobody, kNobody, kNobody) != 0) fail(child, "gid");
+  // With the id goes every capability (capabilities(7)).
+  if (::syscall(SYS_setresuid, kNobody, kNobody, kNobody) != 0) fail(child, "uid");
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(child, "no_new_privs");
+}
+
+// KERNEL 2.6.9: children of a process that ignores SIGCHLD are reaped by the kernel, and so are the orphans
+// that a PID namespace's first process inherits: no wake-up for any of them. wait(2), NOTES.
+[[noreturn]] void sleep_until_asked_to_end() noexcept {
+  ::signal(SIGCHLD, SIG_IGN);
+  // Blocked, so that they queue: a signal with a default action is not delivered to a first process
+  // at all.
+  sigset_t ending;
+  ::sigemptyset(&ending);
+  ::sigaddset(&ending, SIGTERM);
+  ::sigaddset(&ending, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
+  for (;;) {
+    const int got = ::sigwaitinfo(&ending, nullptr);
+    if (got > 0) ::_exit(0);
+  }
+}
+
+}  // namespace
+
+void pod_init_main(Child& child) noexcept {
+  mark(child, kStageStarted);
+  prepare_process(child);
+  open_proc(child);
+  set_oom_score_adj(child);
+  place_in_cgroups(child);
+  join_namespaces(child);
+  mark(child, kStagePlaced);
+  take_empty_directory(child);
+  enter_root(child, child.empty_fd);
+  mark(child, kStageRootfs);
+  child.step = Step::prepare;
+  ::prctl(PR_SET_NAME, "berth-pod-init", 0, 0, 0);
+  drop_everything(child);
+  mark(child, kStageReady);
+  report(child, ReportKind::ready, 0, "");
+  close_all_but(child.channel);
+  ::close(child.channel);
+  sleep_until_asked_to_end();
+}
+
+}  // namespace berth::container

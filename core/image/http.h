@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// One HTTP exchange. What an exchange is (HttpRequest, BodySink, HttpResponse) is apart from who carries
+// it (HttpTransport): the registry logic above decides on status codes only, so the blocking curl
+// transport here can be replaced by one that awaits curl's multi interface on the ring.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/image/registry_options.h"
+
+namespace berth::image {
+
+struct HttpRequest {
+  std::string method = "GET";  // GET, HEAD, POST
+  std::string url;
+  std::vector<std::string> headers;  // "Name: value"
+  std::string body;                  // POST only
+  std::int64_t timeout_ms = 0;       // of the whole exchange; 0: only the low-speed rule
+};
+
+struct HttpResponse {
+  long status = 0;
+  std::map<std::string, std::string> headers;  // names in lower case; of the final response
+  std::string error_body;                      // the beginning of the body when status is not 2xx
+
+  const std::string* header(const std::string& lower_name) const;
+};
+
+// Takes the body of a 2xx response. An Error ends the exchange with that Error.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // Bytes already there: the next request asks for the rest.
+  virtual std::uint64_t offset() const { return 0; }
+  // Those bytes are no good: begin again at 0.
+  virtual Status restart() { return {}; }
+  // The status and headers are known; the body follows.
+  virtual Status begin(const HttpResponse& response) = 0;
+  virtual Status write(const char* bytes, std::size_t size) = 0;
+};
+
+// Thread-safe. Redirects are not followed: they are responses.
+class HttpTransport {
+ public:
+  virtual ~HttpTransport() = default;
+  // Errors: unavailable (could not connect, cut off, too slow), deadline_exceeded (timeout_ms), cancelled
+  // (`stop`), or the sink's. Blocks.
+  virtual Result<HttpResponse> exchange(const HttpRequest& request, BodySink& sink,
+                                        std::stop_token stop) = 0;
+};
+
+// By libcurl's easy interface; keeps handles, and so connections, for later requests. SIGPIPE must be
+// ignored in the process.
+class CurlTransport final : public HttpTransport {
+ public:
+  explicit CurlTransport(RegistryOptions options);
+  ~CurlTransport() override;
+  Result<HttpResponse> exchange(const HttpRequest& request, BodySink& sink,
+                                std::stop_token stop) override;
+
+ private:
+  struct Handle;
+  std::unique_ptr<Handle> take_handle();
+
+  RegistryOptions options_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Handle>> idle_;
+};
+
+// scheme://host:port of a URL, with the default port filled in; invalid_argument when it is no http(s)
+// URL. Two URLs of one origin may see the same credentials.
+Result<std::string> url_origin(const std::string& url);
+// `location` as seen from `base` (RFC 3986 section 5).
+Result<std::string> resolve_url(const std::string& base, const std::string& location);
+// Without query, user and fragment, which may carry secrets; for texts.
+std::string printable_url(const std::string& url);
+std::string url_escape(std::string_view text);
+// "127.0.0.1", "localhost", "[::1]", with or without a port.
+bool is_loopback_host(std::string_view host);
+
+}  // namespace berth::image

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/image/image_record.h"
+
+#include "core/store/record.h"
+
+namespace berth::image {
+
+std::string encode_image(const CachedImage& image) {
+  store::RecordWriter writer;
+  writer.string(image.manifest_digest.text()).string(image.config_json);
+  writer.u32(static_cast<std::uint32_t>(image.layers.size()));
+  for (const LayerInfo& layer : image.layers) writer.string(layer.digest.text()).u64(layer.size);
+  return writer.bytes();
+}
+
+Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
+                                                        std::string_view record) {
+  store::RecordReader reader(record);
+  TRY(oci::Digest parsed_id, oci::Digest::parse(id));
+  TRY(oci::Digest manifest_digest, oci::Digest::parse(reader.string()));
+  std::string config_json(reader.string());
+  const std::uint32_t count = reader.u32();
+  if (count > oci::kLayersMax) return make_error(Errc::invalid_argument, "too many layers");
+  std::vector<LayerInfo> layers;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    LayerInfo layer;
+    TRY(layer.digest, oci::Digest::parse(reader.string()));
+    layer.size = reader.u64();
+    layers.push_back(std::move(layer));
+  }
+  if (reader.truncated()) return make_error(Errc::invalid_argument, "the record is cut short");
+  return make_image(std::move(parsed_id), std::move(manifest_digest), std::move(config_json),
+                    std::move(layers));
+}
+
+Result<std::shared_ptr<const CachedImage>> make_image(oci::Digest id, oci::Digest manifest_digest,
+                                                      std::string config_json,
+                                                      std::vector<LayerInfo> layers) {
+  auto image = std::make_shared<CachedImage>();
+  if (oci::digest_of(config_json, id.algorithm()) != id) {
+    return make_error(Errc::data_loss, "image " + id.text() + ": the configuration has another digest");
+  }
+  TRY(image->config, oci::parse_image(config_json));
+  if (image->config.diff_ids.size() != layers.size()) {
+    return make_error(Errc::invalid_argument,
+                      "image " + id.text() + ": the configuration lists " +
+                          std::to_string(image->config.diff_ids.size()) +
+                          " layers (rootfs.diff_ids), the manifest " + std::to_string(layers.size()));
+  }
+  image->id = id.text();
+  image->manifest_digest = std::move(manifest_digest);
+  image->size = config_json.size();
+  for (const LayerInfo& layer : layers) image->size += layer.size;
+  for (const oci::Digest& chain : oci::chain_ids(image->config.diff_ids)) {
+    image->chain_ids.push_back(chain.text());
+  }
+  image->config_json = std::move(config_json);
+  image->layers = std::move(layers);
+  return std::shared_ptr<const CachedImage>(std::move(image));
+}
+
+}  // namespace berth::image

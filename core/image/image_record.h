@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an image and a reference become records of the durable store. Private to this room.
+//
+// Table `images`:           id ("sha256:...")                 -> manifest digest, configuration, layers
+// Table `image-references`: "docker.io/library/busybox:latest" -> id
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/image/image_store.h"
+
+namespace berth::image {
+
+constexpr store::Table kImages{"images", 1};
+constexpr store::Table kImageReferences{"image-references", 1};
+
+std::string encode_image(const CachedImage& image);
+// invalid_argument says what cannot be understood.
+Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
+                                                        std::string_view record);
+// Fills everything that follows from configuration and layers, and checks that they fit together.
+Result<std::shared_ptr<const CachedImage>> make_image(oci::Digest id, oci::Digest manifest_digest,
+                                                      std::string config_json,
+                                                      std::vector<LayerInfo> layers);
+
+}  // namespace berth::image

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which images there are. The records live in the durable store (core/store) and are read once at
+// open; questions are answered from memory in a microsecond, so the start path may ask. Changes are
+// one transaction each: on disk before they are visible, all or nothing, and they block for an
+// fdatasync, so they are made on an offload thread. Thread-safe.
+//
+// An image's id is the digest of its configuration. References point at it: "name:tag" and
+// "name@manifest-digest". A tag that moves to another image leaves the old one without that tag.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/image/reference.h"
+#include "core/oci/image.h"
+#include "core/store/state.h"
+
+namespace berth::image {
+
+struct LayerInfo {
+  oci::Digest digest;  // of the compressed blob
+  std::uint64_t size = 0;
+};
+
+// Everything that does not change about an image. Parsed once, shared by everyone who asks.
+struct CachedImage {
+  std::string id;  // "sha256:..."
+  oci::Digest manifest_digest;
+  oci::Image config;
+  std::string config_json;
+  std::vector<LayerInfo> layers;       // lowest first
+  std::vector<std::string> chain_ids;  // lowest first; the last one is a container's parent snapshot
+  std::uint64_t size = 0;              // configuration and compressed layers, in bytes
+};
+
+struct ImageEntry {
+  std::shared_ptr<const CachedImage> image;
+  std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
+  std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
+};
+
+// What a finished pull adds.
+struct NewImage {
+  Reference reference;  // its tag (when it has one) and its repository with manifest_digest are added
+  oci::Digest manifest_digest;
+  // The digest that was asked for or that the tag named: the index's, or the manifest's itself.
+  oci::Digest root_digest;
+  std::string config_json;
+  std::vector<LayerInfo> layers;
+};
+
+class ImageStore {
+ public:
+  // `state` is borrowed and must be durable. A record that cannot be understood is quarantined there
+  // and the image is not listed; a later pull brings it back.
+  static Result<std::unique_ptr<ImageStore>> open(store::State& state);
+
+  // `name` is an id, a prefix of an id (at least 4 hex digits, with or without "sha256:"), a tag or a
+  // digest reference in any form that parse_reference takes. invalid_argument: none of these, or a prefix
+  // of several. not_found names the image.
+  Result<ImageEntry> resolve(std::string_view name) const;
+  // The same for who expects absence; what resolve calls an error is absent too.
+  std::optional<ImageEntry> find(std::string_view name) const;
+  std::vector<ImageEntry> list() const;
+
+  // Returns the image id. Adding what is there already writes nothing.
+  Result<std::string> add(NewImage image);
+  // A tag takes away that tag, and with the last tag of a repository its digests too; a digest
+  // reference takes away that reference while a tag is left, else the same; an id takes away every
+  // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay until Puller::sweep.
+  Result<bool> remove(std::string_view name);
+
+ private:
+  struct Record {
+    std::shared_ptr<const CachedImage> image;
+    std::set<std::string> references;
+  };
+
+  explicit ImageStore(store::State& state) : state_(&state) {}
+  Status load();
+  Result<std::string> resolve_id(std::string_view name) const;
+  ImageEntry entry(const Record& record) const;
+  static std::set<std::string> references_to_remove(const Record& record, std::string_view name);
+
+  store::State* state_;
+  std::mutex change_;         // one change at a time; taken before `mutex_`
+  mutable std::mutex mutex_;  // the maps; held for lookups only, never over a write to disk
+  std::map<std::string, Record, std::less<>> images_;          // by id
+  std::map<std::string, std::string, std::less<>> references_;  // reference -> id
+};
+
+}  // namespace berth::image

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/image/pull.h"
+
+#include "core/image/pull_impl.h"
+
+namespace berth::image {
+namespace {
+
+// Threads of all pulls together: two pulls at full width and their extractions.
+constexpr unsigned kThreadsMax = 8;
+
+}  // namespace
+
+Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, LayerStore& trees,
+                   Log& to, PullOptions how)
+    : ring(on_ring),
+      content(blobs),
+      images(records),
+      layers(trees),
+      log(to),
+      options(std::move(how)),
+      transport(options.registry),
+      pool(ring, kThreadsMax),
+      scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }) {}
+
+Task<PullResult> Puller::Impl::pull(PullRequest request) {
+  Reference reference = co_await parse_reference(request.reference);
+  AuthConfig auth = co_await effective_auth(request.auth, reference.registry_host());
+  while (sweeping) co_await sweep_ended.wait();
+  if (closing) {
+    Error error = make_error(Errc::unavailable, "shutting down");
+    co_await fail(std::move(error));
+  }
+  auto job = std::make_shared<Job>(std::move(request), std::move(reference), transport,
+                                   options.registry, std::move(auth));
+  // The caller may be cancelled, the pull is not: what it made so far is taken back in order.
+  auto attempt = Shared<PullResult>::start(scope, run(job));
+  job_started(job);
+  PullResult result = co_await attempt->wait();
+  co_return result;
+}
+
+void Puller::Impl::job_started(const JobPtr& job) {
+  const std::lock_guard<std::mutex> lock(jobs_mutex);
+  jobs.push_back(job);
+}
+
+void Puller::Impl::job_ended(const JobPtr& job) {
+  const std::lock_guard<std::mutex> lock(jobs_mutex);
+  jobs.remove(job);
+}
+
+Task<PullResult> Puller::Impl::run(JobPtr job) {
+  Result<PullResult> outcome = co_await run_steps(job).result();
+  if (!outcome.ok()) {
+    job->stop.request_stop();
+    sweep_wanted = true;
+  }
+  if (job->fetchers > 0) co_await job->fetchers_ended.wait();
+  job_ended(job);
+  if (sweep_wanted && !closing) co_await sweep();
+  if (!outcome.ok()) {
+    Error error = std::move(outcome).error();
+    co_return std::move(error).with("pull " + job->reference.text());
+  }
+  co_return outcome;
+}
+
+// Crash safety: blobs and layers first, the record that makes them an image last. A crash before the
+// record leaves what sweep() removes at the next start.
+Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
+  PullResult result;
+  const auto ask_head = [job] {
+    return job->repository.head_manifest(job->reference.manifest_name());
+  };
+  RemoteDocument head = co_await on_pool(pool, ask_head);
+  // A registry without digests in its headers tells with the document itself.
+  const oci::Digest root = job->reference.digest.empty() ? head.digest : job->reference.digest;
+  const bool present = co_await add_if_present(job, root, result);
+  if (present) co_return result;
+
+  const auto resolve = [job, root] {
+    return resolve_manifest(job->repository, job->reference, root, job->request.platform);
+  };
+  Resolved resolved = co_await on_pool(pool, resolve);
+  std::string config_json = co_await fetch_documents(job, resolved);
+  co_await get_layers(job);
+  std::string id = co_await record(job, resolved, std::move(config_json));
+  result.image_id = std::move(id);
+  result.root_digest = resolved.root_digest;
+  result.pulled_bytes = job->transferred;
+  co_return result;
+}
+
+// An image that the registry's digest already stands for needs at most one more reference.
+Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult& result) {
+  if (root.empty()) co_return false;
+  std::shared_ptr<const CachedImage> image;
+  for (const ImageEntry& entry : images.list()) {
+    const bool fits = oci::platform_matches(job->request.platform, entry.image->config.platform);
+    for (const std::string& reference : entry.repo_digests) {
+      if (fits && reference.ends_with("@" + root.text())) image = entry.image;
+    }
+  }
+  if (image == nullptr) co_return false;
+  if (!image->chain_ids.empty()) {
+    const bool unpacked = co_await layers.has(image->chain_ids.back());
+    if (!unpacked) co_return false;
+  }
+  NewImage again{job->reference, image->manifest_digest, root, image->config_json, image->layers};
+  result.root_digest = root;
+  const auto add_again = [this, again] { return images.add(again); };
+  std::string id = co_await on_pool(pool, add_again);
+  result.image_id = std::move(id);
+  co_return true;
+}
+
+// Stores index, manifest and configuration, and plans the layers.
+Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& resolved) {
+  for (const Resolved::Document& document : resolved.documents) {
+    Resolved::Document copy = document;
+    co_await ensure_document(std::move(copy));
+  }
+  const oci::Descriptor config_blob = resolved.manifest.config;
+  if (config_blob.size > oci::kDocumentSizeMax) {
+    Error error =
+        make_error(Errc::invalid_argument, "manifest: config.size: is larger than 4 MiB");
+    co_await fail(std::move(error));
+  }
+  co_await ensure_config(job, config_blob);
+  const auto read_config = [this, config_blob] {
+    return content.read(config_blob.digest, oci::kDocumentSizeMax);
+  };
+  std::string json = co_await on_pool(pool, read_config);
+  const oci::Image config = co_await oci::parse_image(json);
+  co_await check_layers(resolved.manifest, config);
+  const std::vector<oci::Digest> chain = oci::chain_ids(config.diff_ids);
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    auto layer = std::make_unique<LayerJob>();
+    layer->blob = resolved.manifest.layers[i];
+    layer->diff_id = config.diff_ids[i];
+    layer->chain_id = chain[i].text();
+    if (i > 0) layer->parent = chain[i - 1].text();
+    if (layer->blob.size > options.layer_size_max) {
+      Error error = make_error(Errc::resource_exhausted,
+                               "layer " + layer->blob.digest.text() +
+                                   ": larger than the limit of " +
+                                   std::to_string(options.layer_size_max) + " bytes");
+      co_await fail(std::move(error));
+    }
+    job->layers.push_back(std::move(layer));
+  }
+  job->layers_known = true;
+  co_return json;
+}
+
+Task<void> Puller::Impl::get_layers(JobPtr job) {
+  co_await find_missing(job);
+  start_fetchers(job);
+  co_await extract_missing(job);
+}
+
+// A chain id names everything below it too, so the highest one that is there ends the search.
+Task<void> Puller::Impl::find_missing(JobPtr job) {
+  std::size_t missing = job->layers.size();
+  while (missing > 0) {
+    const bool there = co_await layers.has(job->layers[missing - 1]->chain_id);
+    if (there) break;
+    --missing;
+  }
+  for (std::size_t i = 0; i < missing; ++i) job->layers[i]->stage = LayerProgress::Stage::done;
+  job->first_missing = missing;
+  job->next_fetch = missing;
+}
+
+Task<void> Puller::Impl::extract_missing(JobPtr job) {
+  for (std::size_t i = job->first_missing; i < job->layers.size(); ++i) {
+    LayerJob& layer = *job->layers[i];
+    co_await layer.fetched_event.wait();
+    if (layer.fetch_error.has_value()) {
+      Error error = *layer.fetch_error;
+      co_await fail(std::move(error));
+    }
+    layer.stage = LayerProgress::Stage::extracting;
+    co_await ensure_layer(job, i);
+    layer.stage = LayerProgress::Stage::done;
+  }
+}
+
+Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
+                                       std::string config_json) {
+  NewImage image{job->reference, resolved.manifest_digest, resolved.root_digest,
+                 std::move(config_json), {}};
+  for (const auto& layer : job->layers) image.layers.push_back({layer->blob.digest, layer->blob.size});
+  const bool sync = options.durable_layers && job->first_missing < job->layers.size();
+  const auto write_record = [this, image, sync]() -> Result<std::string> {
+    if (sync) TRY_(layers.sync());
+    return images.add(image);
+  };
+  std::string id = co_await on_pool(pool, write_record);
+  co_return id;
+}
+
+Puller::Puller(Ring& ring, ContentStore& content, ImageStore& images, LayerStore& layers, Log& log,
+               PullOptions options)
+    : impl_(std::make_unique<Impl>(ring, content, images, layers, log, std::move(options))) {}
+
+Puller::~Puller() = default;
+
+Task<PullResult> Puller::pull(PullRequest request) { return impl_->pull(std::move(request)); }
+
+Task<void> Puller::sweep() { return impl_->sweep(); }
+
+Task<bool> Puller::remove(std::string name) {
+  Impl& impl = *impl_;
+  const auto remove_record = [&impl, name] { return impl.images.remove(name); };
+  const bool removed = co_await on_pool(impl.pool, remove_record);
+  if (removed) {
+    // The image is gone; bytes that cannot be given back now are given back by the next sweep.
+    Result<void> swept = co_await impl.sweep().result();
+    if (!swept.ok()) impl.log.warn("image", "sweep: " + swept.error().message());
+  }
+  co_return removed;
+}
+
+std::vector<PullProgress> Puller::progress() const {
+  const std::lock_guard<std::mutex> lock(impl_->jobs_mutex);
+  std::vector<PullProgress> all;
+  for (const JobPtr& job : impl_->jobs) {
+    PullProgress progress;
+    progress.reference = job->reference.text();
+    if (job->layers_known) {
+      for (const auto& layer : job->layers) {
+        progress.layers.push_back(
+            {layer->blob.digest, layer->blob.size, layer->fetched, layer->stage});
+      }
+    }
+    all.push_back(std::move(progress));
+  }
+  return all;
+}
+
+Task<void> Puller::close() {
+  impl_->closing = true;
+  for (const JobPtr& job : impl_->jobs) job->stop.request_stop();
+  co_await impl_->scope.close();
+}
+
+}  // namespace berth::image

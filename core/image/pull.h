@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Puller brings images onto the node and takes them away again:
+//
+//   resolve name -> manifest (platform of an index) -> configuration -> layers -> record
+//                                                       each: fetch, verify, inflate, verify, extract
+//
+// Promises. Nothing is visible before it is verified: blobs by digest, layers by diff_id, and the image
+// by one record written last. A pull that fails or is killed leaves no image, no layer half done, and
+// no reference; what it leaves on disk is removed by sweep() or used by the next pull. However many
+// pulls want the same blob or the same layer at once, one works on it and the others wait for it. Memory
+// is a few buffers for each of `parallel_fetches` transfers and each extraction, whatever the size.
+//
+// The ring's thread only, except progress(). Blocking work runs on threads of the Puller's own, so a
+// pull never delays a container's start.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/image/auth.h"
+#include "core/image/content.h"
+#include "core/image/image_store.h"
+#include "core/image/layer_store.h"
+#include "core/image/registry_options.h"
+#include "core/oci/image.h"
+#include "core/task/task.h"
+
+namespace berth {
+class Ring;
+}
+
+namespace berth::image {
+
+struct PullOptions {
+  RegistryOptions registry;
+  unsigned parallel_fetches = 3;  // of one pull
+  // A layer that inflates to more than this, or to more than inflate_ratio_max times its compressed
+  // size once beyond the grace, is refused.
+  std::uint64_t layer_size_max = 64ull << 30;
+  std::uint64_t inflate_ratio_max = 200;
+  std::uint64_t inflate_ratio_grace = 256ull << 20;
+  // Before an image is recorded, its layers are on disk (syncfs). Off: a power loss soon after a pull
+  // may leave an image whose files are incomplete.
+  bool durable_layers = true;
+};
+
+struct PullRequest {
+  std::string reference;
+  AuthConfig auth;
+  oci::Platform platform = oci::host_platform();
+};
+
+struct PullResult {
+  std::string image_id;
+  oci::Digest root_digest;     // what the name stands for at the registry
+  std::uint64_t pulled_bytes = 0;  // transferred by this pull; 0 when everything was there
+};
+
+struct LayerProgress {
+  enum class Stage { waiting, fetching, fetched, extracting, done };
+  oci::Digest digest;
+  std::uint64_t size = 0;
+  std::uint64_t fetched = 0;
+  Stage stage = Stage::waiting;
+};
+
+struct PullProgress {
+  std::string reference;  // normal form
+  std::vector<LayerProgress> layers;
+};
+
+class Puller {
+ public:
+  // Everything is borrowed and outlives the Puller.
+  Puller(Ring& ring, ContentStore& content, ImageStore& images, LayerStore& layers, Log& log,
+         PullOptions options);
+  ~Puller();
+
+  // Errors: invalid_argument (the reference), not_found (no such image or platform), unauthenticated,
+  // permission_denied, unavailable (registry), data_loss (a digest is wrong), resource_exhausted.
+  Task<PullResult> pull(PullRequest request);
+
+  // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.
+  Task<bool> remove(std::string name);
+  // Removes blobs and layers that no image and no running pull needs. Layers still used by a
+  // container stay until a later sweep. Called at start, after removals and failed pulls.
+  Task<void> sweep();
+
+  // What is running now; any thread.
+  std::vector<PullProgress> progress() const;
+
+  // Gives up running pulls (cancelled) and waits for them.
+  Task<void> close();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace berth::image

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// One running pull, and the blocking steps that it takes on the Puller's threads. Private to this room.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/image/content.h"
+#include "core/image/inflate.h"
+#include "core/image/pull.h"
+#include "core/image/registry.h"
+#include "core/task/event.h"
+
+namespace berth::image {
+
+// What the name at the registry turned out to be.
+struct Resolved {
+  struct Document {
+    oci::Digest digest;
+    std::string bytes;
+  };
+  oci::Digest root_digest;
+  oci::Digest manifest_digest;
+  oci::Manifest manifest;
+  std::vector<Document> documents;  // the index, if there is one, and the manifest
+};
+
+// Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD told, or
+// empty. Blocks.
+Result<Resolved> resolve_manifest(Repository& repository, const Reference& reference,
+                                  const oci::Digest& root, const oci::Platform& platform);
+// The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
+Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
+
+// Fetches `blob` unless it is there, verifies it and makes it visible. Blocks.
+Status fetch_blob_blocking(Repository& repository, ContentStore& content,
+                           const oci::Descriptor& blob, std::atomic<std::uint64_t>& fetched,
+                           std::atomic<std::uint64_t>& transferred);
+
+// What one extraction reads and must turn out to be.
+struct ExtractSpec {
+  oci::Digest blob;
+  oci::Digest diff_id;
+  InflateLimits limits;
+};
+// Inflates the blob into `target` and verifies its diff_id. Blocks.
+Status extract_blocking(ContentStore& content, LayerStore& layers, const LayerTarget& target,
+                        const ExtractSpec& spec, std::stop_token stop);
+
+struct LayerJob {
+  oci::Descriptor blob;
+  oci::Digest diff_id;
+  std::string chain_id;
+  std::string parent;  // chain id; empty for the lowest layer
+  // The loop's own: what the extraction waits for.
+  Event fetched_event;
+  std::optional<Error> fetch_error;
+  // Read by progress() on any thread.
+  std::atomic<std::uint64_t> fetched{0};
+  std::atomic<LayerProgress::Stage> stage{LayerProgress::Stage::waiting};
+};
+
+struct Job {
+  Job(PullRequest wanted, Reference parsed, HttpTransport& transport, const RegistryOptions& options,
+      AuthConfig auth)
+      : request(std::move(wanted)),
+        reference(std::move(parsed)),
+        repository(transport, options, reference, std::move(auth), stop.get_token()) {}
+
+  PullRequest request;
+  Reference reference;
+  std::stop_source stop;
+  Repository repository;
+  std::atomic<std::uint64_t> transferred{0};
+  // Filled once, before `layers_known`; the elements do not move.
+  std::vector<std::unique_ptr<LayerJob>> layers;
+  std::atomic<bool> layers_known{false};
+  // The loop's own.
+  std::size_t first_missing = 0;  // layers below it are there
+  std::size_t next_fetch = 0;
+  unsigned fetchers = 0;
+  Event fetchers_ended;
+};
+
+}  // namespace berth::image

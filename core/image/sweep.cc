@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking away what no image needs. Records decide: a blob or layer that no record names is left over
+// from a pull that failed or was killed, or from an image that was removed.
+#include <set>
+
+#include "core/image/pull_impl.h"
+
+namespace berth::image {
+namespace {
+
+constexpr std::int64_t kPartialAgeMaxS = 24 * 3600;
+
+}  // namespace
+
+Task<void> Puller::Impl::sweep() {
+  while (sweeping) co_await sweep_ended.wait();
+  // The last pull to end sweeps then.
+  sweep_wanted = !jobs.empty();
+  if (sweep_wanted) co_return;
+  sweeping = true;
+  sweep_ended.reset();
+  Result<void> outcome = co_await shield(sweep_now()).result();
+  sweeping = false;
+  sweep_ended.set();
+  co_await std::move(outcome);
+}
+
+Task<void> Puller::Impl::sweep_now() {
+  co_await layers.abort_unfinished();
+  co_await sweep_layers();
+  const auto blobs = [this] { return sweep_blobs(); };
+  co_await on_pool(pool, blobs);
+}
+
+// A layer can go only after those built on it. The store knows the order, we do not: what refuses is
+// tried again as long as something goes.
+Task<void> Puller::Impl::sweep_layers() {
+  std::set<std::string> needed;
+  for (const ImageEntry& entry : images.list()) {
+    needed.insert(entry.image->chain_ids.begin(), entry.image->chain_ids.end());
+  }
+  std::vector<std::string> rest;
+  std::vector<std::string> all = co_await layers.list();
+  for (std::string& chain_id : all) {
+    if (needed.count(chain_id) == 0) rest.push_back(std::move(chain_id));
+  }
+  bool going = true;
+  while (going && !rest.empty()) {
+    going = false;
+    std::vector<std::string> refused;
+    for (const std::string& chain_id : rest) {
+      Result<void> removed = co_await layers.remove(chain_id).result();
+      if (removed.ok()) {
+        going = true;
+      } else if (removed.error().is(Errc::failed_precondition)) {
+        refused.push_back(chain_id);
+      } else if (!removed.error().is(Errc::not_found)) {
+        log.warn("image", "remove layer " + chain_id + ": " + removed.error().message());
+      }
+    }
+    rest = std::move(refused);
+  }
+}
+
+Status Puller::Impl::sweep_blobs() {
+  std::set<std::string> needed;
+  for (const ImageEntry& entry : images.list()) {
+    needed.insert(entry.image->id);
+    needed.insert(entry.image->manifest_digest.text());
+    for (const LayerInfo& layer : entry.image->layers) needed.insert(layer.digest.text());
+    for (const std::string& reference : entry.repo_digests) {
+      needed.insert(reference.substr(reference.find('@') + 1));
+    }
+  }
+  TRY(const std::vector<BlobInfo> blobs, content.list());
+  for (const BlobInfo& blob : blobs) {
+    if (needed.count(blob.digest.text()) == 0) TRY_(content.remove(blob.digest));
+  }
+  // Partial files of a killed pull are worth keeping for the pull that comes next.
+  return content.sweep_ingests(kPartialAgeMaxS);
+}
+
+}  // namespace berth::image

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <curl/curl.h>
+
+#include <memory>
+
+#include "core/image/http.h"
+
+namespace berth::image {
+namespace {
+
+struct UrlFree {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+using Url = std::unique_ptr<CURLU, UrlFree>;
+
+Result<Url> parse_url(const std::string& text) {
+  Url url(curl_url());
+  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
+    return make_error(Errc::invalid_argument, "not a URL: " + text.substr(0, 200));
+  }
+  return url;
+}
+
+std::string part(const Url& url, CURLUPart which, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url.get(), which, &text, flags) != CURLUE_OK) return {};
+  std::string copy = text;
+  curl_free(text);
+  return copy;
+}
+
+}  // namespace
+
+Result<std::string> url_origin(const std::string& text) {
+  TRY(const Url url, parse_url(text));
+  const std::string scheme = part(url, CURLUPART_SCHEME);
+  if (scheme != "http" && scheme != "https") {
+    return make_error(Errc::invalid_argument, "not an http or https URL: " + text.substr(0, 200));
+  }
+  return scheme + "://" + part(url, CURLUPART_HOST) + ":" +
+         part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+}
+
+Result<std::string> resolve_url(const std::string& base, const std::string& location) {
+  TRY(const Url url, parse_url(base));
+  // Setting a relative URL on a handle that has one resolves it.
+  if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
+    return make_error(Errc::invalid_argument, "not a URL: " + location.substr(0, 200));
+  }
+  return part(url, CURLUPART_URL);
+}
+
+std::string printable_url(const std::string& text) {
+  Result<Url> url = parse_url(text);
+  if (!url.ok()) return "(not a URL)";
+  for (const CURLUPart secret :
+       {CURLUPART_QUERY, CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_FRAGMENT}) {
+    curl_url_set(url->get(), secret, nullptr, 0);
+  }
+  return part(*url, CURLUPART_URL);
+}
+
+std::string url_escape(std::string_view text) {
+  char* escaped = curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
+  std::string copy = escaped == nullptr ? "" : escaped;
+  curl_free(escaped);
+  return copy;
+}
+
+bool is_loopback_host(std::string_view host) {
+  if (host.starts_with("[")) return host.substr(0, host.find(']') + 1) == "[::1]";
+  host = host.substr(0, host.find(':'));
+  if (host == "localhost" || host.ends_with(".localhost")) return true;
+  // 127.0.0.0/8, but not a name such as 127.example.org.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
+}
+
+}  // namespace berth::image

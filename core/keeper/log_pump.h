@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// LogPump carries what containers write from their pipes into their log files, losing nothing and
+// repeating nothing when the keeper is killed at any moment. A piece of output takes these steps, each
+// recorded in a slot of the table before the next begins:
+//
+//   moving   splice(2) from the container's pipe into the slot's own staging pipe. The bytes are in one
+//            or the other, and nobody else writes to the staging pipe, so its fill (FIONREAD) tells.
+//   staged   read(2) from the staging pipe into the slot's raw buffer, which lives in the table. What
+//            is not in the staging pipe any more is in the buffer.
+//   raw      format_records and one write to the log per batch. The log's size before, the time and
+//            the bytes covered are recorded first; formatting is deterministic, so the log's size
+//            afterwards tells how much of the batch was written, and the rest is appended.
+//
+// A successor finishes the slots (recover) and goes on. One slot per container at a time, which keeps
+// stdout and stderr in order; kLogSlots containers at once, the others wait in line.
+// A log that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
+// and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
+// A process without a log has its output read and discarded.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/base/result.h"
+#include "core/keeper/log_format.h"
+#include "core/keeper/table.h"
+#include "core/linux/mmap.h"
+#include "core/ring/raw.h"
+
+namespace berth::keeper {
+
+class LogPump {
+ public:
+  // Told of what the pump finished. Called from inside the pump's functions: must not call back into
+  // it for the same entry except by close().
+  class Owner {
+   public:
+    // What the process had written by the time of drain() is in the log, or cannot be written.
+    virtual void drained(std::uint32_t entry) = 0;
+    virtual void log_reopened(std::uint32_t entry) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  static Result<LogPump> create(Table& table, RawRing& ring, Owner& owner);
+  LogPump(LogPump&&) = default;
+
+  // Makes the staging pipes that are missing. After a fresh start: first recover what the slots hold.
+  Status open_staging() noexcept;
+  void recover() noexcept;
+
+  // Begins to carry the entry's streams.
+  void start(std::uint32_t entry) noexcept;
+  // Asks for drained(); at most a bounded number of pieces are carried first, so a grandchild that goes
+  // on writing delays nothing for long.
+  void drain(std::uint32_t entry) noexcept;
+  // Takes `log` over at once or after the write in flight, then log_reopened().
+  void reopen(std::uint32_t entry, UniqueFd log) noexcept;
+  // For recovery, before recover(): a reopen that a dead keeper may or may not have done.
+  void expect_reopen(std::uint32_t entry, UniqueFd log) noexcept;
+  // Closes the streams and the log. False: a write is in flight; call again after drained().
+  bool close(std::uint32_t entry) noexcept;
+
+  // Completions of the ring.
+  void on_stream(std::uint32_t entry, Stream stream) noexcept;
+  void on_written(std::uint32_t slot, int result) noexcept;
+  void on_retry() noexcept;
+  // Carries what can be carried. True: there is more to do at once.
+  bool run() noexcept;
+  // No write is in the kernel (re-execution waits for this).
+  bool quiet() const noexcept { return in_flight_ == 0; }
+
+ private:
+  struct Flow {
+    std::uint8_t ready;      // bit per stream: readable as far as known
+    std::uint8_t armed;      // bit per stream: a poll is in the kernel
+    std::uint8_t slot;       // 1 + the slot in use; 0: none
+    std::uint8_t queued;
+    std::uint8_t draining;
+    std::uint8_t budget;     // pieces left while draining
+    std::uint8_t last;       // stream served last
+    std::uint8_t reopening;
+    std::int32_t next_log;   // while reopening
+    std::uint32_t next;      // in the line
+  };
+  struct SlotState {
+    bool in_flight = false;
+    bool blocked = false;    // the log refused; waits for the retry timer or a reopen
+    std::uint32_t out_bytes = 0;
+    std::uint32_t out_done = 0;
+    bool partial_after = false;
+  };
+
+  LogPump(Table& table, RawRing& ring, Owner& owner) : table_(&table), ring_(&ring), owner_(&owner) {}
+
+  Flow& flow(std::uint32_t entry) noexcept;
+  LogSlot& slot(std::uint32_t index) noexcept { return table_->header().slots[index]; }
+  std::span<char> out(std::uint32_t slot) noexcept;
+  int free_slot() const noexcept;
+  void enqueue(std::uint32_t entry) noexcept;
+  void arm(std::uint32_t entry, Stream stream) noexcept;
+  void disarm(std::uint32_t entry, Stream stream) noexcept;
+  void close_stream(std::uint32_t entry, Stream stream) noexcept;
+  void carry(std::uint32_t entry, Stream stream, std::uint32_t slot) noexcept;
+  bool fill_raw(LogSlot& slot, std::byte* raw) noexcept;
+  void begin_batch(std::uint32_t slot) noexcept;
+  void format_batch(std::uint32_t slot) noexcept;
+  void submit(std::uint32_t slot) noexcept;
+  void end_batch(std::uint32_t slot) noexcept;
+  void release(std::uint32_t slot) noexcept;
+  void block(std::uint32_t slot) noexcept;
+  void switch_log(std::uint32_t entry) noexcept;
+  void check_drained(std::uint32_t entry) noexcept;
+  void recover_slot(std::uint32_t slot) noexcept;
+
+  Table* table_;
+  RawRing* ring_;
+  Owner* owner_;
+  sys::Mmap flows_;
+  sys::Mmap out_;
+  SlotState states_[kLogSlots];
+  std::uint32_t first_ = kNoEntry;  // the line of entries with something to carry
+  std::uint32_t last_ = kNoEntry;
+  unsigned in_flight_ = 0;
+  bool retry_armed_ = false;
+};
+
+}  // namespace berth::keeper

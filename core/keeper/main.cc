@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth-keeper: parent of every container process of a node. Started by berthd, outlives it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+
+#include "core/keeper/keeper.h"
+#include "core/keeper/startup.h"
+#include "core/ring/raw.h"
+
+namespace {
+
+// One line for a person, and for the agent that waits for our first message.
+int give_up(const berth::Error& error, int connection) {
+  const std::string line = "berth-keeper: " + error.message() + "\n";
+  const ssize_t ignored = ::write(2, line.data(), line.size());
+  static_cast<void>(ignored);
+  if (connection >= 0) {
+    berth::keeper::Refusal body;
+    ::strncpy(body.step, "start berth-keeper", sizeof body.step - 1);
+    ::strncpy(body.text, error.message().c_str(), sizeof body.text - 1);
+    const berth::keeper::Header header{.type = berth::keeper::MessageType::hello,
+                                       .sys_errno = error.sys_errno == 0 ? 1 : error.sys_errno};
+    static_cast<void>(berth::keeper::send(connection, header, body));
+  }
+  return EXIT_FAILURE;
+}
+
+int usage() {
+  ::fputs("usage: berth-keeper --state-dir DIR [--connection FD]\n"
+          "Started by berthd; holds every container process of the node.\n", stderr);
+  return 2;
+}
+
+int serve(berth::Result<berth::keeper::Station> placed, int connection) {
+  if (!placed.ok()) return give_up(placed.error(), connection);
+  berth::RawRing ring;
+  berth::Status ready = ring.init({.entries = 128, .cq_entries = 1024});
+  if (!ready.ok()) return give_up(ready.error(), connection);
+  berth::keeper::Keeper keeper(*placed, ring);
+  berth::Status opened = keeper.open();
+  if (!opened.ok()) return give_up(opened.error(), connection);
+  berth::Status ended = keeper.run();
+  return ended.ok() ? EXIT_SUCCESS : give_up(ended.error(), -1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 3 && ::strcmp(argv[1], "--resume") == 0) {
+    return serve(berth::keeper::take_place_again(argv[2]), -1);
+  }
+  berth::keeper::StartOptions options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (::strcmp(argv[i], "--state-dir") == 0) {
+      options.state_dir = argv[i + 1];
+    } else if (::strcmp(argv[i], "--connection") == 0) {
+      options.connection = ::atoi(argv[i + 1]);
+    } else {
+      return usage();
+    }
+  }
+  if (argc % 2 == 0 || options.state_dir.empty()) return usage();
+  return serve(berth::keeper::take_place(options), options.connection);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/keeper/startup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace berth::keeper {
+namespace {
+
+constexpr int kListenBacklog = 4;
+
+void stay(int) {}
+
+// The keeper ends by its protocol only. Handlers, not SIG_IGN: a handler is gone after an exec.
+Result<UniqueFd> set_signals() {
+  struct sigaction action {};
+  action.sa_handler = stay;
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) {
+    ::sigaction(signal, &action, nullptr);
+  }
+  sigset_t children;
+  ::sigemptyset(&children);
+  ::sigaddset(&children, SIGCHLD);
+  if (::sigprocmask(SIG_SETMASK, &children, nullptr) != 0) return sys_error(errno, "sigprocmask");
+  UniqueFd fd(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return sys_error(errno, "signalfd");
+  return fd;
+}
+
+// Leaves 0, 1, 2 and the connection; 0 and 1 read and write nothing.
+Status leave_descriptors(int connection) {
+  const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null_fd < 0) return sys_error(errno, "open", "/dev/null");
+  for (const int fd : {0, 1}) {
+    if (::dup2(null_fd, fd) < 0) return sys_error(errno, "dup2");
+  }
+  if (::fcntl(2, F_GETFD) < 0) ::dup2(null_fd, 2);
+  if (connection > 3) ::syscall(SYS_close_range, 3u, static_cast<unsigned>(connection - 1), 0u);
+  const unsigned first = connection < 3 ? 3u : static_cast<unsigned>(connection + 1);
+  ::syscall(SYS_close_range, first, ~0u, 0u);
+  return {};
+}
+
+// What cannot be had without CAP_SYS_RESOURCE is done without.
+void raise_limits() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  UniqueFd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (score.valid() && ::write(score.get(), "-999", 4) != 4) {
+    const ssize_t ignored = ::write(score.get(), "0", 1);
+    static_cast<void>(ignored);
+  }
+}
+
+Result<UniqueFd> lock_state(int state_dir, const std::string& path) {
+  UniqueFd fd(::openat(state_dir, "keeper.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return sys_error(errno, "open", path + "/keeper.lock");
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd.get(), F_SETLK, &whole) != 0) {
+    struct flock holder = whole;
+    ::fcntl(fd.get(), F_GETLK, &holder);
+    return make_error(Errc::failed_precondition, "another keeper (pid " +
+                                                     std::to_string(holder.l_pid) +
+                                                     ") serves " + path);
+  }
+  return fd;
+}
+
+Result<UniqueFd> listen_at(int state_dir, const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return make_error(Errc::invalid_argument, "the socket path is longer than 107 bytes: " + path);
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return sys_error(errno, "socket", path);
+  // We hold the lock, so a socket that is there is a dead keeper's. Anything else is not ours.
+  struct stat old {};
+  if (::fstatat(state_dir, "keeper.sock", &old, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!S_ISSOCK(old.st_mode)) {
+      return make_error(Errc::failed_precondition, "not a socket, remove it: " + path);
+    }
+    ::unlinkat(state_dir, "keeper.sock", 0);
+  }
+  const mode_t mask = ::umask(0177);
+  const int bound = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const int failed = errno;
+  ::umask(mask);
+  if (bound != 0) return sys_error(failed, "bind", path);
+  if (::listen(fd.get(), kListenBacklog) != 0) return sys_error(errno, "listen", path);
+  return fd;
+}
+
+// A root of two mounts, so that CLONE_NEWNS of a container copies two, and no mount of the host is
+// kept busy by us.
+Status leave_mounts() {
+  if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return sys_error(errno, "mount", "/ private");
+  }
+  // Any directory will do to hang the new root on; this one is always there.
+  if (::mount("berth-keeper", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=16k,mode=755") != 0) {
+    return sys_error(errno, "mount", "tmpfs");
+  }
+  if (::chdir("/proc") != 0 || ::mkdir("proc", 0555) != 0 || ::mkdir("empty", 0555) != 0) {
+    return sys_error(errno, "mkdir", "the keeper's root");
+  }
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) return sys_error(errno, "pivot_root");
+  if (::umount2(".", MNT_DETACH) != 0) return sys_error(errno, "umount", "the host's root");
+  if (::chdir("/") != 0) return sys_error(errno, "chdir", "/");
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return sys_error(errno, "mount", "proc");
+  }
+  if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
+              nullptr) != 0) {
+    return sys_error(errno, "mount", "/ read-only");
+  }
+  return {};
+}
+
+Result<UniqueFd> open_directory(const char* path) {
+  UniqueFd fd(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return sys_error(errno, "open", path);
+  return fd;
+}
+
+}  // namespace
+
+Result<Station> take_place(const StartOptions& options) {
+  if (::geteuid() != 0) return make_error(Errc::permission_denied, "must be started by root");
+  TRY_(leave_descriptors(options.connection));
+  ::setsid();
+  ::umask(022);
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return sys_error(errno, "prctl");
+  Station station;
+  TRY(station.signals, set_signals());
+  raise_limits();
+  TRY(station.state_dir, open_directory(options.state_dir.c_str()));
+  TRY(station.lock, lock_state(station.state_dir.get(), options.state_dir));
+  UniqueFd table(
+      ::openat(station.state_dir.get(), "keeper.table", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!table.valid()) return sys_error(errno, "open", options.state_dir + "/keeper.table");
+  TRY(station.table, Table::open(std::move(table)));
+  TRY(station.listener, listen_at(station.state_dir.get(), options.state_dir + "/keeper.sock"));
+  TRY_(leave_mounts());
+  TRY(station.proc_dir, open_directory("/proc"));
+  if (options.connection >= 0) {
+    ::fcntl(options.connection, F_SETFD, FD_CLOEXEC);
+    station.connection.reset(options.connection);
+  }
+  return station;
+}
+
+Result<Station> take_place_again(const char* numbers) {
+  int state = -1;
+  int lock = -1;
+  int listener = -1;
+  int proc = -1;
+  int table = -1;
+  int connection = -1;
+  unsigned long long request = 0;
+  if (::sscanf(numbers, "%d,%d,%d,%d,%d,%d,%llu", &state, &lock, &listener, &proc, &table,
+               &connection, &request) != 7) {
+    return make_error(Errc::invalid_argument, "--resume is for the keeper's own use");
+  }
+  Station station;
+  TRY(station.signals, set_signals());
+  station.fresh = false;
+  station.reexec_request = request;
+  station.state_dir.reset(state);
+  station.lock.reset(lock);
+  station.listener.reset(listener);
+  station.proc_dir.reset(proc);
+  if (connection >= 0) station.connection.reset(connection);
+  TRY(station.table, Table::open(UniqueFd(table)));
+  return station;
+}
+
+}  // namespace berth::keeper

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the keeper takes its place: alone on its state directory, in its own session and mount namespace,
+// holding nothing of whoever started it. Every failure is one line that names what to do.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+#include "core/keeper/keeper.h"
+
+namespace berth::keeper {
+
+// In the keeper's mount namespace: an empty directory, for whoever wants to hide something.
+constexpr const char* kEmptyDir = "/empty";
+
+struct StartOptions {
+  std::string state_dir;
+  int connection = -1;  // a socket to the agent that starts us
+};
+
+Result<Station> take_place(const StartOptions& options);
+// After execve: `numbers` is what Keeper::try_reexec wrote.
+Result<Station> take_place_again(const char* numbers);
+
+}  // namespace berth::keeper

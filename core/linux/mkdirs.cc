@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// mkdirs_in_root_raw alone in its object file: the keeper's child links it without the rest.
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/linux/openat2.h"
+
+namespace berth::sys {
+namespace {
+
+// A path that grows at the end and is cut in front, in place.
+struct PathBuffer {
+  char text[PATH_MAX];
+
+  bool assign(const char* from) noexcept { return copy(text, from); }
+
+  static bool copy(char* to, const char* from) noexcept {
+    const size_t length = ::strlen(from);
+    if (length >= PATH_MAX) return false;
+    ::memcpy(to, from, length + 1);
+    return true;
+  }
+};
+
+int open_directory(int root_fd, const char* path) noexcept {
+  return openat2(root_fd, path, O_PATH | O_DIRECTORY, 0, kResolveInRoot);
+}
+
+// "a/b" and "link -> target" become "a/target", or "target" when that is absolute; then `rest`.
+bool follow(PathBuffer* path, const char* parent, const char* target, const char* rest) noexcept {
+  PathBuffer next;
+  const char* before = target[0] == '/' ? "" : parent;
+  const size_t sizes[] = {::strlen(before), ::strlen(target), ::strlen(rest)};
+  if (sizes[0] + sizes[1] + sizes[2] + 3 > sizeof next.text) return false;
+  char* end = next.text;
+  const char* parts[] = {before, target, rest};
+  for (int i = 0; i < 3; ++i) {
+    if (sizes[i] == 0) continue;
+    if (end != next.text) *end++ = '/';
+    ::memcpy(end, parts[i], sizes[i]);
+    end += sizes[i];
+  }
+  *end = '\0';
+  return path->assign(next.text);
+}
+
+// Makes `name` in the directory `parent_fd`. 0: made or there; 1: a link whose target, now in
+// `target`, does not exist; -1 and errno.
+int make_one(int parent_fd, const char* name, const MkdirOptions& options,
+             PathBuffer* target) noexcept {
+  if (::mkdirat(parent_fd, name, options.mode) == 0) {
+    const bool owned = options.uid != static_cast<uid_t>(-1) ||
+                       options.gid != static_cast<gid_t>(-1);
+    if (!owned) return 0;
+    return ::fchownat(parent_fd, name, options.uid, options.gid, AT_SYMLINK_NOFOLLOW);
+  }
+  if (errno != EEXIST) return -1;
+  const ssize_t length = ::readlinkat(parent_fd, name, target->text, sizeof target->text - 1);
+  if (length < 0) return errno == EINVAL ? 0 : -1;
+  target->text[length] = '\0';
+  return 1;
+}
+
+// Opens the first directory on `path` that is missing its successor and makes that one. On return
+// with 1, `path` was rewritten through a link.
+int make_first_missing(int root_fd, PathBuffer* path, const MkdirOptions& options) noexcept {
+  int parent_fd = open_directory(root_fd, ".");
+  if (parent_fd < 0) return -1;
+  char* component = path->text;
+  for (;;) {
+    while (*component == '/') ++component;
+    char* const end = ::strchrnul(component, '/');
+    const char saved = *end;
+    *end = '\0';
+    const int fd = open_directory(root_fd, path->text);
+    if (fd >= 0) {
+      ::close(parent_fd);
+      parent_fd = fd;
+      *end = saved;
+      if (saved == '\0') break;
+      component = end + 1;
+      continue;
+    }
+    int made = -1;
+    PathBuffer target;
+    // A name of dots always resolves; ENOENT for one means that the directory was removed just now.
+    if (errno == ENOENT) made = make_one(parent_fd, component, options, &target);
+    const int saved_errno = errno;
+    ::close(parent_fd);
+    errno = saved_errno;
+    if (made <= 0) {
+      *end = saved;
+      return made;
+    }
+    PathBuffer rest;
+    rest.assign(saved == '\0' ? "" : end + 1);
+    *component = '\0';
+    char parent[PATH_MAX];
+    PathBuffer::copy(parent, path->text);
+    if (!follow(path, parent, target.text, rest.text)) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    return 1;
+  }
+  ::close(parent_fd);
+  return 0;
+}
+
+}  // namespace
+
+int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& options) noexcept {
+  PathBuffer current;
+  if (!current.assign(path[0] == '\0' ? "." : path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  int links = 0;
+  // Each turn makes at least one directory or follows one link, so PATH_MAX bounds them.
+  for (int turn = 0; turn < PATH_MAX; ++turn) {
+    const int fd = open_directory(root_fd, current.text);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    const int made = make_first_missing(root_fd, &current, options);
+    if (made < 0) return -1;
+    if (made == 1 && ++links > 40) break;
+  }
+  errno = ELOOP;
+  return -1;
+}
+
+}  // namespace berth::sys

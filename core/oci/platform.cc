@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which entry of an index runs on this machine.
+#include "core/oci/image.h"
+
+namespace berth::oci {
+namespace {
+
+// The variants that run on each other, as a level; 0 when the variant is not of such a family.
+int variant_level(const Platform& platform) {
+  const std::string& variant = platform.variant;
+  if (platform.architecture == "amd64") {
+    if (variant.empty()) return 1;
+  } else if (platform.architecture == "arm") {
+    if (variant.empty()) return 7;
+  } else if (platform.architecture == "arm64") {
+    if (variant.empty()) return 8;
+  } else {
+    return 0;
+  }
+  if (variant.size() == 2 && variant[0] == 'v' && variant[1] >= '1' && variant[1] <= '9') {
+    return variant[1] - '0';
+  }
+  return 0;
+}
+
+// Attestations and the like stand in an index beside the images.
+bool is_image_entry(const Descriptor& entry) {
+  if (!entry.artifact_type.empty()) return false;
+  const bool typed = is_manifest_media_type(entry.media_type) ||
+                     is_index_media_type(entry.media_type) || entry.media_type.empty();
+  return typed && entry.annotations.count("vnd.docker.reference.type") == 0;
+}
+
+}  // namespace
+
+std::string Platform::text() const {
+  std::string all = (os.empty() ? "?" : os) + "/" + (architecture.empty() ? "?" : architecture);
+  if (!variant.empty()) all += "/" + variant;
+  return all;
+}
+
+Platform host_platform() {
+  Platform platform;
+  platform.os = "linux";
+#if defined(__x86_64__)
+  platform.architecture = "amd64";
+#elif defined(__aarch64__)
+  platform.architecture = "arm64";
+#else
+#error "name this architecture as the image specification does"
+#endif
+  return platform;
+}
+
+bool platform_matches(const Platform& wanted, const Platform& offered) {
+  if (wanted.os != offered.os || wanted.architecture != offered.architecture) return false;
+  if (wanted.variant == offered.variant) return true;
+  const int want = variant_level(wanted);
+  const int offer = variant_level(offered);
+  if (want == 0 || offer == 0) return false;
+  return wanted.architecture == "arm64" ? want == offer : offer <= want;
+}
+
+Result<Descriptor> choose_platform(const Index& index, const Platform& wanted) {
+  const Descriptor* best = nullptr;
+  std::string offered;
+  for (const Descriptor& entry : index.manifests) {
+    if (!is_image_entry(entry)) continue;
+    // An entry that says nothing is for everyone, but only when no other fits.
+    if (!entry.platform.has_value()) {
+      if (best == nullptr) best = &entry;
+      continue;
+    }
+    if (offered.size() < 200) offered += (offered.empty() ? "" : ", ") + entry.platform->text();
+    if (!platform_matches(wanted, *entry.platform)) continue;
+    const bool better = best == nullptr || !best->platform.has_value() ||
+                        variant_level(*entry.platform) > variant_level(*best->platform);
+    if (better) best = &entry;
+  }
+  if (best != nullptr) return *best;
+  return make_error(Errc::not_found, "no image for " + wanted.text() + " in the index; it has " +
+                                         (offered.empty() ? "none" : offered));
+}
+
+}  // namespace berth::oci

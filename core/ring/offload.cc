@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ring/offload.h"
+
+#include <signal.h>
+
+#include "core/base/units.h"
+
+namespace berth {
+namespace {
+
+constexpr std::size_t kStackSize = 256_KiB;
+
+}  // namespace
+
+OffloadPool::~OffloadPool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  for (pthread_t thread : threads_) ::pthread_join(thread, nullptr);
+}
+
+void OffloadPool::add(OffloadJob& job) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    jobs_.push_back(job);
+    if (idle_ == 0 && threads_.size() < most_) add_thread();
+  }
+  changed_.notify_one();
+}
+
+bool OffloadPool::withdraw(OffloadJob& job) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!job.linked()) return false;
+  job.unlink();
+  return true;
+}
+
+// Signals belong to main: a thread inherits the mask of its maker, so all are blocked around it. When
+// no thread can be made the ones there do the work; having none at all is a start-up failure of the
+// machine that nothing here can answer.
+void OffloadPool::add_thread() {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackSize);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread{};
+  const int failed = ::pthread_create(&thread, &attributes, &OffloadPool::thread_main, this);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_attr_destroy(&attributes);
+  if (failed == 0) {
+    ::pthread_setname_np(thread, "berth-offload");
+    threads_.push_back(thread);
+  }
+  CHECK(!threads_.empty());
+}
+
+void* OffloadPool::thread_main(void* pool) {
+  static_cast<OffloadPool*>(pool)->work();
+  return nullptr;
+}
+
+void OffloadPool::work() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    while (jobs_.empty() && !ending_) {
+      ++idle_;
+      changed_.wait(lock);
+      --idle_;
+    }
+    OffloadJob* job = jobs_.pop_front();
+    if (job == nullptr) return;
+    lock.unlock();
+    job->work();
+    ring_.post(*job);  // from here on the job belongs to the loop
+    lock.lock();
+  }
+}
+
+}  // namespace berth

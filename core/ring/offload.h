@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// offload: a system call that has no opcode runs on another thread, visibly.
+//
+//   UniqueFd mount = co_await offload(ring, [path] { return fsmount_overlay(path); });
+//
+// The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the loop.
+// Its captures live in the awaiting frame until it has returned. Cancelling withdraws a function that
+// has not started; one that runs is waited for and keeps its result.
+#pragma once
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/ring/ring.h"
+#include "core/task/guarded.h"
+#include "core/task/promise.h"
+
+namespace berth {
+
+// A function waiting for a thread.
+class OffloadJob : public Link, public PostNode {
+ public:
+  OffloadJob() = default;
+  OffloadJob(OffloadJob&&) = default;
+  virtual void work() noexcept = 0;  // on a pool thread; run() follows on the loop
+
+ protected:
+  ~OffloadJob() = default;
+};
+
+// A few threads, made when first needed, at most `most`. Idle ones sleep on a condition variable without
+// a time limit. Destroying the pool waits for running functions; queued ones are our bug.
+class OffloadPool {
+ public:
+  OffloadPool(Ring& ring, unsigned most) : ring_(ring), most_(most) {}
+  OffloadPool(const OffloadPool&) = delete;
+  ~OffloadPool();
+
+  void add(OffloadJob& job);
+  // True if the job had not started and never will.
+  bool withdraw(OffloadJob& job);
+
+ private:
+  static void* thread_main(void* pool);
+  void work();
+  void add_thread();
+
+  Ring& ring_;
+  const unsigned most_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  List<OffloadJob> jobs_;
+  std::vector<pthread_t> threads_;
+  unsigned idle_ = 0;
+  bool ending_ = false;
+};
+
+template <typename F>
+class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
+ public:
+  using Outcome = std::invoke_result_t<F&>;
+
+  Offload(Ring& ring, F function) : ring_(&ring), function_(std::move(function)) {}
+  Offload(Offload&&) = default;
+  AsResult<Offload> result() && { return AsResult<Offload>(std::move(*this)); }
+
+  bool suspend(PromiseBase& waiter) {
+    if (waiter.cancelled()) return false;
+    park(waiter);
+    ring_->offload_pool().add(*this);
+    return true;
+  }
+  Outcome resume() {
+    if (!outcome_) return cancelled_error("offload");
+    return std::move(*outcome_);
+  }
+  void on_cancel() noexcept override {
+    if (ring_->offload_pool().withdraw(*this)) wake();
+  }
+
+ private:
+  void work() noexcept override { outcome_.emplace(guarded(function_)); }
+  void run() noexcept override { wake(); }
+
+  Ring* ring_;
+  F function_;
+  std::optional<Outcome> outcome_;
+};
+
+template <typename F>
+Offload<F> offload(Ring& ring, F function) {
+  return Offload<F>(ring, std::move(function));
+}
+
+}  // namespace berth

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every path we own, as pure functions of two directories. docs/DATA.md says what is in each.
+//
+//   <state_dir> (/run/berth, tmpfs)           <root_dir> (/var/lib/berth)
+//     berth.sock      CRI, 0660                 content/            blobs by digest
+//     keeper.sock     the keeper's              images/             LMDB, durable
+//     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
+//     pods/<pod id>/  hosts hostname resolv.conf
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace berth::store {
+
+constexpr std::string_view kDefaultStateDir = "/run/berth";
+constexpr std::string_view kDefaultRootDir = "/var/lib/berth";
+
+class Layout {
+ public:
+  // Absolute, without a '/' at the end.
+  Layout(std::string root_dir, std::string state_dir)
+      : root_dir_(std::move(root_dir)), state_dir_(std::move(state_dir)) {}
+
+  const std::string& root_dir() const { return root_dir_; }
+  const std::string& state_dir() const { return state_dir_; }
+
+  std::string cri_socket() const { return state_dir_ + "/berth.sock"; }
+  std::string keeper_socket() const { return state_dir_ + "/keeper.sock"; }
+  std::string state_store() const { return state_dir_ + "/state"; }
+  std::string pods() const { return state_dir_ + "/pods"; }
+  // Pod ids are made by us (hexadecimal), so they are safe as a path component.
+  std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
+  std::string pod_hosts(std::string_view pod_id) const { return pod(pod_id) + "/hosts"; }
+  std::string pod_hostname(std::string_view pod_id) const { return pod(pod_id) + "/hostname"; }
+  std::string pod_resolv_conf(std::string_view pod_id) const {
+    return pod(pod_id) + "/resolv.conf";
+  }
+
+  std::string content() const { return root_dir_ + "/content"; }
+  std::string images_store() const { return root_dir_ + "/images"; }
+  std::string snapshots() const { return root_dir_ + "/snapshots"; }
+  std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
+
+ private:
+  std::string root_dir_;
+  std::string state_dir_;
+};
+
+}  // namespace berth::store

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `berth doctor` looks at: each check asks the kernel by trying, not by version, and changes nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace berth::cli {
+
+enum class Health { ok, warn, fail };
+
+struct HostCheck {
+  Health health = Health::ok;
+  std::string what;
+  std::string fix;  // empty when ok
+};
+using HostChecks = std::vector<HostCheck>;
+
+// host_privilege.cc: root, capabilities, descriptor limit, user namespaces.
+void check_privilege(HostChecks* checks);
+// host_kernel.cc: version, overlay, EROFS, the mount API, pidfd exit codes, BTF.
+void check_kernel(HostChecks* checks);
+// host_ring.cc: io_uring and its opcodes.
+void check_ring(HostChecks* checks);
+// host_cgroup.cc: where each controller lives.
+void check_cgroup(HostChecks* checks);
+
+// A small file's text without the last newline; empty when it cannot be read.
+std::string read_small_file(const std::string& path);
+
+}  // namespace berth::cli

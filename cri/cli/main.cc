@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth: the command line of a node agent, and a client of any other CRI runtime.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "cri/cli/verbs.h"
+
+namespace {
+
+constexpr int kExitError = 1;
+constexpr int kExitUsage = 2;
+
+void add_verbs(CLI::App& app, berth::cli::Session& session) {
+  using namespace berth::cli;
+  add_run(app, session);
+  add_pods(app, session);
+  add_ps(app, session);
+  add_exec(app, session);
+  add_logs(app, session);
+  add_stop(app, session);
+  add_rm(app, session);
+  add_pull(app, session);
+  add_images(app, session);
+  add_inspect(app, session);
+  add_explain(app, session);
+  add_doctor(app, session);
+  add_version(app, session);
+}
+
+// CLI11 hands what follows "--" to the program, not to the verb, so it never sees it.
+std::vector<std::string> without_command(int argc, char** argv, berth::cli::Session& session) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  const bool takes_command = std::any_of(words.begin(), dashes, [](const std::string& word) {
+    return word == "run" || word == "exec";
+  });
+  if (takes_command) {
+    session.after_dashes.assign(dashes, words.end());
+    words.erase(dashes, words.end());
+  }
+  // CLI11 takes words from the back.
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // gRPC would print its own view of a missing socket; ours is the one line below.
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);
+  CLI::App app("Run and look at pods on this machine through CRI.", "berth");
+  berth::cli::Session session;
+  // At most one: so that "berth exec web ps" does not take ps for a verb.
+  app.require_subcommand(1);
+  const char* endpoint = std::getenv("BERTH_ENDPOINT");
+  if (endpoint != nullptr && *endpoint != '\0') session.endpoint = endpoint;
+  add_connection_options(&app, session);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("berth: ") + error.what() + " (see --help)\n";
+  });
+  add_verbs(app, session);
+  try {
+    app.parse(without_command(argc, argv, session));
+  } catch (const CLI::ParseError& error) {
+    // CLI11 reports --help and mistakes alike by throwing.
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  const berth::Result<int> exit_code = session.run();
+  std::fflush(stdout);
+  if (exit_code.ok()) return exit_code.value();
+  std::fprintf(stderr, "berth: %s: %s (%s)\n", session.verb.c_str(),
+               exit_code.error().message().c_str(), berth::errc_name(exit_code.error().code));
+  return kExitError;
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "CreateContainer creates a new container in specified PodSandbox." Everything that can be refused
+// is refused here: image, user, command, profiles, volumes' fields, limits. Starting is then one launch.
+//
+// Repeated with the same metadata it gives the container that is there, or joins the running attempt.
+// A crash between two steps leaves a record in CONTAINER_CREATING; the reconciler removes it.
+#include "core/base/units.h"
+#include "core/linux/openat2.h"
+#include "core/store/ledger.h"
+#include "core/task/with_undo.h"
+#include "cri/container/calls.h"
+#include "cri/container/log_file.h"
+#include "cri/container/process.h"
+#include "cri/container/spec.h"
+#include "cri/container/user.h"
+#include "cri/container/validate.h"
+#include "cri/field.h"
+#include "cri/ids.h"
+#include "cri/sandbox/namespaces.h"
+#include "cri/sandbox/validate.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+using Request = v1::CreateContainerRequest;
+
+constexpr std::size_t kUserFileBytesMax = 1_MiB;
+
+// A file of the image's, absent or not regular: empty.
+Result<std::string> read_user_file(const UniqueFd& rootfs, const char* path) {
+  TRY(const UniqueFd file, sys::open_in_root_if_exists(rootfs.get(), path, O_RDONLY | O_NONBLOCK));
+  if (!file.valid()) return std::string();
+  return sys::read_small_file_in_root(rootfs.get(), path, kUserFileBytesMax);
+}
+
+Status resolve_process(records::ContainerRecord& record, const oci::ImageConfig& image,
+                       const UniqueFd& rootfs, const std::string& hostname) {
+  const v1::ContainerConfig& config = record.config();
+  TRY(std::vector<std::string> args, merge_args(image, config));
+  for (std::string& word : args) record.add_args(std::move(word));
+  UserFiles files;
+  TRY(files.passwd, read_user_file(rootfs, "etc/passwd"));
+  TRY(files.group, read_user_file(rootfs, "etc/group"));
+  TRY(const oci::User user,
+      resolve_user(image.user, config.linux().security_context(), files));
+  record.set_uid(user.uid);
+  record.set_gid(user.gid);
+  for (const gid_t group : user.additional_gids) record.add_groups(group);
+  std::vector<std::string> env = merge_env(image, config, hostname);
+  bool has_home = false;
+  for (const std::string& variable : env) has_home |= variable.rfind("HOME=", 0) == 0;
+  if (!has_home) env.push_back("HOME=" + home_of(user.uid, files.passwd));
+  for (std::string& variable : env) record.add_env(std::move(variable));
+  record.set_working_dir(merge_working_dir(image, config));
+  std::string stop_signal = image.stop_signal;
+  if (config.stop_signal() != v1::Signal::SIGNAL_RUNTIME_DEFAULT) {
+    stop_signal = v1::Signal_Name(config.stop_signal()).substr(sizeof "SIGNAL_" - 1);
+  }
+  // An image may name any nonsense; a person finds out now, not when the container should stop.
+  TRY([[maybe_unused]] const int number, signal_number(stop_signal));
+  record.set_stop_signal(stop_signal);
+  return {};
+}
+
+Status write_intent(Node& node, const records::ContainerRecord& record) {
+  return node.state.write([&](store::WriteTxn& txn) -> Status {
+    for (const store::LedgerKind kind : {store::LedgerKind::snapshot, store::LedgerKind::cgroup}) {
+      TRY_(store::ledger_add(txn,
+                             {.owner = record.sandbox_id(), .kind = kind, .id = record.id()}));
+    }
+    return records::save(txn, record);
+  });
+}
+
+records::ContainerRecord new_record(const Request& request, const image::ImageEntry& entry,
+                                    const std::string& log_directory) {
+  const v1::ContainerConfig& config = request.config();
+  records::ContainerRecord record;
+  record.set_sandbox_id(request.pod_sandbox_id());
+  record.set_phase(state::v1::CONTAINER_CREATING);
+  *record.mutable_config() = config;
+  record.set_image_id(entry.image->id);
+  record.set_image_ref(entry.repo_digests.empty() ? entry.image->id : entry.repo_digests.front());
+  if (!entry.image->chain_ids.empty()) record.set_parent_snapshot(entry.image->chain_ids.back());
+  record.set_created_at(realtime_now_ns());
+  record.set_log_path(log_path_of(log_directory, config.log_path()));
+  return record;
+}
+
+std::shared_ptr<Container> new_container(const records::ContainerRecord& record,
+                                         std::shared_ptr<Sandbox> sandbox) {
+  auto container = std::make_shared<Container>();
+  container->item.set_id(record.id());
+  container->item.set_pod_sandbox_id(record.sandbox_id());
+  *container->item.mutable_metadata() = record.config().metadata();
+  *container->item.mutable_image() = record.config().image();
+  container->item.set_image_ref(record.image_ref());
+  container->item.set_image_id(record.image_id());
+  container->item.set_created_at(record.created_at());
+  *container->item.mutable_labels() = record.config().labels();
+  *container->item.mutable_annotations() = record.config().annotations();
+  container->sandbox = std::move(sandbox);
+  container->log_path = record.log_path();
+  return container;
+}
+
+Task<void> enter_cgroup(Node& node, const records::ContainerRecord& record, AsyncUndo& undo) {
+  const v1::LinuxContainerConfig& linux_config = record.config().linux();
+  plugins::ContainerCgroup cgroup;
+  cgroup.pod_id = record.sandbox_id();
+  cgroup.container_id = record.id();
+  cgroup.resources = co_await resources_of("config.linux.resources", linux_config.resources());
+  cgroup.resources.pids_limit = node.options.pids_limit;
+  cgroup.privileged = linux_config.security_context().privileged();
+  cgroup.devices = co_await device_rules_of(record.config());
+  undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
+    return node.resources.cleanup(pod, id);
+  });
+  // The placement is asked for again at the start: the descriptors are not kept in between.
+  const plugins::Placement placement = co_await node.resources.prepare(std::move(cgroup));
+  static_cast<void>(placement);
+}
+
+// What cannot be enforced or does not exist is refused before anything is made.
+Status refuse_early(Node& node, const records::ContainerRecord& record) {
+  const v1::LinuxContainerSecurityContext& security = record.config().linux().security_context();
+  TRY_(check_profiles(security));
+  TRY([[maybe_unused]] const auto devices, devices_of(record.config()));
+  TRY([[maybe_unused]] const auto program, node.seccomp.program_of(security, 0));
+  const v1::NamespaceOption& options = security.namespace_options();
+  if (options.pid() != v1::NamespaceMode::TARGET) return {};
+  TRY(const std::shared_ptr<Container> target,
+      node.pods.need_container("config.linux.security_context.namespace_options.target_id",
+                               options.target_id()));
+  if (target->item.pod_sandbox_id() != record.sandbox_id() || !target->living()) {
+    return invalid_field("config.linux.security_context.namespace_options.target_id",
+                         "the target does not run in this sandbox");
+  }
+  return {};
+}
+
+Task<std::string> make_container(Node& node, const Request& request,
+                                 std::shared_ptr<Sandbox> sandbox, AsyncUndo& undo) {
+  auto stages = std::make_unique<Stages>("CreateContainer");
+  stages->enter("image.resolve");
+  const records::SandboxRecord pod = co_await records::load_sandbox(node.state, sandbox->id());
+  const image::ImageEntry entry = co_await node.images.resolve(request.config().image().image());
+  records::ContainerRecord record = new_record(request, entry, pod.config().log_directory());
+  const std::string id = co_await make_id();
+  record.set_id(id);
+  co_await refuse_early(node, record);
+
+  stages->enter("state.intent");
+  co_await write_intent(node, record);
+  const std::shared_ptr<Container> container = new_container(record, sandbox);
+  node.pods.add(container);
+  undo.push([&node, container]() { return remove_container_now(node, container); });
+
+  stages->enter("snapshot.prepare");
+  std::vector<plugins::SnapshotMount> mounts =
+      co_await node.snapshotter.prepare(id, record.parent_snapshot());
+  static_cast<void>(mounts);
+  stages->enter("rootfs.mount");
+  container->rootfs = co_await mount_rootfs(node, id);
+  stages->enter("process.resolve");
+  co_await resolve_process(record, entry.image->config.config, container->rootfs,
+                           hostname_of(pod.config()));
+  stages->enter("cgroup.prepare");
+  co_await enter_cgroup(node, record, undo);
+
+  stages->enter("state.commit");
+  record.set_phase(state::v1::CONTAINER_MADE);
+  co_await records::save(node.state, record);
+  container->phase = state::v1::CONTAINER_MADE;
+  stages->done();
+  container->create_stages = std::move(stages);
+  co_return id;
+}
+
+Task<std::string> attempt(Node& node, Request request, std::shared_ptr<Sandbox> sandbox,
+                          std::string name) {
+  const auto body = [&node, &request, &sandbox](AsyncUndo& undo) {
+    return make_container(node, request, sandbox, undo);
+  };
+  Result<Mutex::Guard> guard = co_await sandbox->lock.lock().result();
+  Result<std::string> outcome = make_error(Errc::cancelled, "shutting down");
+  if (guard.ok() && sandbox->ready()) {
+    Task<std::string> work = with_undo(body);
+    outcome = co_await std::move(work).result();
+  } else if (guard.ok()) {
+    outcome = make_error(Errc::failed_precondition,
+                         "pod_sandbox_id: sandbox `" + sandbox->id() + "` is not ready");
+  }
+  node.pods.attempts.erase(name);
+  co_return outcome;
+}
+
+}  // namespace
+
+Task<v1::CreateContainerResponse> create_container(Node& node, const Request& request) {
+  co_await validate(request);
+  const std::shared_ptr<Sandbox> sandbox =
+      co_await node.pods.need_sandbox("pod_sandbox_id", request.pod_sandbox_id());
+  const std::string name = Pods::name_of(sandbox->id(), request.config().metadata());
+  v1::CreateContainerResponse response;
+  Attempt running;
+  const auto joined = node.pods.attempts.find(name);
+  if (joined != node.pods.attempts.end()) {
+    running = joined->second;
+  } else {
+    const std::shared_ptr<Container> present = node.pods.container_by_name(name);
+    if (present != nullptr && present->phase != state::v1::CONTAINER_REMOVING) {
+      response.set_container_id(present->id());
+      co_return response;
+    }
+    running = Shared<std::string>::start(node.attempts, attempt(node, request, sandbox, name));
+    node.pods.attempts[name] = running;
+  }
+  std::string id = co_await running->wait();
+  response.set_container_id(std::move(id));
+  co_return response;
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/container/log_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include <filesystem>
+
+#include "core/linux/openat2.h"
+
+namespace berth::cri {
+
+std::string log_path_of(const std::string& log_directory, const std::string& log_path) {
+  if (log_directory.empty() || log_path.empty()) return "";
+  return (std::filesystem::path(log_directory) / log_path).lexically_normal().string();
+}
+
+Result<UniqueFd> open_log(const std::string& log_directory, const std::string& log_path) {
+  std::error_code failed;
+  std::filesystem::create_directories(log_directory, failed);
+  if (failed) return sys_error(failed.value(), "mkdir", log_directory).with("config.log_directory");
+  TRY(const UniqueFd directory, sys::openat(AT_FDCWD, log_directory, O_PATH | O_DIRECTORY));
+  const std::string parent = std::filesystem::path(log_path).parent_path().string();
+  if (!parent.empty()) {
+    TRY([[maybe_unused]] const UniqueFd made, sys::mkdirs_in_root(directory.get(), parent));
+  }
+  UniqueFd file(sys::openat2(directory.get(), log_path.c_str(),
+                             O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+                             0640, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
+  if (!file.valid()) {
+    const int failed_errno = errno;
+    Error error = sys_error(failed_errno, "open", log_directory + "/" + log_path);
+    if (failed_errno == ELOOP || failed_errno == EXDEV) error.code = Errc::invalid_argument;
+    return std::move(error).with("config.log_path");
+  }
+  return file;
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/container/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <utility>
+
+#include "core/linux/mount.h"
+#include "cri/field.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+constexpr std::uint64_t kNoSuidDevExec =
+    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+struct MountOption {
+  const char* name;
+  std::uint64_t attribute;
+};
+// What a CRI client may ask for by mount_options.
+constexpr MountOption kMountOptions[] = {
+    {"ro", MOUNT_ATTR_RDONLY},     {"nosuid", MOUNT_ATTR_NOSUID},
+    {"nodev", MOUNT_ATTR_NODEV},   {"noexec", MOUNT_ATTR_NOEXEC},
+    {"noatime", MOUNT_ATTR_NOATIME}, {"nodiratime", MOUNT_ATTR_NODIRATIME},
+    {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW}};
+
+std::string tidy(const std::string& path) {
+  std::string normal = std::filesystem::path(path).lexically_normal().string();
+  while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
+  return normal;
+}
+
+std::size_t depth_of(const std::string& path) {
+  return static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')) -
+         (path == "/" ? 1 : 0);
+}
+
+Result<std::uint64_t> attributes_of(const std::string& field, const v1::Mount& wanted) {
+  std::uint64_t attributes = 0;
+  for (const std::string& option : wanted.mount_options()) {
+    const auto* known =
+        std::find_if(std::begin(kMountOptions), std::end(kMountOptions),
+                     [&option](const MountOption& entry) { return option == entry.name; });
+    if (known == std::end(kMountOptions)) {
+      return invalid_field(field + ".mount_options", "`" + shown(option) + "` is not supported");
+    }
+    attributes |= known->attribute;
+  }
+  return attributes;
+}
+
+// A clone of the host tree at `path` into the plan.
+Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path, const std::string& destination,
+                        bool recursive) {
+  TRY(sys::UniqueMount tree, sys::open_tree_clone(AT_FDCWD, path, recursive));
+  struct stat status{};
+  if (::fstatat(tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
+    return sys_error(errno, "fstat", path);
+  }
+  oci::Mount mount;
+  mount.destination = destination;
+  mount.source_fd = tree.get();
+  mount.destination_is_file = !S_ISDIR(status.st_mode);
+  plan.owned_fds.push_back(tree.release());
+  return mount;
+}
+
+Result<oci::Mount> volume(MountPlan& plan, const std::string& field, const v1::Mount& wanted) {
+  std::error_code failed;
+  if (!std::filesystem::exists(wanted.host_path(), failed) &&
+      failed != std::errc::permission_denied) {
+    std::filesystem::create_directories(wanted.host_path(), failed);
+    if (failed) {
+      return Error{errc_from_errno(failed.value()), failed.value(), "mkdir", wanted.host_path(),
+                   field + ".host_path"};
+    }
+  }
+  Result<oci::Mount> made = bind_tree(plan, wanted.host_path(), tidy(wanted.container_path()), true);
+  if (!made.ok()) return std::move(made).error().with(field + ".host_path");
+  oci::Mount mount = std::move(*made);
+  TRY(mount.flags, attributes_of(field, wanted));
+  if (wanted.readonly()) mount.flags |= MOUNT_ATTR_RDONLY;
+  if (wanted.recursive_read_only()) mount.recursive_flags |= MOUNT_ATTR_RDONLY;
+  constexpr std::array<std::uint64_t, 3> kPropagation = {MS_PRIVATE, MS_SLAVE, MS_SHARED};
+  mount.propagation = kPropagation[static_cast<std::size_t>(wanted.propagation())];
+  return mount;
+}
+
+oci::Mount filesystem(const char* destination, const char* type, const char* data,
+                      std::uint64_t flags) {
+  oci::Mount mount;
+  mount.destination = destination;
+  mount.type = type;
+  mount.source = type;
+  mount.data = data;
+  mount.flags = flags;
+  return mount;
+}
+
+bool has_volume_at(const v1::ContainerConfig& config, const std::string& destination) {
+  return std::any_of(config.mounts().begin(), config.mounts().end(), [&](const v1::Mount& mount) {
+    return tidy(mount.container_path()) == destination;
+  });
+}
+
+Status add_pod_file(MountPlan& plan, const MountWish& wish, const std::string& path,
+                    const char* destination) {
+  if (path.empty() || has_volume_at(wish.config, destination)) return {};
+  TRY(oci::Mount mount, bind_tree(plan, path, destination, false));
+  const v1::LinuxContainerSecurityContext& security = wish.config.linux().security_context();
+  if (security.readonly_rootfs()) mount.flags |= MOUNT_ATTR_RDONLY;
+  plan.mounts.push_back(std::move(mount));
+  return {};
+}
+
+Status add_shm(MountPlan& plan, const MountWish& wish) {
+  if (has_volume_at(wish.config, "/dev/shm")) return {};
+  if (wish.shm_fd < 0) {
+    TRY(oci::Mount host, bind_tree(plan, "/dev/shm", "/dev/shm", false));
+    plan.mounts.push_back(std::move(host));
+    return {};
+  }
+  // KERNEL 6.15: open_tree can clone a detached mount; before, only one of the caller's namespace.
+  // Then a container gets a /dev/shm of its own instead of the pod's.
+  Result<sys::UniqueMount> clone = sys::open_tree_clone(wish.shm_fd, "", false);
+  if (!clone.ok()) {
+    plan.mounts.push_back(
+        filesystem("/dev/shm", "tmpfs", "mode=1777,size=65536k", kNoSuidDevExec));
+    return {};
+  }
+  oci::Mount mount;
+  mount.destination = "/dev/shm";
+  mount.source_fd = clone->get();
+  plan.owned_fds.push_back(clone->release());
+  plan.mounts.push_back(std::move(mount));
+  return {};
+}
+
+}  // namespace
+
+std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
+  std::vector<oci::Mount> mounts;
+  const std::uint64_t read_only = wish.privileged ? 0 : MOUNT_ATTR_RDONLY;
+  const auto add = [&](const char* destination, const char* type, const char* data,
+                       std::uint64_t flags) {
+    if (has_volume_at(wish.config, destination)) return;
+    mounts.push_back(filesystem(destination, type, data, flags));
+  };
+  add("/proc", "proc", "", kNoSuidDevExec);
+  add("/dev", "tmpfs", "mode=755,size=65536k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME);
+  add("/dev/pts", "devpts", "ptmxmode=0666,mode=0620,gid=5",
+      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  add("/dev/mqueue", "mqueue", "", kNoSuidDevExec);
+  add("/sys", "sysfs", "", kNoSuidDevExec | read_only);
+  if (wish.cgroup_v2) add("/sys/fs/cgroup", "cgroup2", "", kNoSuidDevExec | read_only);
+  return mounts;
+}
+
+Result<MountPlan> plan_mounts(const MountWish& wish) {
+  MountPlan plan;
+  plan.mounts = kernel_mounts(wish);
+  TRY_(add_shm(plan, wish));
+  TRY_(add_pod_file(plan, wish, wish.hosts_path, "/etc/hosts"));
+  TRY_(add_pod_file(plan, wish, wish.hostname_path, "/etc/hostname"));
+  TRY_(add_pod_file(plan, wish, wish.resolv_conf_path, "/etc/resolv.conf"));
+  for (int i = 0; i < wish.config.mounts_size(); ++i) {
+    const std::string field = "config.mounts[" + std::to_string(i) + "]";
+    if (wish.config.mounts(i).propagation() == v1::MountPropagation::PROPAGATION_BIDIRECTIONAL &&
+        !wish.privileged) {
+      return invalid_field(field + ".propagation", "BIDIRECTIONAL needs a privileged container");
+    }
+    TRY(oci::Mount mount, volume(plan, field, wish.config.mounts(i)));
+    plan.mounts.push_back(std::move(mount));
+  }
+  std::stable_sort(plan.mounts.begin(), plan.mounts.end(),
+                   [](const oci::Mount& left, const oci::Mount& right) {
+                     return depth_of(left.destination) < depth_of(right.destination);
+                   });
+  return plan;
+}
+
+}  // namespace berth::cri

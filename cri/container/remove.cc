@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "RemoveContainer removes the container. If the container is running, the container must be
+// forcibly removed. This call is idempotent, and must not return an error if the container has
+// already been removed."
+//
+// The record says REMOVING before the first part goes, so a crash leaves something that the reconciler
+// removes to the end.
+#include "core/store/ledger.h"
+#include "cri/container/calls.h"
+#include "cri/field.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+Task<void> remove_snapshot(Node& node, const std::string& id) {
+  Result<void> removed = co_await node.snapshotter.remove(id).result();
+  if (!removed.ok() && !removed.error().is(Errc::not_found)) {
+    co_await fail(std::move(removed).error());
+  }
+}
+
+Status forget(Node& node, const std::string& sandbox_id, const std::string& id) {
+  return node.state.write([&](store::WriteTxn& txn) -> Status {
+    for (const store::LedgerKind kind : {store::LedgerKind::cgroup, store::LedgerKind::snapshot}) {
+      TRY_(store::ledger_clear(txn, {.owner = sandbox_id, .kind = kind, .id = id}));
+    }
+    TRY([[maybe_unused]] const bool was_there, txn.erase(records::kContainers, id));
+    return {};
+  });
+}
+
+}  // namespace
+
+Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container) {
+  const std::string id = container->id();
+  const std::string sandbox_id = container->item.pod_sandbox_id();
+  if (container->living()) {
+    co_await kill_container(node, container);
+    co_await await_end(node, container);
+  }
+  container->phase = state::v1::CONTAINER_REMOVING;
+  container->rootfs.reset();
+  co_await node.handler.remove(id);
+  co_await node.resources.cleanup(sandbox_id, id);
+  co_await remove_snapshot(node, id);
+  co_await forget(node, sandbox_id, id);
+  node.pods.remove(*container);
+}
+
+Task<v1::RemoveContainerResponse> remove_container(Node& node,
+                                                   const v1::RemoveContainerRequest& request) {
+  co_await check_name("container_id", request.container_id());
+  const std::shared_ptr<Container> container = node.pods.container(request.container_id());
+  if (container == nullptr) co_return v1::RemoveContainerResponse();
+  const Mutex::Guard guard = co_await container->sandbox->lock.lock();
+  if (node.pods.container(request.container_id()) != nullptr) {
+    co_await remove_container_now(node, container);
+  }
+  co_return v1::RemoveContainerResponse();
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "ReopenContainerLog asks runtime to reopen the stdout/stderr log file for the container. This is
+// often called after the log file has been rotated. If the container is not running, container
+// runtime can choose to either create a new log file and return nil, or return an error." We return
+// an error: nothing would ever be written to it.
+#include "cri/container/calls.h"
+#include "cri/container/log_file.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+Task<v1::ReopenContainerLogResponse> reopen_container_log(
+    Node& node, const v1::ReopenContainerLogRequest& request) {
+  const std::shared_ptr<Container> container =
+      co_await node.pods.need_container("container_id", request.container_id());
+  if (!container->living()) {
+    co_await fail(Errc::failed_precondition,
+                  "container_id: container `" + container->id() + "` is not running");
+  }
+  const records::ContainerRecord record =
+      co_await records::load_container(node.state, container->id());
+  if (record.log_path().empty()) co_return v1::ReopenContainerLogResponse();
+  const records::SandboxRecord sandbox =
+      co_await records::load_sandbox(node.state, record.sandbox_id());
+  UniqueFd log = co_await open_log(sandbox.config().log_directory(), record.config().log_path());
+  co_await node.handler.reopen_log(container->id(), std::move(log));
+  co_return v1::ReopenContainerLogResponse();
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "StartContainer starts the container." The log file exists when this returns. A container that
+// cannot be started is EXITED with the step and the errno in its message, and the call says the same.
+//
+// Repeated for a container that runs it is fine: a client whose call timed out asks again.
+#include <fcntl.h>
+
+#include "core/base/units.h"
+#include "core/linux/capability.h"
+#include "core/ring/offload.h"
+#include "core/ring/with_deadline.h"
+#include "cri/container/calls.h"
+#include "cri/container/log_file.h"
+#include "cri/container/spec.h"
+#include "cri/sandbox/files.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+// What runc's callers show for a process that never was: 128, "StartError".
+constexpr int kExitCodeStartError = 128;
+
+// Volumes may lie on a filesystem that does not answer: that waits on another thread, and not for ever.
+Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
+                            const records::ContainerRecord& record,
+                            const records::SandboxRecord& pod) {
+  const std::vector<std::string> ips(pod.ips().begin(), pod.ips().end());
+  const PodFiles files =
+      co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
+  const MountWish wish{
+      .config = record.config(),
+      .privileged = record.config().linux().security_context().privileged(),
+      .cgroup_v2 = node.resources.name() == "cgroup2",
+      .shm_fd = container->sandbox->namespaces.shm.get(),
+      .hosts_path = files.hosts,
+      .hostname_path = files.hostname,
+      .resolv_conf_path = files.resolv_conf,
+  };
+  if (record.config().mounts_size() == 0) {
+    MountPlan plan = co_await plan_mounts(wish);
+    co_return plan;
+  }
+  std::function<Result<MountPlan>()> work = [wish]() { return plan_mounts(wish); };
+  MountPlan plan = co_await offload(node.ring, std::move(work));
+  co_return plan;
+}
+
+// The PID namespace of the container that a debug container looks at.
+Result<UniqueFd> target_pid_namespace(const Node& node, const records::ContainerRecord& record) {
+  const v1::NamespaceOption& options =
+      record.config().linux().security_context().namespace_options();
+  if (options.pid() != v1::NamespaceMode::TARGET) return UniqueFd();
+  const std::shared_ptr<Container> target = node.pods.container(options.target_id());
+  if (target == nullptr || !target->living()) {
+    return make_error(Errc::failed_precondition, "the target container `" + options.target_id() +
+                                                     "` does not run");
+  }
+  const std::string path = "/proc/" + std::to_string(target->pid) + "/ns/pid";
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return sys_error(errno, "open", path);
+  return fd;
+}
+
+Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
+                               const records::ContainerRecord& record,
+                               const records::SandboxRecord& pod, Stages& stages) {
+  plugins::LaunchRequest request;
+  request.container_id = container->id();
+  stages.enter("rootfs.mount");
+  request.rootfs = std::move(container->rootfs);
+  if (!request.rootfs.valid()) request.rootfs = co_await mount_rootfs(node, container->id());
+  stages.enter("mounts.open");
+  MountPlan plan = co_await open_mounts(node, container, record, pod);
+  stages.enter("spec.build");
+  UniqueFd target = co_await target_pid_namespace(node, record);
+  const std::uint64_t available = co_await sys::capability_permitted();
+  const SpecWish wish{.record = record,
+                      .namespaces = container->sandbox->namespaces,
+                      .target_pid_namespace = target.get(),
+                      .available_capabilities = available,
+                      .seccomp = node.seccomp};
+  request.spec = co_await spec_of(wish);
+  request.spec.mounts = std::move(plan.mounts);
+  request.owned_fds = std::move(plan.owned_fds);
+  if (target.valid()) request.owned_fds.push_back(std::move(target));
+  stages.enter("cgroup.placement");
+  request.placement =
+      co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
+  if (!record.log_path().empty()) {
+    stages.enter("log.open");
+    request.stdio.log_file =
+        co_await open_log(pod.config().log_directory(), record.config().log_path());
+  }
+  request.stdio.open_stdin = record.config().stdin();
+  request.stdio.stdin_once = record.config().stdin_once();
+  stages.enter("keeper.launch");
+  plugins::Launched launched = co_await node.handler.launch(std::move(request));
+  co_return launched;
+}
+
+Task<void> note_failure(Node& node, std::shared_ptr<Container> container,
+                        records::ContainerRecord& record, const Error& error) {
+  record.set_phase(state::v1::CONTAINER_ENDED);
+  record.set_exit_code(kExitCodeStartError);
+  record.set_reason("StartError");
+  record.set_message(error.message());
+  record.set_started_at(0);
+  record.set_finished_at(realtime_now_ns());
+  co_await records::save(node.state, record);
+  container->phase = state::v1::CONTAINER_ENDED;
+  container->ended.set();
+}
+
+Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
+  container->start_stages = std::make_unique<Stages>("StartContainer");
+  Stages& stages = *container->start_stages;
+  stages.enter("state.load");
+  records::ContainerRecord record =
+      co_await records::load_container(node.state, container->id());
+  const records::SandboxRecord pod =
+      co_await records::load_sandbox(node.state, container->item.pod_sandbox_id());
+  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
+  Result<plugins::Launched> launched =
+      co_await with_deadline(node.ring, deadline, launch(node, container, record, pod, stages))
+          .result();
+  if (!launched.ok()) {
+    co_await note_failure(node, container, record, launched.error());
+    stages.done();
+    co_await fail(std::move(launched).error().with("start container `" +
+                                                   container->item.metadata().name() + "`"));
+  }
+  stages.enter("state.commit");
+  record.set_phase(state::v1::CONTAINER_LIVING);
+  record.set_pid(launched->pid);
+  record.set_started_at(launched->started_at_ns);
+  co_await records::save(node.state, record);
+  container->phase = state::v1::CONTAINER_LIVING;
+  container->pid = launched->pid;
+  container->pidfd = std::move(launched->pidfd);
+  stages.done();
+  if (container->early_exit) {
+    plugins::Exit exit = std::move(*container->early_exit);
+    container->early_exit.reset();
+    co_await note_end(node, container, std::move(exit));
+  }
+}
+
+}  // namespace
+
+Task<v1::StartContainerResponse> start_container(Node& node,
+                                                 const v1::StartContainerRequest& request) {
+  const std::shared_ptr<Container> container =
+      co_await node.pods.need_container("container_id", request.container_id());
+  const Mutex::Guard guard = co_await container->sandbox->lock.lock();
+  if (container->living()) co_return v1::StartContainerResponse();
+  if (container->phase != state::v1::CONTAINER_MADE) {
+    co_await fail(Errc::failed_precondition, "container_id: container `" + container->id() +
+                                                 "` is in state " +
+                                                 v1::ContainerState_Name(state_of(*container)));
+  }
+  if (!container->sandbox->ready()) {
+    co_await fail(Errc::failed_precondition,
+                  "sandbox `" + container->sandbox->id() + "` is not ready");
+  }
+  co_await start_made(node, container);
+  co_return v1::StartContainerResponse();
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "StopContainer stops a running container with a grace period (i.e., timeout). This call is
+// idempotent, and must not return an error if the container has already been stopped." Unknown ids are
+// fine too: whoever asks wants it not to run.
+//
+// No lock is held while the grace period passes, so status, exec and a second, shorter stop go on.
+#include <signal.h>
+
+#include "core/ring/with_deadline.h"
+#include "cri/container/calls.h"
+#include "cri/container/process.h"
+#include "cri/field.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+Task<void> wait_ended(std::shared_ptr<Container> container) { co_await container->ended.wait(); }
+
+}  // namespace
+
+Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
+  Result<void> killed =
+      co_await node.resources.kill(container->item.pod_sandbox_id(), container->id()).result();
+  // The first process is killed by descriptor as well: a cgroup that is gone must not keep it alive.
+  co_await node.handler.signal(container->id(), SIGKILL);
+  if (!killed.ok() && !killed.error().is(Errc::not_found)) {
+    node.log.warn("container", "kill " + container->id() + ": " + killed.error().message());
+  }
+}
+
+Task<void> await_end(Node& node, std::shared_ptr<Container> container) {
+  if (!container->living()) co_return;
+  const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
+  Result<void> ended =
+      co_await with_deadline(node.ring, deadline, wait_ended(container)).result();
+  if (!ended.ok()) {
+    co_await fail(std::move(ended).error().with("container `" + container->id() +
+                                                "` does not end after SIGKILL"));
+  }
+}
+
+Task<v1::StopContainerResponse> stop_container(Node& node,
+                                               const v1::StopContainerRequest& request) {
+  co_await check_name("container_id", request.container_id());
+  if (request.timeout() < 0) co_await fail(invalid_field("timeout", "is negative"));
+  const std::shared_ptr<Container> container = node.pods.container(request.container_id());
+  if (container == nullptr || !container->living()) co_return v1::StopContainerResponse();
+  if (request.timeout() > 0) {
+    const records::ContainerRecord record =
+        co_await records::load_container(node.state, container->id());
+    const int signal = co_await signal_number(record.stop_signal());
+    co_await node.handler.signal(container->id(), signal);
+    const Deadline grace = Deadline::after_ns(
+        request.timeout() > INT64_MAX / kNanosecondsPerSecond
+            ? INT64_MAX
+            : request.timeout() * kNanosecondsPerSecond);
+    Result<void> ended = co_await with_deadline(node.ring, grace, wait_ended(container)).result();
+    if (ended.ok()) co_return v1::StopContainerResponse();
+  }
+  co_await kill_container(node, container);
+  co_await await_end(node, container);
+  co_return v1::StopContainerResponse();
+}
+
+}  // namespace berth::cri

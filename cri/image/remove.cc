@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "RemoveImage removes the image. This call is idempotent, and must not return an error if the
+// image has already been removed." A kubelet names the image by id and means the image with all
+// its tags; a person's tag means that tag.
+#include "cri/field.h"
+#include "cri/image/calls.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+Task<v1::RemoveImageResponse> remove_image(Node& node, const v1::RemoveImageRequest& request) {
+  co_await check_name("image.image", request.image().image());
+  const bool was_there = co_await node.puller.remove(request.image().image());
+  if (!was_there) node.log.debug("image", "remove: no image " + shown(request.image().image()));
+  co_return v1::RemoveImageResponse();
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// berthd: builds the parts, brings records and kernel together, serves the CRI until a signal, and ends
+// in an orderly way. Containers and the keeper go on without it.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "core/image/content.h"
+#include "core/linux/openat2.h"
+#include "cri/container/calls.h"
+#include "cri/options.h"
+#include "cri/reconcile.h"
+#include "cri/server.h"
+#include "plugins/builtin.h"
+#include "snapshotter/layer_store.h"
+
+namespace berth::cri {
+
+namespace {
+
+constexpr std::int64_t kKeeperStartMsMax = 10'000;
+constexpr std::int64_t kShutdownGraceMs = 5'000;
+
+// Blocked before the first thread exists, so that every thread inherits it and signalfd sees them.
+Result<UniqueFd> block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return sys_error(errno, "pthread_sigmask");
+  ::signal(SIGPIPE, SIG_IGN);
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!fd.valid()) return sys_error(errno, "signalfd");
+  return fd;
+}
+
+// Every pod costs a handful of descriptors.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Status make_directories(const store::Layout& layout, const std::string& listen) {
+  for (const std::string& dir :
+       {layout.root_dir(), layout.state_dir(), layout.snapshots(),
+        std::filesystem::path(listen.substr(sizeof "unix://" - 1)).parent_path().string()}) {
+    std::error_code failed;
+    std::filesystem::create_directories(dir, failed);
+    if (failed) return sys_error(failed.value(), "mkdir", dir);
+  }
+  // Snapshots hold the files of every image, setuid ones included: not for everybody's eyes.
+  for (const std::string& dir : {layout.root_dir(), layout.state_dir()}) {
+    if (::chmod(dir.c_str(), 0711) != 0) return sys_error(errno, "chmod", dir);
+  }
+  return {};
+}
+
+// Members in the order in which they are built; the language destroys them in reverse.
+struct Parts {
+  explicit Parts(const Options& options)
+      : log(options.log_level), layout(options.root_dir, options.state_dir),
+        mount_features(sys::MountFeatures::probe()), seccomp(options.pods.seccomp_profile_root) {}
+
+  Log log;
+  store::Layout layout;
+  sys::MountFeatures mount_features;
+  SeccompCache seccomp;
+  Pods pods;
+  std::unique_ptr<Ring> ring;
+  std::unique_ptr<store::State> state;
+  std::unique_ptr<store::State> image_state;
+  std::unique_ptr<image::ContentStore> content;
+  std::unique_ptr<image::ImageStore> images;
+  std::unique_ptr<keeper::KeeperClient> keeper;
+  std::unique_ptr<container::NamespacePool> ipc_uts;
+  plugins::Registry registry;
+  std::unique_ptr<snapshotter::LayerStore> layers;
+  std::unique_ptr<image::Puller> puller;
+  std::unique_ptr<Scope> attempts;
+  std::unique_ptr<Scope> calls;
+  std::unique_ptr<Scope> watch;
+  std::unique_ptr<Node> node;
+};
+
+Status open_stores(Parts& parts, const Options& options) {
+  TRY_(make_directories(parts.layout, options.listen));
+  Result<store::State> state = store::State::open(parts.layout.state_store(), {});
+  if (!state.ok()) return std::move(state).error().with("state store");
+  parts.state = std::make_unique<store::State>(std::move(*state));
+  TRY(const std::vector<store::Quarantined> damaged,
+      parts.state->quarantine_damaged(
+          {records::kSandboxes, records::kContainers, store::kLedgerTable}));
+  for (const store::Quarantined& record : damaged) {
+    parts.log.error("state", "quarantined " + record.table + "/" + record.key + ": " +
+                                 record.reason);
+  }
+  store::StateOptions durable;
+  durable.durable = true;
+  Result<store::State> images = store::State::open(parts.layout.images_store(), durable);
+  if (!images.ok()) return std::move(images).error().with("image store");
+  parts.image_state = std::make_unique<store::State>(std::move(*images));
+  TRY(parts.images, image::ImageStore::open(*parts.image_state));
+  TRY(image::ContentStore content, image::ContentStore::open(parts.layout.content()));
+  parts.content = std::make_unique<image::ContentStore>(std::move(content));
+  return {};
+}
+
+Status build_plugins(Parts& parts, const Options& options) {
+  const plugins::BuiltinParts builtin{.ring = *parts.ring,
+                                      .log = parts.log,
+                                      .layout = parts.layout,
+                                      .keeper = *parts.keeper,
+                                      .cgroup_parent = options.cgroup_parent,
+                                      .namespace_pool = options.namespace_pool};
+  TRY_(plugins::add_builtin(parts.registry, builtin));
+  parts.ipc_uts = std::make_unique<container::NamespacePool>(
+      *parts.ring, CLONE_NEWIPC | CLONE_NEWUTS, options.namespace_pool);
+  TRY(plugins::Snapshotter * snapshotter, parts.registry.snapshotters.find("overlay"));
+  TRY(plugins::Network * isolated, parts.registry.networks.find("isolated"));
+  TRY(plugins::Network * host, parts.registry.networks.find("host"));
+  TRY(plugins::RuntimeHandler * native, parts.registry.runtime_handlers.find("native"));
+  TRY(plugins::ResourcesPlugin * resources,
+      parts.registry.resources.find(parts.registry.resources.names()));
+  Log& log = parts.log;
+  const auto on_error = [&log](Error error) { log.error("call", error.message()); };
+  ReadyQueue& ready = parts.ring->ready();
+  parts.attempts = std::make_unique<Scope>(ready, on_error);
+  parts.calls = std::make_unique<Scope>(ready, on_error);
+  parts.watch = std::make_unique<Scope>(ready, on_error);
+  parts.layers = std::make_unique<snapshotter::LayerStore>(*snapshotter, *parts.ring);
+  image::PullOptions pull;
+  pull.registry.insecure_hosts = options.insecure_registries;
+  parts.puller = std::make_unique<image::Puller>(*parts.ring, *parts.content, *parts.images,
+                                                 *parts.layers, parts.log, pull);
+  parts.node.reset(new Node{.ring = *parts.ring, .log = parts.log, .layout = parts.layout,
+                            .state = *parts.state, .snapshotter = *snapshotter,
+                            .pod_network = *isolated, .host_network = *host,
+                            .resources = *resources, .handler = *native,
+                            .keeper = *parts.keeper, .ipc_uts = *parts.ipc_uts,
+                            .mount_features = parts.mount_features, .images = *parts.images,
+                            .puller = *parts.puller, .attempts = *parts.attempts,
+                            .pods = parts.pods, .seccomp = parts.seccomp,
+                            .options = options.pods});
+  return {};
+}
+
+Task<void> connect_keeper(Parts& parts, const Options& options) {
+  keeper::ClientOptions wanted;
+  wanted.keeper_binary = options.keeper_binary;
+  wanted.state_dir = options.state_dir;
+  const Deadline deadline = Deadline::after_ms(kKeeperStartMsMax);
+  parts.keeper = co_await keeper::KeeperClient::connect_or_start(*parts.ring, parts.log,
+                                                                 std::move(wanted), deadline);
+}
+
+Task<void> recover(Parts& parts) {
+  co_await parts.node->snapshotter.recover();
+  const ReconcileReport report = co_await reconcile(*parts.node);
+  for (const std::string& line : report.mended) parts.log.warn("reconcile", line);
+  parts.log.info("reconcile", report.summary());
+  Result<void> swept = co_await parts.puller->sweep().result();
+  if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
+  parts.ipc_uts->prefill();
+  parts.watch->spawn(watch_exits(*parts.node));
+}
+
+Task<void> until_signal(Parts& parts, const UniqueFd& signals) {
+  signalfd_siginfo info{};
+  const std::span<char> into(reinterpret_cast<char*>(&info), sizeof info);
+  co_await parts.ring->read(signals.get(), into);
+  parts.log.info("main", "signal " + std::to_string(info.ssi_signo) + ": ending");
+}
+
+Task<void> close_parts(Parts& parts) {
+  parts.watch->cancel();
+  co_await parts.watch->close();
+  co_await parts.puller->close();
+  co_await parts.calls->close();
+  co_await parts.attempts->close();
+  co_await parts.node->pod_network.close();
+  co_await parts.ipc_uts->close();
+  co_await parts.keeper->close();
+}
+
+// Running calls need the ring, and Shutdown waits for them: it blocks another thread meanwhile.
+void shut_down(Parts& parts, Server& server) {
+  parts.log.info("main", "no new calls; running ones have 5 s");
+  Event done;
+  std::thread stopper([&]() {
+    server.shutdown(kShutdownGraceMs);
+    parts.ring->post([&done]() { done.set(); });
+  });
+  const auto wait = [](Event& event) -> Task<void> { co_await event.wait(); };
+  Result<void> ended = parts.ring->run_until(wait(done));
+  static_cast<void>(ended);
+  stopper.join();
+}
+
+Status serve(const Options& options) {
+  if (::geteuid() != 0) {
+    return make_error(Errc::permission_denied, "berthd must run as root: it makes namespaces, "
+                                               "mounts and cgroups");
+  }
+  TRY(const UniqueFd signals, block_signals());
+  raise_descriptor_limit();
+  // Containers whose keeper dies come to us, so that their exit codes are not lost.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  Parts parts(options);
+  TRY(parts.ring, Ring::create());
+  TRY_(open_stores(parts, options));
+  TRY_(parts.ring->run_until(connect_keeper(parts, options)));
+  Status built = build_plugins(parts, options);
+  Status recovered = built.ok() ? parts.ring->run_until(recover(parts)) : Status();
+  if (!built.ok() || !recovered.ok()) {
+    // The client of the keeper ends in order even then: the keeper and its containers go on.
+    static_cast<void>(parts.ring->run_until(parts.keeper->close()));
+    return built.ok() ? std::move(recovered) : std::move(built);
+  }
+  TRY(const std::unique_ptr<Server> server, Server::start(*parts.node, *parts.calls, options.listen));
+  parts.log.info("main", "serving runtime.v1 on " + options.listen);
+  TRY_(parts.ring->run_until(until_signal(parts, signals)));
+  shut_down(parts, *server);
+  return parts.ring->run_until(close_parts(parts));
+}
+
+}  // namespace
+
+}  // namespace berth::cri
+
+int main(int argc, char** argv) {
+  bool help = false;
+  berth::Result<berth::cri::Options> options = berth::cri::parse_options(argc, argv, &help);
+  if (help) return 0;
+  const berth::Status served = options.ok() ? berth::cri::serve(*options) : options.error();
+  if (served.ok()) return 0;
+  std::fprintf(stderr, "berthd: %s\n", served.error().message().c_str());
+  return 1;
+}

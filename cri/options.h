@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// How berthd was started: flags, and a configuration file for what lasts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "cri/node.h"
+
+namespace berth::cri {
+
+struct Options {
+  std::string listen;  // "unix:///run/berth/berth.sock"; empty: below the state directory
+  std::string root_dir = std::string(store::kDefaultRootDir);
+  std::string state_dir = std::string(store::kDefaultStateDir);
+  std::string cgroup_parent = "berth";
+  std::string keeper_binary;  // empty: berth-keeper beside this program
+  std::vector<std::string> insecure_registries;
+  LogLevel log_level = LogLevel::info;
+  std::size_t namespace_pool = 8;  // ready sets kept ahead of need
+  PodOptions pods;
+};
+
+// Errors are for a person at a terminal: one sentence that names the flag. `help` is set when the
+// caller asked for the usage text or the version, which was printed.
+Result<Options> parse_options(int argc, char** argv, bool* help);
+
+}  // namespace berth::cri

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/pods.h"
+
+#include <algorithm>
+
+#include "cri/field.h"
+
+namespace berth::cri {
+
+std::shared_ptr<Sandbox> Pods::sandbox(std::string_view id) const {
+  const auto found = sandboxes_.find(id);
+  return found == sandboxes_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Container> Pods::container(std::string_view id) const {
+  const auto found = containers_.find(id);
+  return found == containers_.end() ? nullptr : found->second;
+}
+
+Result<std::shared_ptr<Sandbox>> Pods::need_sandbox(std::string_view field,
+                                                    std::string_view id) const {
+  TRY_(check_name(field, id));
+  std::shared_ptr<Sandbox> found = sandbox(id);
+  if (found == nullptr) {
+    return make_error(Errc::not_found,
+                      std::string(field) + ": sandbox `" + shown(id) + "` does not exist");
+  }
+  return found;
+}
+
+Result<std::shared_ptr<Container>> Pods::need_container(std::string_view field,
+                                                        std::string_view id) const {
+  TRY_(check_name(field, id));
+  std::shared_ptr<Container> found = container(id);
+  if (found == nullptr) {
+    return make_error(Errc::not_found,
+                      std::string(field) + ": container `" + shown(id) + "` does not exist");
+  }
+  return found;
+}
+
+// '\n' cannot stand in a checked name, so different parts never make the same key.
+std::string Pods::name_of(const runtime::v1::PodSandboxMetadata& metadata) {
+  return "pod\n" + metadata.namespace_() + "\n" + metadata.name() + "\n" + metadata.uid() + "\n" +
+         std::to_string(metadata.attempt());
+}
+
+std::string Pods::name_of(std::string_view sandbox_id,
+                          const runtime::v1::ContainerMetadata& metadata) {
+  return "container\n" + std::string(sandbox_id) + "\n" + metadata.name() + "\n" +
+         std::to_string(metadata.attempt());
+}
+
+std::shared_ptr<Sandbox> Pods::sandbox_by_name(const std::string& name) const {
+  const auto found = sandbox_names_.find(name);
+  return found == sandbox_names_.end() ? nullptr : sandbox(found->second);
+}
+
+std::shared_ptr<Container> Pods::container_by_name(const std::string& name) const {
+  const auto found = container_names_.find(name);
+  return found == container_names_.end() ? nullptr : container(found->second);
+}
+
+void Pods::add(std::shared_ptr<Sandbox> sandbox) {
+  sandbox_names_[name_of(sandbox->item.metadata())] = sandbox->id();
+  const std::string id = sandbox->id();
+  sandboxes_[id] = std::move(sandbox);
+}
+
+void Pods::add(std::shared_ptr<Container> container) {
+  container_names_[name_of(container->item.pod_sandbox_id(), container->item.metadata())] =
+      container->id();
+  container->sandbox->container_ids.push_back(container->id());
+  const std::string id = container->id();
+  containers_[id] = std::move(container);
+}
+
+void Pods::remove(const Sandbox& sandbox) {
+  sandbox_names_.erase(name_of(sandbox.item.metadata()));
+  const std::string id = sandbox.id();
+  sandboxes_.erase(id);
+}
+
+void Pods::remove(const Container& container) {
+  std::vector<std::string>& siblings = container.sandbox->container_ids;
+  siblings.erase(std::remove(siblings.begin(), siblings.end(), container.id()), siblings.end());
+  container_names_.erase(name_of(container.item.pod_sandbox_id(), container.item.metadata()));
+  const std::string id = container.id();
+  containers_.erase(id);
+}
+
+}  // namespace berth::cri

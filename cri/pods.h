@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent knows of its pods, in memory: what list calls answer from, and who waits for what.
+// Everything else is read from the records when it is needed. Loop thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "core/task/event.h"
+#include "core/task/shared.h"
+#include "cri/proto/services.grpc.pb.h"
+#include "cri/stages.h"
+#include "cri/state/record.pb.h"
+#include "plugins/api/runtime_handler.h"
+
+namespace berth::cri {
+
+// The descriptors that a pod's containers join. Not valid: the host's, or (pid) none shared.
+struct PodNamespaces {
+  UniqueFd net;
+  UniqueFd ipc;
+  UniqueFd uts;
+  UniqueFd pid;
+  UniqueFd shm;  // detached tmpfs that every container sees as /dev/shm
+};
+
+struct Sandbox {
+  // What ListPodSandbox answers; its state follows `phase`.
+  runtime::v1::PodSandbox item;
+  state::v1::SandboxPhase phase = state::v1::SANDBOX_CREATING;
+  PodNamespaces namespaces;
+  int init_pid = 0;
+  UniqueFd init_pidfd;   // the pod's own init, when its containers share a PID namespace
+  std::vector<std::string> container_ids;
+  Mutex lock;            // serialises run, stop, remove of the pod and create, start of its containers
+  std::unique_ptr<Stages> run_stages;
+
+  const std::string& id() const { return item.id(); }
+  bool ready() const { return phase == state::v1::SANDBOX_READY; }
+};
+
+struct Container {
+  runtime::v1::Container item;
+  state::v1::ContainerPhase phase = state::v1::CONTAINER_CREATING;
+  std::shared_ptr<Sandbox> sandbox;
+  UniqueFd rootfs;   // detached mount, from create to start; made again when the agent restarted between
+  UniqueFd pidfd;
+  int pid = 0;
+  std::string log_path;
+  std::optional<plugins::Exit> early_exit;  // ended before its launch was on record
+  Event ended;       // set when the process has ended and the record says so
+  std::unique_ptr<Stages> create_stages;
+  std::unique_ptr<Stages> start_stages;
+
+  const std::string& id() const { return item.id(); }
+  bool living() const { return phase == state::v1::CONTAINER_LIVING; }
+};
+
+// A process that ExecSync waits for.
+struct ExecWait {
+  Event ended;
+  std::optional<int> exit_code;
+};
+
+using Attempt = std::shared_ptr<Shared<std::string>>;
+
+class Pods {
+ public:
+  std::shared_ptr<Sandbox> sandbox(std::string_view id) const;
+  std::shared_ptr<Container> container(std::string_view id) const;
+  // not_found that names the field.
+  Result<std::shared_ptr<Sandbox>> need_sandbox(std::string_view field, std::string_view id) const;
+  Result<std::shared_ptr<Container>> need_container(std::string_view field,
+                                                    std::string_view id) const;
+
+  // The key under which a repeated request finds the first one.
+  static std::string name_of(const runtime::v1::PodSandboxMetadata& metadata);
+  static std::string name_of(std::string_view sandbox_id,
+                             const runtime::v1::ContainerMetadata& metadata);
+  std::shared_ptr<Sandbox> sandbox_by_name(const std::string& name) const;
+  std::shared_ptr<Container> container_by_name(const std::string& name) const;
+
+  void add(std::shared_ptr<Sandbox> sandbox);
+  void add(std::shared_ptr<Container> container);
+  void remove(const Sandbox& sandbox);
+  void remove(const Container& container);
+
+  const std::map<std::string, std::shared_ptr<Sandbox>, std::less<>>& sandboxes() const {
+    return sandboxes_;
+  }
+  const std::map<std::string, std::shared_ptr<Container>, std::less<>>& containers() const {
+    return containers_;
+  }
+
+  // Running attempts by name; the entry goes when the attempt ends.
+  std::unordered_map<std::string, Attempt> attempts;
+  // Running execs by exec id; the entry is the waiting call's.
+  std::unordered_map<std::string, ExecWait*> execs;
+
+ private:
+  std::map<std::string, std::shared_ptr<Sandbox>, std::less<>> sandboxes_;
+  std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
+  std::unordered_map<std::string, std::string> sandbox_names_;
+  std::unordered_map<std::string, std::string> container_names_;
+};
+
+}  // namespace berth::cri

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// CRI: "PodSandboxStatus returns the status of the PodSandbox. If the PodSandbox is not present, returns
+// an error." An id is an id: prefixes are the command line's business.
+#include "core/base/units.h"
+#include "cri/container/calls.h"
+#include "cri/sandbox/calls.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+Task<v1::PodSandboxStatusResponse> pod_sandbox_status(
+    Node& node, const v1::PodSandboxStatusRequest& request) {
+  const std::shared_ptr<Sandbox> sandbox =
+      co_await node.pods.need_sandbox("pod_sandbox_id", request.pod_sandbox_id());
+  const records::SandboxRecord record =
+      co_await records::load_sandbox(node.state, sandbox->id());
+  v1::PodSandboxStatusResponse response;
+  v1::PodSandboxStatus& status = *response.mutable_status();
+  status.set_id(sandbox->id());
+  *status.mutable_metadata() = sandbox->item.metadata();
+  status.set_state(state_of(*sandbox));
+  status.set_created_at(sandbox->item.created_at());
+  *status.mutable_labels() = sandbox->item.labels();
+  *status.mutable_annotations() = sandbox->item.annotations();
+  status.set_runtime_handler(record.runtime_handler());
+  v1::PodSandboxNetworkStatus* network = status.mutable_network();
+  for (int i = 0; i < record.ips_size(); ++i) {
+    if (i == 0) network->set_ip(record.ips(i));
+    if (i > 0) network->add_additional_ips()->set_ip(record.ips(i));
+  }
+  *status.mutable_linux()->mutable_namespaces()->mutable_options() =
+      record.config().linux().security_context().namespace_options();
+  response.set_timestamp(realtime_now_ns());
+  for (const std::string& id : sandbox->container_ids) {
+    const std::shared_ptr<Container> container = node.pods.container(id);
+    if (container == nullptr) continue;
+    const records::ContainerRecord made = co_await records::load_container(node.state, id);
+    *response.add_containers_statuses() = container_status_message(*container, made);
+  }
+  if (request.verbose()) {
+    auto& info = *response.mutable_info();
+    info["stages"] = stages_json({sandbox->run_stages.get()});
+    info["network"] = record.network();
+    info["init_pid"] = std::to_string(record.init_pid());
+  }
+  co_return response;
+}
+
+}  // namespace berth::cri

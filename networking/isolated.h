@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network "isolated": every pod gets a network namespace of its own in which loopback is up and
+// nothing else is. It has no address; containers of the pod reach each other on 127.0.0.1 and ::1.
+#pragma once
+
+#include <map>
+
+#include "core/container/namespace_pool.h"
+#include "plugins/api/network.h"
+
+namespace berth::networking {
+
+class IsolatedNetwork final : public plugins::Network {
+ public:
+  // Keeps `pool_size` namespaces ready.
+  IsolatedNetwork(Ring& ring, std::size_t pool_size);
+
+  std::string_view name() const override { return "isolated"; }
+  // Remembers the namespaces of living pods and begins to fill the pool.
+  Task<void> recover(std::vector<plugins::NetworkPod> living) override;
+  // unimplemented: host ports, which nothing could reach.
+  Task<plugins::NetworkAttachment> attach(plugins::NetworkRequest request) override;
+  Task<void> detach(std::string pod_id) override;
+  plugins::NetworkStatus status() override;
+  Task<void> close() override;
+
+ private:
+  container::NamespacePool pool_;
+  // A second attach of a pod gives the first one's namespace; the descriptor is ours.
+  std::map<std::string, UniqueFd> attached_;
+};
+
+}  // namespace berth::networking

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/cgroup1/hierarchies.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace berth::plugins {
+
+bool Hierarchy::has(Controller controller) const {
+  return std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
+}
+
+const Hierarchy* Hierarchies::find(Controller controller) const {
+  for (const Hierarchy& hierarchy : v1) {
+    if (hierarchy.has(controller)) return &hierarchy;
+  }
+  return nullptr;
+}
+
+Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts) {
+  Hierarchies all;
+  for (const CgroupMount& mount : mounts) {
+    TRY(sys::Cgroup root, sys::Cgroup::open(AT_FDCWD, mount.mount_point));
+    if (mount.version == CgroupVersion::v2) {
+      all.unified = std::move(root);
+      continue;
+    }
+    Hierarchy hierarchy;
+    for (const Controller controller : {Controller::cpu, Controller::cpuset, Controller::memory,
+                                        Controller::pids, Controller::hugetlb}) {
+      if (mount.has(controller_name(controller))) hierarchy.controllers.push_back(controller);
+    }
+    // KERNEL: a hierarchy has one tree, so devices mounted together with a limit would need a
+    // device group for each container. Nobody mounts it so; then devices stay unrestricted.
+    if (hierarchy.controllers.empty()) {
+      if (mount.has("devices")) all.devices = std::move(root);
+      continue;
+    }
+    hierarchy.always = hierarchy.has(Controller::cpu) || hierarchy.has(Controller::memory) ||
+                       hierarchy.has(Controller::pids);
+    hierarchy.root = std::move(root);
+    all.v1.push_back(std::move(hierarchy));
+  }
+  if (all.v1.empty() && !all.unified.valid()) {
+    return make_error(Errc::failed_precondition,
+                      "no cgroup hierarchy is mounted in this mount namespace");
+  }
+  return all;
+}
+
+}  // namespace berth::plugins

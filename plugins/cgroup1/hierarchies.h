@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mounted hierarchies of a machine, opened. Descriptors are those of the mount points: one for
+// each hierarchy, however many pods there are.
+#pragma once
+
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/linux/cgroup_fs.h"
+#include "plugins/resources/cgroup_mounts.h"
+#include "plugins/resources/policy.h"
+
+namespace berth::plugins {
+
+// One v1 hierarchy with at least one controller that we set limits in.
+struct Hierarchy {
+  sys::Cgroup root;
+  std::vector<Controller> controllers;
+  // Every container has a group here. False: only one that asks for something (cpuset, hugetlb).
+  bool always = false;
+
+  bool has(Controller controller) const;
+};
+
+struct Hierarchies {
+  std::vector<Hierarchy> v1;
+  sys::Cgroup devices;  // v1; not valid: devices are not restricted
+  sys::Cgroup unified;  // v2; not valid: not mounted
+
+  // The hierarchy that has the controller, or nullptr.
+  const Hierarchy* find(Controller controller) const;
+  // failed_precondition when no hierarchy is mounted at all.
+  static Result<Hierarchies> open(const std::vector<CgroupMount>& mounts);
+};
+
+}  // namespace berth::plugins

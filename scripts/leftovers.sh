@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Compares what a node namespace holds before and after something that should leave nothing.
+#
+#   leftovers.sh snapshot FILE        writes one line per mount, cgroup, process and file, and the
+#                                     number of namespaces of each kind
+#   leftovers.sh compare FILE [SECS]  prints what there is more (+) or less (-) than in FILE and
+#                                     fails, when it has not become equal within SECS (default 5)
+#
+# Namespaces are counted, over every process of the node and every fd it holds, because a pool of
+# prepared ones is refilled with others. Needs the environment of node-namespace.sh; files are those
+# below BERTH_ROOT, BERTH_STATE and BERTH_LOGS.
+set -euo pipefail
+
+: "${BERTH_NODE_DIR:?leftovers: not in a node namespace}"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=/dev/null
+source "$here/node-namespace.sh"
+
+# The mount table of every mount namespace of the node; one process stands for all of a namespace.
+mounts() {
+  local link namespace
+  local -A seen=()
+  for link in /proc/[0-9]*/ns/mnt; do
+    namespace=$(readlink "$link" 2>/dev/null) || continue
+    [[ -n ${seen[$namespace]-} ]] && continue
+    seen[$namespace]=1
+    awk -v ns="$namespace" '{ print "mount", ns, $5, $4 }' "${link%/ns/mnt}/mountinfo" \
+      2>/dev/null || true
+  done
+}
+
+namespaces() {
+  find /proc/[0-9]*/ns /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%l\n' 2>/dev/null |
+    grep -E '^(net|mnt|ipc|uts|pid|cgroup|user|time):\[[0-9]+\]$' | sort -u |
+    awk -F: '{ count[$1]++ } END { for (kind in count) print "namespaces", kind, count[kind] }'
+}
+
+# This script and what it runs are not part of the node's contents.
+processes() {
+  local pid ignored=" $$ $BASHPID $PPID "
+  for pid in /proc/[0-9]*; do
+    pid=${pid#/proc/}
+    [[ $ignored == *" $pid "* || $(ps -o sid= -p "$pid" | tr -d ' ') == "$own_session" ]] && continue
+    ps -o pid=,stat=,comm= -p "$pid" | awk '$2 !~ /^Z/ { print "process", $1, $3 }'
+  done
+}
+
+# Processes come and go while this reads /proc, and what is gone is no error.
+list() {
+  set +e +o pipefail
+  mounts
+  cgroup_dirs_of "$BERTH_CGROUP" | sed 's/^/cgroup /'
+  namespaces
+  processes
+  find "$BERTH_ROOT" "$BERTH_STATE" "$BERTH_LOGS" -xdev -printf 'file %p\n' 2>/dev/null || true
+}
+
+main() {
+  local verb=${1-} file=${2-} deadline
+  [[ -n $file ]] || { sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "$0" >&2 && exit 2; }
+  own_session=$(ps -o sid= -p $$ | tr -d ' ')
+  case $verb in
+    snapshot) list | sort -u >"$file" ;;
+    compare)
+      deadline=$((SECONDS + ${3-5}))
+      while :; do
+        list | sort -u >"$file.now"
+        cmp --silent "$file" "$file.now" && break
+        ((SECONDS > deadline)) && break
+        sleep 0.2
+      done
+      if ! cmp --silent "$file" "$file.now"; then
+        diff --unified=0 "$file" "$file.now" | grep -E '^[-+][^-+]' || true
+        return 1
+      fi
+      rm -f "$file.now"
+      ;;
+    *) return 2 ;;
+  esac
+}
+
+main "$@"

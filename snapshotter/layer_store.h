@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// image::LayerStore over a snapshotter plugin: a layer is a committed snapshot whose name is its chain id, and
+// its extraction an active one called "extract-<chain id>". What the snapshotter describes as a mount
+// is not mounted: the entries go straight into the upperdir of an overlay, or into the directory of a
+// bind (the lowest layer), in the form overlayfs reads from a lower layer.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/image/layer_store.h"
+#include "plugins/api/snapshotter.h"
+#include "snapshotter/unpack.h"
+
+namespace berth::snapshotter {
+
+// What an extraction needs to know of a mount description. failed_precondition: neither an overlay with
+// an upperdir nor a bind, as a snapshotter of another kind (a block device) might describe.
+struct TargetPaths {
+  std::string directory;
+  std::vector<std::string> lowers;  // nearest first
+};
+Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& mounts);
+
+class LayerStore final : public image::LayerStore {
+ public:
+  // `snapshots` is borrowed.
+  explicit LayerStore(plugins::Snapshotter& snapshots, UnpackLimits limits = {})
+      : snapshots_(snapshots), limits_(limits) {}
+
+  Task<bool> has(std::string chain_id) override;
+  Task<image::LayerTarget> begin(std::string chain_id, std::string parent) override;
+  Status extract(const image::LayerTarget& target, std::string_view layer,
+                 image::ByteSource& tar) override;
+  Task<void> commit(std::string chain_id) override;
+  Task<void> abort(std::string chain_id) override;
+  Status sync() override;
+  Task<std::vector<std::string>> list() override;
+  Task<void> remove(std::string chain_id) override;
+  Task<void> abort_unfinished() override;
+
+ private:
+  plugins::Snapshotter& snapshots_;
+  UnpackLimits limits_;
+  std::mutex mutex_;
+  UniqueFd unsynced_;  // a directory on the filesystem that extractions wrote to; guarded by mutex_
+};
+
+}  // namespace berth::snapshotter

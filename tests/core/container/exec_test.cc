@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Further processes in running containers, shared PID namespaces, joined pod namespaces.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/linux/namespace.h"
+#include "core/linux/openat2.h"
+#include "tests/core/container/launcher.h"
+
+namespace berth::container::testing {
+namespace {
+
+Launch start(const oci::Spec& spec, LaunchFds fds = {}) {
+  const sys::UniqueMount rootfs = make_rootfs();
+  fds.rootfs = rootfs.get();
+  Launch launched = launch(encode_container(spec, fds).value());
+  launched.wait_started();
+  EXPECT_TRUE(launched.executed()) << launched.failure();
+  return launched;
+}
+
+Launch start_exec(const Launch& container, std::vector<std::string> args,
+                  const std::string& cwd = "/") {
+  oci::Process process = base_spec(std::move(args)).process;
+  process.cwd = cwd;
+  Launch launched =
+      launch(encode_exec(process, {}, {.target = container.pidfd.get()}).value());
+  launched.stdin_end.reset();
+  launched.wait_started();
+  return launched;
+}
+
+void end(Launch& launched) {
+  launched.kill(SIGKILL);
+  EXPECT_EQ(launched.wait_exit(), 137);
+}
+
+TEST(Exec, EntersEveryNamespaceOfTheContainer) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  Launch exec = start_exec(container, {"sh", "-c",
+                                       "for n in mnt pid ipc uts net cgroup; do "
+                                       "[ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ]"
+                                       " || echo $n differs; done; readlink /proc/1/exe"});
+  EXPECT_TRUE(exec.executed()) << exec.failure();
+  EXPECT_EQ(exec.read_stdout(), "/bin/busybox\n");
+  EXPECT_EQ(exec.wait_exit(), 0);
+  end(container);
+}
+
+TEST(Exec, IsAChildOfTheCallerWithItsOwnExitCode) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  Launch exec = start_exec(container, {"sh", "-c", "exit 42"});
+  EXPECT_EQ(exec.wait_exit(), 42);
+  end(container);
+}
+
+TEST(Exec, FailuresNameTheStep) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  Launch missing = start_exec(container, {"no-such"});
+  EXPECT_EQ(missing.failure(), "exec no-such: ENOENT");
+  EXPECT_EQ(missing.wait_exit(), 127);
+  // The container's file tree is its own business now: nothing is made in it.
+  Launch nowhere = start_exec(container, {"true"}, "/no/such/place");
+  EXPECT_EQ(nowhere.failure(), "working directory /no/such/place: ENOENT");
+  EXPECT_EQ(nowhere.wait_exit(), 127);
+  end(container);
+}
+
+TEST(Exec, IntoAnEndedContainerIsAnError) {
+  Launch container = start(base_spec({"true"}));
+  const UniqueFd pidfd(::fcntl(container.pidfd.get(), F_DUPFD_CLOEXEC, 3));
+  container.wait_exit();
+  const oci::Process process = base_spec({"true"}).process;
+  Launch exec = launch(encode_exec(process, {}, {.target = pidfd.get()}).value());
+  exec.wait_started();
+  EXPECT_EQ(exec.failure(), "namespaces pid namespace: ESRCH");
+  EXPECT_EQ(exec.wait_exit(), 127);
+}
+
+TEST(Exec, DiesWithTheContainersFirstProcess) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  Launch exec = start_exec(container, {"sleep", "100"});
+  ASSERT_TRUE(exec.executed());
+  end(container);
+  EXPECT_EQ(exec.wait_exit(), 137);
+}
+
+TEST(JoinedNamespaces, ContainersOfAPodShareNetworkIpcAndName) {
+  const sys::NamespaceSet pod =
+      sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
+  ASSERT_TRUE(sys::set_hostname_in(pod.uts.get(), "pod-name").ok());
+  oci::Spec spec = base_spec({"sh", "-c", "hostname; cat /sys/class/net/lo/flags; "
+                                          "for n in net ipc uts; do readlink /proc/self/ns/$n; done"});
+  spec.namespaces.network = {oci::Namespace::Mode::join, pod.netns.get()};
+  spec.namespaces.ipc = {oci::Namespace::Mode::join, pod.ipc.get()};
+  spec.namespaces.uts = {oci::Namespace::Mode::join, pod.uts.get()};
+  const std::string first = run(spec);
+  EXPECT_EQ(first.find("pod-name\n0x9\nnet:["), 0U) << first;
+  EXPECT_EQ(run(spec), first);
+}
+
+TEST(JoinedNamespaces, HostNetworkIsTheCallersOwn) {
+  oci::Spec spec = base_spec({"readlink", "/proc/self/ns/net"});
+  spec.namespaces.network.mode = oci::Namespace::Mode::host;
+  char mine[64] = {};
+  ASSERT_GT(::readlink("/proc/self/ns/net", mine, sizeof mine - 1), 0);
+  EXPECT_EQ(run(spec), std::string(mine) + "\n");
+}
+
+Launch start_pod_init() {
+  Launch init = launch(encode_pod_init({}, 100, {}).value());
+  init.wait_started();
+  EXPECT_TRUE(init.executed()) << init.failure();
+  return init;
+}
+
+TEST(PodInit, HoldsNothingAndEndsOnSigterm) {
+  Launch init = start_pod_init();
+  const std::string proc = "/proc/" + std::to_string(init.pid) + "/";
+  const std::string status = sys::read_small_file(AT_FDCWD, proc + "status").value();
+  EXPECT_NE(status.find("Name:\tberth-pod-init"), std::string::npos);
+  EXPECT_NE(status.find("CapPrm:\t0000000000000000"), std::string::npos) << status;
+  EXPECT_NE(status.find("CapBnd:\t0000000000000000"), std::string::npos) << status;
+  EXPECT_NE(status.find("Uid:\t65535"), std::string::npos);
+  const UniqueFd fds(::open((proc + "fd").c_str(), O_RDONLY | O_DIRECTORY));
+  EXPECT_EQ(sys::openat(fds.get(), "0", O_PATH | O_NOFOLLOW).error().sys_errno, ENOENT);
+  const std::string mounts = sys::read_small_file(AT_FDCWD, proc + "mountinfo").value();
+  EXPECT_EQ(std::count(mounts.begin(), mounts.end(), '\n'), 1) << mounts;
+  init.kill(SIGTERM);
+  EXPECT_EQ(init.wait_exit(), 0);
+}
+
+TEST(PodInit, ContainersOfThePodSeeEachOther) {
+  Launch init = start_pod_init();
+  oci::Spec sleeper = base_spec({"sleep", "100"});
+  sleeper.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
+  Launch first = start(sleeper);
+  ASSERT_NE(first.find(ReportKind::created), nullptr);
+  oci::Spec looker = base_spec({"sh", "-c", "ps -o pid,args; [ -e /proc/1/root/. ] && echo open"});
+  looker.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
+  int code = -1;
+  const std::string seen = run(looker, &code);
+  EXPECT_NE(seen.find("sleep 100"), std::string::npos) << seen;
+  // The first process has the keeper's program: its root and memory are closed to the pod.
+  EXPECT_EQ(seen.find("open\n"), std::string::npos) << seen;
+  init.kill(SIGTERM);
+  EXPECT_EQ(init.wait_exit(), 0);
+  EXPECT_EQ(first.wait_exit(), 137);
+}
+
+TEST(PodInit, ReapsOrphans) {
+  Launch init = start_pod_init();
+  oci::Spec spec = base_spec({"sh", "-c", "(sh -c 'true &' ); sleep 100"});
+  spec.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
+  Launch container = start(spec);
+  // The orphan's end and its reaping are one step for the kernel; what is waited for is the shell.
+  std::string seen;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    Launch exec = start_exec(container, {"sh", "-c", "ps -o stat,args"});
+    seen = exec.read_stdout();
+    exec.wait_exit();
+    if (seen.find("Z") == std::string::npos && seen.find("sleep 100") != std::string::npos) break;
+    ::usleep(10'000);
+  }
+  EXPECT_EQ(seen.find("Z"), std::string::npos) << seen;
+  init.kill(SIGTERM);
+  init.wait_exit();
+  container.wait_exit();
+}
+
+}  // namespace
+}  // namespace berth::container::testing

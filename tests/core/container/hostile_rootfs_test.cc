@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images that try to make the launch touch the host: links where destinations should be.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/core/container/launcher.h"
+
+namespace berth::container::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class HostileRootfs : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(place("victim"));
+    fs::copy(place("lower"), place("hostile"),
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  }
+  void TearDown() override {
+    EXPECT_TRUE(fs::is_empty(place("victim"))) << "the host was written to";
+    fs::remove_all(place("hostile"));
+    fs::remove_all(place("victim"));
+  }
+
+  // Replaces `path` of the image by a link.
+  void link(const std::string& path, const std::string& target) {
+    fs::remove_all(place("hostile/" + path));
+    fs::create_symlink(target, place("hostile/" + path));
+  }
+
+  std::string run_hostile(const oci::Spec& spec) {
+    const sys::UniqueMount rootfs = make_rootfs("hostile");
+    return run(spec, nullptr, {.rootfs = rootfs.get()});
+  }
+};
+
+TEST_F(HostileRootfs, AbsoluteLinksLeadInsideTheContainer) {
+  link("data", place("victim"));
+  sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
+  oci::Spec spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim")});
+  spec.mounts.push_back({.destination = "/data", .source_fd = volume.get()});
+  EXPECT_EQ(run_hostile(spec), "x\n");
+}
+
+TEST_F(HostileRootfs, ClimbingLinksStopAtTheContainersRoot) {
+  link("data", "../../../../../../.." + place("victim"));
+  sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
+  oci::Spec spec = base_spec({"sh", "-c", "touch /data/sub/x; ls " + place("victim/sub")});
+  spec.mounts.push_back({.destination = "/data/sub", .source_fd = volume.get()});
+  EXPECT_EQ(run_hostile(spec), "x\n");
+}
+
+TEST_F(HostileRootfs, MagicLinksAreRefused) {
+  // Descriptor 3 and up are the keeper's until the exec: one of them may be a directory of the host.
+  const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
+  link("data", "/proc/self/fd/" + std::to_string(victim.get()));
+  sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
+  oci::Spec spec = base_spec({"true"});
+  spec.mounts.push_back({.destination = "/data/made", .source_fd = volume.get()});
+  EXPECT_EQ(run_hostile(spec), "mounts /data/made: ELOOP");
+}
+
+TEST_F(HostileRootfs, WorkingDirectoryThroughADescriptorIsRefused) {
+  const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
+  oci::Spec spec = base_spec({"touch", "x"});
+  spec.process.cwd = "/proc/self/fd/" + std::to_string(victim.get());
+  EXPECT_EQ(run_hostile(spec),
+            "working directory " + spec.process.cwd + ": ELOOP");
+}
+
+TEST_F(HostileRootfs, ProcThatIsALinkIsRefused) {
+  link("proc", "/tmp");
+  EXPECT_EQ(run_hostile(base_spec({"true"})), "mounts /proc: ELOOP");
+}
+
+TEST_F(HostileRootfs, DevThatIsALinkGetsItsDevicesInside) {
+  link("dev", place("victim"));
+  oci::Spec spec = base_spec({"sh", "-c", "ls /dev/null /dev/pts/ptmx"});
+  EXPECT_EQ(run_hostile(spec), "/dev/null\n/dev/pts/ptmx\n");
+}
+
+TEST_F(HostileRootfs, MaskedPathThatIsALinkMasksInsideOnly) {
+  std::ofstream(place("victim-file")) << "of the host";
+  link("etc", place(""));
+  oci::Spec spec = base_spec({"true"});
+  spec.masked_paths.push_back("/etc/victim-file");
+  spec.readonly_paths.push_back("/etc/victim-file");
+  EXPECT_EQ(run_hostile(spec), "");
+  std::ifstream file(place("victim-file"));
+  std::string text;
+  std::getline(file, text);
+  EXPECT_EQ(text, "of the host");
+}
+
+TEST_F(HostileRootfs, DanglingLinkIsMadeInsideWhereItPoints) {
+  link("data", place("victim/deep/er"));
+  sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
+  oci::Spec spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim/deep/er")});
+  spec.mounts.push_back({.destination = "/data", .source_fd = volume.get()});
+  EXPECT_EQ(run_hostile(spec), "x\n");
+}
+
+TEST_F(HostileRootfs, LoopOfLinksIsAnError) {
+  link("data", "data");
+  oci::Spec spec = base_spec({"true"});
+  spec.process.cwd = "/data/x";
+  EXPECT_EQ(run_hostile(spec), "working directory /data/x: ELOOP");
+}
+
+TEST_F(HostileRootfs, DeviceNodeThatIsALinkIsReplacedNotFollowed) {
+  oci::Spec spec = base_spec({"stat", "-c", "%F", "/opt/null"});
+  fs::create_directories(place("hostile/opt"));
+  link("opt/null", place("victim/null"));
+  spec.devices.push_back({"/opt/null", S_IFCHR | 0666, 1, 3, 0, 0});
+  EXPECT_EQ(run_hostile(spec), "character special file\n");
+}
+
+TEST_F(HostileRootfs, FifoAsAFileDestinationDoesNotHang) {
+  ASSERT_EQ(::mkfifo(place("hostile/pipe").c_str(), 0600), 0);
+  std::ofstream(place("file")) << "volume";
+  sys::UniqueMount volume = sys::open_tree_clone(AT_FDCWD, place("file"), false).value();
+  oci::Spec spec = base_spec({"cat", "/pipe"});
+  spec.mounts.push_back(
+      {.destination = "/pipe", .source_fd = volume.get(), .destination_is_file = true});
+  EXPECT_EQ(run_hostile(spec), "volume");
+}
+
+}  // namespace
+}  // namespace berth::container::testing

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: references find their image, also after a restart, and removing takes away what was meant.
+#include "core/image/image_store.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/image/image_record.h"
+
+namespace berth::image {
+namespace {
+
+class Images : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/berth-images.XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    dir_ = name;
+    open();
+  }
+  void TearDown() override {
+    images_.reset();
+    state_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  void open() {
+    images_.reset();
+    state_.reset();
+    Result<store::State> state = store::State::open(dir_ + "/images", {.durable = true});
+    ASSERT_TRUE(state.ok()) << state.error().message();
+    state_.emplace(*std::move(state));
+    Result<std::unique_ptr<ImageStore>> images = ImageStore::open(*state_);
+    ASSERT_TRUE(images.ok()) << images.error().message();
+    images_ = *std::move(images);
+  }
+  // An image of one layer, told apart by `content`.
+  std::string add(const std::string& reference, const std::string& content) {
+    NewImage image;
+    image.reference = *parse_reference(reference);
+    image.manifest_digest = oci::digest_of("manifest " + content);
+    image.root_digest = image.manifest_digest;
+    image.config_json = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[")" +
+                        oci::digest_of(content).text() + R"("]}})";
+    image.layers = {{oci::digest_of("blob " + content), 1000}};
+    Result<std::string> id = images_->add(std::move(image));
+    EXPECT_TRUE(id.ok()) << id.error().message();
+    return id.ok() ? *id : "";
+  }
+
+  std::string dir_;
+  std::optional<store::State> state_;
+  std::unique_ptr<ImageStore> images_;
+};
+
+TEST_F(Images, AreFoundByEveryNameAlsoAfterARestart) {
+  const std::string id = add("r.io/app:1", "one");
+  const std::string digest = oci::digest_of("manifest one").text();
+  for (int restarted = 0; restarted < 2; ++restarted) {
+    for (const std::string& name : {id, id.substr(7), id.substr(7, 12), std::string("r.io/app:1"),
+                                    "r.io/app@" + digest, "r.io/app:other@" + digest}) {
+      Result<ImageEntry> entry = images_->resolve(name);
+      ASSERT_TRUE(entry.ok()) << name << ": " << entry.error().message();
+      EXPECT_EQ(entry->image->id, id);
+    }
+    const ImageEntry entry = *images_->find(id);
+    EXPECT_EQ(entry.repo_tags, std::vector<std::string>{"r.io/app:1"});
+    EXPECT_EQ(entry.repo_digests, std::vector<std::string>{"r.io/app@" + digest});
+    EXPECT_EQ(entry.image->chain_ids, std::vector<std::string>{oci::digest_of("one").text()});
+    EXPECT_GT(entry.image->size, 1000u);
+    open();
+  }
+  EXPECT_EQ(images_->resolve("r.io/app:2").error().code, Errc::not_found);
+  EXPECT_EQ(images_->resolve("R!").error().code, Errc::invalid_argument);
+  EXPECT_EQ(images_->resolve("").error().code, Errc::invalid_argument);
+  EXPECT_FALSE(images_->find(std::string(64, '0')).has_value());
+}
+
+TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
+  const std::string id = add("r.io/app:1", "one");
+  EXPECT_EQ(add("r.io/app:2", "one"), id);
+  EXPECT_EQ(add("busybox", "one"), id);
+  ASSERT_EQ(images_->list().size(), 1u);
+  EXPECT_EQ(images_->list()[0].repo_tags,
+            (std::vector<std::string>{"docker.io/library/busybox:latest", "r.io/app:1",
+                                      "r.io/app:2"}));
+  EXPECT_EQ(images_->list()[0].repo_digests.size(), 2u);
+}
+
+TEST_F(Images, AMovedTagLeavesTheOldImageUntagged) {
+  const std::string old_id = add("r.io/app:1", "one");
+  const std::string new_id = add("r.io/app:1", "two");
+  open();
+  EXPECT_EQ(images_->find("r.io/app:1")->image->id, new_id);
+  ASSERT_TRUE(images_->find(old_id).has_value());
+  EXPECT_TRUE(images_->find(old_id)->repo_tags.empty());
+  EXPECT_EQ(images_->find(old_id)->repo_digests.size(), 1u);
+}
+
+TEST_F(Images, RemovingATagLeavesTheOthersAndTheLastOneTakesTheImage) {
+  const std::string id = add("r.io/app:1", "one");
+  add("r.io/app:2", "one");
+  EXPECT_TRUE(*images_->remove("r.io/app:1"));
+  EXPECT_FALSE(*images_->remove("r.io/app:1"));
+  EXPECT_TRUE(images_->find("r.io/app:2").has_value());
+  EXPECT_TRUE(*images_->remove("r.io/app:2"));
+  open();
+  EXPECT_TRUE(images_->list().empty());
+  EXPECT_FALSE(*images_->remove(id));
+}
+
+TEST_F(Images, RemovingByIdTakesEveryReference) {
+  const std::string id = add("r.io/app:1", "one");
+  add("other.io/app:2", "one");
+  add("r.io/stays:1", "two");
+  EXPECT_TRUE(*images_->remove(id.substr(7, 16)));
+  open();
+  ASSERT_EQ(images_->list().size(), 1u);
+  EXPECT_EQ(images_->list()[0].repo_tags, std::vector<std::string>{"r.io/stays:1"});
+}
+
+TEST_F(Images, ALastTagOfOneRepositoryLeavesTheImageToTheOther) {
+  const std::string id = add("r.io/app:1", "one");
+  add("other.io/app:2", "one");
+  EXPECT_TRUE(*images_->remove("r.io/app:1"));
+  EXPECT_EQ(images_->find(id)->repo_digests.size(), 1u);
+  EXPECT_EQ(images_->find(id)->repo_tags, std::vector<std::string>{"other.io/app:2"});
+}
+
+TEST_F(Images, AnIdPrefixOfSeveralImagesIsRefused) {
+  // With enough images two ids share four digits; 2,000 do with overwhelming probability.
+  std::map<std::string, int> prefixes;
+  std::string shared;
+  for (int i = 0; i < 2000 && shared.empty(); ++i) {
+    const std::string id = add("r.io/app:" + std::to_string(i), std::to_string(i));
+    if (++prefixes[id.substr(7, 4)] == 2) shared = id.substr(7, 4);
+  }
+  ASSERT_FALSE(shared.empty());
+  EXPECT_EQ(images_->resolve(shared).error().code, Errc::invalid_argument);
+}
+
+TEST_F(Images, ARecordThatCannotBeReadIsSetAside) {
+  add("r.io/good:1", "good");
+  const std::string id = add("r.io/bad:1", "bad");
+  ASSERT_TRUE(state_->put(kImages, id, "nonsense").ok());
+  open();
+  ASSERT_EQ(images_->list().size(), 1u);
+  EXPECT_FALSE(images_->find("r.io/bad:1").has_value());
+  EXPECT_EQ(state_->quarantined()->size(), 1u);
+}
+
+TEST_F(Images, LayersAndDiffIdsMustAgree) {
+  NewImage image;
+  image.reference = *parse_reference("a");
+  image.manifest_digest = image.root_digest = oci::digest_of("m");
+  image.config_json = R"({"rootfs":{"type":"layers","diff_ids":[]}})";
+  image.layers = {{oci::digest_of("b"), 1}};
+  Result<std::string> id = images_->add(std::move(image));
+  ASSERT_FALSE(id.ok());
+  EXPECT_NE(id.error().message().find("diff_ids"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace berth::image

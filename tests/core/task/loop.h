@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loop without a kernel: runs what is ready until nothing is.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/task/event.h"
+#include "core/task/root.h"
+#include "core/task/scope.h"
+#include "core/task/task.h"
+
+namespace berth {
+
+// Runs a task that needs nothing from outside to its end.
+template <typename T>
+Result<T> run_alone(Task<T> task) {
+  ReadyQueue queue;
+  RootTask<T> root(queue, std::move(task));
+  queue.drain();
+  CHECK(root.done());
+  return root.take();
+}
+
+using Trace = std::vector<std::string>;
+
+// Says when it is made and when it is destroyed.
+class Noted {
+ public:
+  Noted(Trace& trace, std::string name) : trace_(&trace), name_(std::move(name)) {
+    trace_->push_back("+" + name_);
+  }
+  Noted(Noted&& other) noexcept
+      : trace_(std::exchange(other.trace_, nullptr)), name_(std::move(other.name_)) {}
+  Noted& operator=(Noted&&) = delete;
+  ~Noted() {
+    if (trace_ != nullptr) trace_->push_back("-" + name_);
+  }
+
+ private:
+  Trace* trace_;
+  std::string name_;
+};
+
+}  // namespace berth

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A CRI runtime of this test process: it keeps pods and containers in memory, writes the log it was told to
+// write, and ends containers when it was told to. On a socket in a directory of its own.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "cri/proto/services.grpc.pb.h"
+
+namespace berth::test {
+
+namespace cri = ::runtime::v1;
+
+struct Script {
+  std::string log;              // written at StartContainer, in CRI's format
+  int exit_code = 0;            // of a container that ends by itself
+  int running_answers = 1;      // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
+  bool refuse_start = false;
+  bool image_present = true;
+  std::string stages;           // info["stages"] of the sandbox, if any
+  cri::ExecSyncResponse exec;
+};
+
+class FakeRuntime final : public cri::RuntimeService::Service, public cri::ImageService::Service {
+ public:
+  explicit FakeRuntime(Script script);
+  ~FakeRuntime() override;
+
+  std::string endpoint() const { return "unix://" + directory_ + "/cri.sock"; }
+  const std::string& directory() const { return directory_; }
+  std::size_t pods() const;
+  std::size_t containers() const;
+  int pulls() const;
+  std::size_t pods_made() const;
+  cri::ContainerConfig last_container() const;
+
+ private:
+  using Context = grpc::ServerContext;
+  using Answer = grpc::Status;
+  struct Pod {
+    cri::PodSandboxConfig config;
+    bool ready = true;
+  };
+  struct Container {
+    cri::ContainerConfig config;
+    std::string pod_id;
+    cri::ContainerState state = cri::CONTAINER_CREATED;
+    int answers_left = 0;
+    int exit_code = 0;
+  };
+
+  Answer Version(Context*, const cri::VersionRequest*, cri::VersionResponse* response) override;
+  Answer RunPodSandbox(Context*, const cri::RunPodSandboxRequest* request,
+                       cri::RunPodSandboxResponse* response) override;
+  Answer StopPodSandbox(Context*, const cri::StopPodSandboxRequest* request,
+                        cri::StopPodSandboxResponse*) override;
+  Answer RemovePodSandbox(Context*, const cri::RemovePodSandboxRequest* request,
+                          cri::RemovePodSandboxResponse*) override;
+  Answer PodSandboxStatus(Context*, const cri::PodSandboxStatusRequest* request,
+                          cri::PodSandboxStatusResponse* response) override;
+  Answer ListPodSandbox(Context*, const cri::ListPodSandboxRequest* request,
+                        cri::ListPodSandboxResponse* response) override;
+  Answer CreateContainer(Context*, const cri::CreateContainerRequest* request,
+                         cri::CreateContainerResponse* response) override;
+  Answer StartContainer(Context*, const cri::StartContainerRequest* request,
+                        cri::StartContainerResponse*) override;
+  Answer StopContainer(Context*, const cri::StopContainerRequest* request,
+                       cri::StopContainerResponse*) override;
+  Answer RemoveContainer(Context*, const cri::RemoveContainerRequest* request,
+                         cri::RemoveContainerResponse*) override;
+  Answer ListContainers(Context*, const cri::ListContainersRequest* request,
+                        cri::ListContainersResponse* response) override;
+  Answer ContainerStatus(Context*, const cri::ContainerStatusRequest* request,
+                         cri::ContainerStatusResponse* response) override;
+  Answer ExecSync(Context*, const cri::ExecSyncRequest* request,
+                  cri::ExecSyncResponse* response) override;
+  Answer ImageStatus(Context*, const cri::ImageStatusRequest* request,
+                     cri::ImageStatusResponse* response) override;
+  Answer PullImage(Context*, const cri::PullImageRequest* request,
+                   cri::PullImageResponse* response) override;
+
+  Script script_;
+  std::string directory_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Pod> pods_;
+  std::map<std::string, Container> containers_;
+  cri::ContainerConfig last_container_;
+  std::size_t pods_made_ = 0;
+  int next_id_ = 1;
+  int pulls_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace berth::test

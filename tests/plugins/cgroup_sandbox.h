@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the cgroup tests share: a parent of their own in every hierarchy, removed at the end with
+// what is in it, and a process that can be put into a placement.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "plugins/api/resources.h"
+#include "plugins/resources/cgroup_mounts.h"
+#include "plugins/resources/cgroup_tree.h"
+
+namespace berth::plugins {
+
+// Root, and at least one hierarchy that may be written.
+inline bool cgroups_usable() {
+  const auto mounts = read_cgroup_mounts();
+  return ::geteuid() == 0 && mounts.ok() && !mounts->empty() &&
+         ::access(mounts->front().mount_point.c_str(), W_OK) == 0;
+}
+
+class CgroupSandbox {
+ public:
+  CgroupSandbox() : mounts_(MUST(read_cgroup_mounts())) {
+    static int serial = 0;
+    parent_ = "berth-test-" + std::to_string(::getpid()) + "-" + std::to_string(++serial);
+  }
+  CgroupSandbox(const CgroupSandbox&) = delete;
+  CgroupSandbox& operator=(const CgroupSandbox&) = delete;
+  ~CgroupSandbox() {
+    for (const CgroupMount& mount : mounts_) {
+      for (const std::string& path : {parent_, parent_ + "-kubelet"}) remove(mount, path);
+    }
+  }
+
+  const std::string& parent() const { return parent_; }
+  std::string kubelet_parent() const { return parent_ + "-kubelet/podX"; }
+  const std::vector<CgroupMount>& mounts() const { return mounts_; }
+
+  // Absolute path of `path` where the controller is mounted ("" for v2).
+  std::string at(const std::string& controller, const std::string& path) const {
+    for (const CgroupMount& mount : mounts_) {
+      const bool v2 = mount.version == CgroupVersion::v2;
+      if (controller.empty() ? v2 : mount.has(controller)) return mount.mount_point + "/" + path;
+    }
+    return {};
+  }
+  std::string read(const std::string& controller, const std::string& path) const {
+    std::ifstream file(at(controller, path));
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+  bool exists(const std::string& controller, const std::string& path) const {
+    return std::filesystem::exists(at(controller, path));
+  }
+  // Everything below our parent, in all hierarchies, as sorted "mount/path" lines.
+  std::vector<std::string> snapshot() const {
+    std::vector<std::string> all;
+    for (const CgroupMount& mount : mounts_) {
+      std::error_code gone;
+      const std::string top = mount.mount_point + "/" + parent_;
+      for (std::filesystem::recursive_directory_iterator at(top, gone), end; at != end;
+           at.increment(gone)) {
+        if (at->is_directory()) all.push_back(at->path());
+      }
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+ private:
+  static void remove(const CgroupMount& mount, const std::string& path) {
+    auto root = sys::Cgroup::open(AT_FDCWD, mount.mount_point);
+    if (!root.ok()) return;
+    static_cast<void>(kill_cgroup(*root, path));
+    for (int attempt = 0; attempt < 100 && !remove_cgroup(*root, path).ok(); ++attempt) {
+      ::usleep(10'000);
+    }
+  }
+
+  std::vector<CgroupMount> mounts_;
+  std::string parent_;
+};
+
+// A child process that goes where the placement says, as the launcher's child does, then runs
+// `body` (default: sleeps until killed). Killed and reaped at the end.
+class PlacedProcess {
+ public:
+  explicit PlacedProcess(const Placement& placement, std::function<int()> body = {}) {
+    int ready[2];
+    EXPECT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      if (placement.cgroup.valid()) enter(placement.cgroup.get());
+      for (const UniqueFd& tasks : placement.v1_tasks) {
+        if (::write(tasks.get(), "0", 1) != 1) ::_exit(99);
+      }
+      (void)!::write(ready[1], "r", 1);
+      if (body) ::_exit(body());
+      while (true) ::pause();
+    }
+    ::close(ready[1]);
+    char byte = 0;
+    placed_ = ::read(ready[0], &byte, 1) == 1;
+    ::close(ready[0]);
+  }
+  PlacedProcess(const PlacedProcess&) = delete;
+  ~PlacedProcess() {
+    if (pid_ > 0 && !reaped_) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
+
+  pid_t pid() const { return pid_; }
+  bool placed() const { return placed_; }
+  // The wait status, once it has ended.
+  int wait() {
+    int status = 0;
+    EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
+    reaped_ = true;
+    return status;
+  }
+
+ private:
+  static void enter(int dirfd) {
+    const int procs = ::openat(dirfd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (procs < 0 || ::write(procs, "0", 1) != 1) ::_exit(98);
+    ::close(procs);
+  }
+
+  pid_t pid_ = -1;
+  bool placed_ = false;
+  bool reaped_ = false;
+};
+
+}  // namespace berth::plugins
