@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "core/image/content.h"
-#include "core/linux/openat2.h"
+#include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/options.h"
 #include "cri/reconcile.h"
@@ -138,7 +138,7 @@ Status build_plugins(Parts& parts, const Options& options) {
   parts.attempts = std::make_unique<Scope>(ready, on_error);
   parts.calls = std::make_unique<Scope>(ready, on_error);
   parts.watch = std::make_unique<Scope>(ready, on_error);
-  parts.layers = std::make_unique<snapshotter::LayerStore>(*snapshotter, *parts.ring);
+  parts.layers = std::make_unique<snapshotter::LayerStore>(*snapshotter);
   image::PullOptions pull;
   pull.registry.insecure_hosts = options.insecure_registries;
   parts.puller = std::make_unique<image::Puller>(*parts.ring, *parts.content, *parts.images,
@@ -189,6 +189,7 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.calls->close();
   co_await parts.attempts->close();
   co_await parts.node->pod_network.close();
+  co_await parts.node->snapshotter.close();
   co_await parts.ipc_uts->close();
   co_await parts.keeper->close();
 }

@@ -115,7 +115,9 @@ Task<void> settle(Node& node, std::shared_ptr<Container> container, Known& known
   Result<void> killed =
       co_await node.resources.kill(container->item.pod_sandbox_id(), id).result();
   static_cast<void>(killed);
-  co_await note_end(node, container, plugins::Exit{id, std::nullopt, 0});
+  plugins::Exit unseen;
+  unseen.id = id;
+  co_await note_end(node, container, std::move(unseen));
   report.mended.push_back("container " + id + " was lost with the keeper: exit code unknown");
 }
 

@@ -101,7 +101,8 @@ Status LayerStore::extract(const image::LayerTarget& target, std::string_view la
                            image::ByteSource& tar) {
   TRY(const UnpackStats stats, unpack_layer(target, layer, tar, limits_));
   static_cast<void>(stats);
-  // sync() wants any descriptor of the filesystem; the parent's stays when an extraction is removed.
+  // sync() wants any descriptor of the filesystem; the parent's stays when an extraction is
+  // removed.
   UniqueFd above(::openat(target.directory.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const std::lock_guard<std::mutex> lock(mutex_);
   unsynced_ = std::move(above);
@@ -141,7 +142,9 @@ Task<std::vector<std::string>> LayerStore::list() {
   co_return chain_ids;
 }
 
-Task<void> LayerStore::remove(std::string chain_id) { return snapshots_.remove(std::move(chain_id)); }
+Task<void> LayerStore::remove(std::string chain_id) {
+  return snapshots_.remove(std::move(chain_id));
+}
 
 Task<void> LayerStore::abort_unfinished() {
   std::vector<plugins::SnapshotInfo> all = co_await snapshots_.walk();

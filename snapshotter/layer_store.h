@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// image::LayerStore over a snapshotter plugin: a layer is a committed snapshot whose name is its chain id, and
-// its extraction an active one called "extract-<chain id>". What the snapshotter describes as a mount
-// is not mounted: the entries go straight into the upperdir of an overlay, or into the directory of a
-// bind (the lowest layer), in the form overlayfs reads from a lower layer.
+// image::LayerStore over a snapshotter plugin: a layer is a committed snapshot whose name is its
+// chain id, and its extraction an active one called "extract-<chain id>". What the snapshotter
+// describes as a mount is not mounted: the entries go straight into the upperdir of an overlay, or
+// into the directory of a bind (the lowest layer), in the form overlayfs reads from a lower layer.
 #pragma once
 
 #include <mutex>
@@ -15,8 +15,8 @@
 
 namespace berth::snapshotter {
 
-// What an extraction needs to know of a mount description. failed_precondition: neither an overlay with
-// an upperdir nor a bind, as a snapshotter of another kind (a block device) might describe.
+// What an extraction needs to know of a mount description. failed_precondition: neither an overlay
+// with an upperdir nor a bind, as a snapshotter of another kind (a block device) might describe.
 struct TargetPaths {
   std::string directory;
   std::vector<std::string> lowers;  // nearest first

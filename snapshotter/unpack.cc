@@ -173,8 +173,9 @@ Status Unpacker::count_entry() {
 Status Unpacker::unpack(archive_entry* entry, const std::string& raw) {
   TRY(const std::string path, clean_path(raw));
   const std::size_t slash = path.rfind('/');
-  const std::string_view base =
-      slash == std::string::npos ? std::string_view(path) : std::string_view(path).substr(slash + 1);
+  const std::string_view base = slash == std::string::npos
+                                    ? std::string_view(path)
+                                    : std::string_view(path).substr(slash + 1);
   if (base.starts_with(kWhiteoutPrefix)) return unpack_whiteout(path, base);
   // What aufs keeps in directories of its own.
   if (path.starts_with(kMetaPrefix) ||
@@ -206,8 +207,10 @@ Status Unpacker::unpack_typed(archive_entry* entry, const std::string& path) {
     return tree_.hard_link(path, target);
   }
   switch (type) {
-    case AE_IFREG: return unpack_file(entry, path, attributes);
-    case AE_IFDIR: return tree_.directory(path, attributes);
+    case AE_IFREG:
+      return unpack_file(entry, path, attributes);
+    case AE_IFDIR:
+      return tree_.directory(path, attributes);
     case AE_IFLNK: {
       const char* target = archive_entry_symlink(entry);
       if (target == nullptr || *target == '\0') {
@@ -221,7 +224,8 @@ Status Unpacker::unpack_typed(archive_entry* entry, const std::string& path) {
                         ::makedev(static_cast<unsigned>(archive_entry_rdevmajor(entry)),
                                   static_cast<unsigned>(archive_entry_rdevminor(entry))),
                         attributes);
-    case AE_IFIFO: return tree_.node(path, S_IFIFO, 0, attributes);
+    case AE_IFIFO:
+      return tree_.node(path, S_IFIFO, 0, attributes);
     default:
       return make_error(Errc::invalid_argument, "an entry of unknown type " + std::to_string(type));
   }
@@ -231,9 +235,9 @@ Status Unpacker::unpack_file(archive_entry* entry, const std::string& path,
                              const Attributes& attributes) {
   const auto size = static_cast<std::uint64_t>(archive_entry_size(entry));
   if (size > limits_.file_size_max) {
-    return make_error(Errc::resource_exhausted,
-                      "a file of " + std::to_string(size) + " bytes, more than the limit of " +
-                          std::to_string(limits_.file_size_max));
+    return make_error(Errc::resource_exhausted, "a file of " + std::to_string(size) +
+                                                    " bytes, more than the limit of " +
+                                                    std::to_string(limits_.file_size_max));
   }
   TRY(const UniqueFd file, tree_.create_file(path));
   TRY_(copy_contents(file.get(), path, size));

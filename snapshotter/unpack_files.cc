@@ -19,7 +19,8 @@ bool steers_overlayfs(std::string_view xattr) {
   return xattr.starts_with("trusted.overlay.") || xattr.starts_with("user.overlay.");
 }
 
-// A filesystem without xattrs of this kind, or user.* on what is no file: nobody can have them there.
+// A filesystem without xattrs of this kind, or user.* on what is no file: nobody can have them
+// there.
 bool is_forgivable(int sys_errno, std::string_view xattr) {
   if (sys_errno == EOPNOTSUPP) return xattr != "security.capability";
   return sys_errno == EPERM && xattr.starts_with("user.");
@@ -65,8 +66,7 @@ bool is_whiteout(const struct stat& status) {
 }
 
 Result<UniqueFd> open_plain_directory(int dirfd, const std::string& name) {
-  UniqueFd opened(
-      ::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd opened(::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened.valid()) return sys_error(errno, "open directory", printable(name));
   return opened;
 }
@@ -110,8 +110,8 @@ Result<std::vector<std::pair<std::string, std::string>>> read_xattrs(int fd) {
 }
 
 // Without recursion of ours: a layer may nest directories deeper than a stack is.
-// The deepest directory is emptied first; the chain of parents is walked again by "..", which cannot
-// leave: these directories are ours and nobody else moves them.
+// The deepest directory is emptied first; the chain of parents is walked again by "..", which
+// cannot leave: these directories are ours and nobody else moves them.
 Status remove_tree(int dirfd, const std::string& name) {
   std::vector<std::string> chain = {name};
   TRY(UniqueFd top, open_plain_directory(dirfd, name));

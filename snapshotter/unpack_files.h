@@ -15,8 +15,7 @@
 namespace berth::snapshotter {
 
 // Symbolic links stay in the tree, mounts and magic links are not entered.
-constexpr std::uint64_t kResolveInTree =
-    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+constexpr std::uint64_t kResolveInTree = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
 // For error texts: bytes of strangers with control characters as \xNN, shortened.
 std::string printable(std::string_view name);

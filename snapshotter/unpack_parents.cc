@@ -33,7 +33,9 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-const char* or_dot(const std::string& path) { return path.empty() ? "." : path.c_str(); }
+const char* or_dot(const std::string& path) {
+  return path.empty() ? "." : path.c_str();
+}
 
 }  // namespace
 
@@ -48,8 +50,8 @@ Result<UniqueFd> UnpackTree::open_directory(const std::string& path) {
   return opened;
 }
 
-// Walks part by part, resolving links by hand as RESOLVE_IN_ROOT does, because a link may lead to what
-// only the layers below have. Returns the path without links.
+// Walks part by part, resolving links by hand as RESOLVE_IN_ROOT does, because a link may lead to
+// what only the layers below have. Returns the path without links.
 Result<std::string> UnpackTree::make_parents(const std::string& path) {
   std::vector<std::string> todo;
   push_parts(todo, path);
@@ -110,12 +112,12 @@ Status UnpackTree::make_missing(const std::string& path) {
   return look_like_below(path, made.get());
 }
 
-// The overlay shows the upper directory's attributes: a layer that only adds a file must not change those of
-// the directory around it.
+// The overlay shows the upper directory's attributes: a layer that only adds a file must not change
+// those of the directory around it.
 Status UnpackTree::look_like_below(const std::string& path, int directory) {
   for (const UniqueFd& lower : lowers_) {
-    UniqueFd below(sys::openat2(lower.get(), or_dot(path), O_RDONLY | O_DIRECTORY, 0,
-                                kResolveInTree));
+    UniqueFd below(
+        sys::openat2(lower.get(), or_dot(path), O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
     // Hidden or replaced by that layer: what is further below is not seen either.
     if (!below.valid() && errno == ENOTDIR) return {};
     if (!below.valid()) continue;

@@ -126,7 +126,8 @@ Result<UniqueFd> UnpackTree::create_file(const std::string& path) {
   return file;
 }
 
-// The order matters: writing and chown clear setuid bits and capabilities, and everything changes times.
+// The order matters: writing and chown clear setuid bits and capabilities, and everything changes
+// times.
 Status UnpackTree::finish_file(const UniqueFd& file, const std::string& path,
                                const Attributes& attributes) {
   if (::fchown(file.get(), attributes.uid, attributes.gid) != 0) {
@@ -205,7 +206,8 @@ Status UnpackTree::whiteout(const std::string& path) {
   TRY(const Place at, place(path));
   if (::mknodat(at.parent, at.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return {};
   if (errno != EEXIST) return sys_error(errno, "mknod whiteout", path);
-  // This layer has its own: a directory must not merge with the one below, the rest hides it anyway.
+  // This layer has its own: a directory must not merge with the one below, the rest hides it
+  // anyway.
   Result<UniqueFd> own = open_plain_directory(at.parent, at.name);
   if (own.ok()) return set_opaque(own->get(), path);
   if (own.error().sys_errno == ENOTDIR || own.error().sys_errno == ELOOP) return {};
@@ -230,8 +232,7 @@ Status UnpackTree::finish() {
   });
   for (const auto& [inode, directory] : all) {
     const char* path = directory.path.empty() ? "." : directory.path.c_str();
-    const UniqueFd opened(
-        sys::openat2(root_, path, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
+    const UniqueFd opened(sys::openat2(root_, path, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
     struct stat status;
     // Removed or replaced since: whatever is there now is not what these were for.
     if (!opened.valid() || ::fstat(opened.get(), &status) != 0 || status.st_ino != inode) continue;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file tree that is being written below one directory and nowhere else. Paths are relative to it, without
-// "..", empty or "." parts (clean_path). Parents are opened by openat2 with RESOLVE_IN_ROOT: a symbolic link in
-// the tree leads where it would lead inside a container. The last part of a path is never followed.
+// A file tree that is being written below one directory and nowhere else. Paths are relative to it,
+// without
+// "..", empty or "." parts (clean_path). Parents are opened by openat2 with RESOLVE_IN_ROOT: a
+// symbolic link in the tree leads where it would lead inside a container. The last part of a path
+// is never followed.
 //
-// Whoever writes an entry that is there already replaces it, except that a directory over a directory
-// keeps its contents. Missing parents are made, and look like the same directory in the layers below.
-// Modes and times of directories are set by finish(), because writing into them changes both.
+// Whoever writes an entry that is there already replaces it, except that a directory over a
+// directory keeps its contents. Missing parents are made, and look like the same directory in the
+// layers below. Modes and times of directories are set by finish(), because writing into them
+// changes both.
 #pragma once
 
 #include <sys/stat.h>
@@ -38,7 +41,8 @@ Result<std::string> clean_path(std::string_view raw);
 
 class UnpackTree {
  public:
-  // Both are borrowed. `lowers` are the directories below, nearest first; empty for the lowest layer.
+  // Both are borrowed. `lowers` are the directories below, nearest first; empty for the lowest
+  // layer.
   UnpackTree(int root, const std::vector<UniqueFd>& lowers) : root_(root), lowers_(lowers) {}
 
   // The root looks like the root below until an entry says otherwise. Call once, first.

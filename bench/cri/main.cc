@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth-bench. Question: how long does a CRI runtime take to start a pod of one container, and how many
-// whole lifecycles does it finish in a second, as a kubelet on the same machine feels it?
-// Baseline: another runtime in the same run, its pods interleaved with the first one's; only ratios of
-// one run are worth quoting.
-// Not the question: pulling, the application's own start, exec, stats, memory (bench/density), and what
-// a kubelet adds. The client's cost, a fraction of a millisecond of gRPC per call, is in every number of
-// every runtime alike.
+// berth-bench. Question: how long does a CRI runtime take to start a pod of one container, and how
+// many whole lifecycles does it finish in a second, as a kubelet on the same machine feels it?
+// Baseline: another runtime in the same run, its pods interleaved with the first one's; only ratios
+// of one run are worth quoting. Not the question: pulling, the application's own start, exec,
+// stats, memory (bench/density), and what a kubelet adds. The client's cost, a fraction of a
+// millisecond of gRPC per call, is in every number of every runtime alike.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -59,7 +58,8 @@ CLI::App* add_start(CLI::App& app, Plan& plan, std::string& json_path) {
   command->add_flag("--keep", plan.keep, "leave the pods running");
   command->add_option("--json", json_path, "write all numbers and samples here");
   command->add_option("--rounds", plan.rounds, "turns each endpoint takes");
-  command->add_option("--warmup", plan.warmup, "uncounted pods per endpoint")->check(CLI::Range(0, 1000));
+  command->add_option("--warmup", plan.warmup, "uncounted pods per endpoint")
+      ->check(CLI::Range(0, 1000));
   command->add_option("--grace", plan.grace_s, "seconds StopContainer waits before SIGKILL");
   command->add_option("--seed", plan.seed, "of the order of turns");
   command->add_option("--cgroup-parent", plan.cgroup_parent, "sent with every pod");

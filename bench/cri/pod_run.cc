@@ -103,8 +103,8 @@ class PodRun {
                           std::to_string(status.exit_code()) + ", reason " + status.reason());
   }
 
-  // A runtime may report RUNNING for a while after the command has ended by itself; that a signal ended
-  // it shows in the exit code. With a grace period the command may have chosen its own.
+  // A runtime may report RUNNING for a while after the command has ended by itself; that a signal
+  // ended it shows in the exit code. With a grace period the command may have chosen its own.
   Status check_stopped() {
     constexpr int kSignalled = 128;
     TRY(const cri::ContainerStatus status, container_status());

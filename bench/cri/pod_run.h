@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pod of one container through a runtime, each call timed by the client, as a kubelet would feel it.
+// One pod of one container through a runtime, each call timed by the client, as a kubelet would
+// feel it.
 #pragma once
 
 #include <array>
@@ -14,8 +15,8 @@ namespace berth::bench {
 
 namespace cri = ::runtime::v1;
 
-// The calls in the order they are made. ContainerStatus is asked before and after StopContainer, to prove
-// that the container ran until then, and is not timed.
+// The calls in the order they are made. ContainerStatus is asked before and after StopContainer, to
+// prove that the container ran until then, and is not timed.
 enum class Call { run_sandbox, create, start, stop, stop_sandbox, remove, remove_sandbox };
 inline constexpr std::size_t kCalls = 7;
 inline constexpr std::array<const char*, kCalls> kCallNames = {
@@ -32,8 +33,9 @@ struct PodTimes {
 // The config of pod number `number`. Its log directory is not made yet.
 cri::PodSandboxConfig bench_pod(const Plan& plan, int number);
 
-// Starts the pod, checks that its container is RUNNING and, unless the plan keeps pods, stops it, checks
-// that this ended it, and removes it. On failure what was made stays, with the bench's label.
+// Starts the pod, checks that its container is RUNNING and, unless the plan keeps pods, stops it,
+// checks that this ended it, and removes it. On failure what was made stays, with the bench's
+// label.
 Result<PodTimes> run_pod(cli::Client& client, const Plan& plan, const cri::PodSandboxConfig& pod);
 
 }  // namespace berth::bench

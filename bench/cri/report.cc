@@ -40,14 +40,15 @@ std::size_t calls_made(const Plan& plan) {
   return plan.keep ? static_cast<std::size_t>(Call::stop) : kCalls;
 }
 
-// Pods per second of the whole run by the wall clock: whole lifecycles, or starts when pods are kept.
+// Pods per second of the whole run by the wall clock: whole lifecycles, or starts when pods are
+// kept.
 double pods_per_s(const EndpointRun& run) {
   return static_cast<double>(run.pods.size()) * kNanosecondsPerSecond /
          static_cast<double>(run.wall_ns);
 }
 
-// Starts per second of workers that only start. By the wall clock when pods are kept; otherwise what the
-// start times of `parallel` workers add up to, since starts and removals overlap.
+// Starts per second of workers that only start. By the wall clock when pods are kept; otherwise
+// what the start times of `parallel` workers add up to, since starts and removals overlap.
 double starts_per_s(const Plan& plan, const EndpointRun& run) {
   if (plan.keep) return pods_per_s(run);
   double busy_ns = 0;
@@ -62,9 +63,9 @@ std::string row(const char* name, const Samples& samples) {
 }
 
 std::string endpoint_text(const Plan& plan, const EndpointRun& run) {
-  std::string text = fmt::format("{} {} at {}: {} pods, {} at a time, network {}\n", run.name,
-                                 run.runtime_version, run.endpoint, plan.pods, plan.parallel,
-                                 plan.network);
+  std::string text =
+      fmt::format("{} {} at {}: {} pods, {} at a time, network {}\n", run.name, run.runtime_version,
+                  run.endpoint, plan.pods, plan.parallel, plan.network);
   text += fmt::format("{:<18}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "ms", "p50", "p90", "p99", "max",
                       "MAD");
   for (std::size_t i = 0; i < calls_made(plan); ++i) {
@@ -147,9 +148,8 @@ std::string text_report(const Plan& plan, const BenchRun& run) {
 nlohmann::ordered_json json_report(const Plan& plan, const BenchRun& run) {
   Json runs = Json::array();
   for (const EndpointRun& endpoint : run.endpoints) runs.push_back(endpoint_json(plan, endpoint));
-  return {{"image", plan.image},         {"keep", plan.keep},
-          {"grace_s", plan.grace_s},     {"seed", plan.seed},
-          {"work_hash", run.work_hash},  {"runs", std::move(runs)}};
+  return {{"image", plan.image}, {"keep", plan.keep},          {"grace_s", plan.grace_s},
+          {"seed", plan.seed},   {"work_hash", run.work_hash}, {"runs", std::move(runs)}};
 }
 
 }  // namespace berth::bench

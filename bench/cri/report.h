@@ -14,8 +14,8 @@ namespace berth::bench {
 std::string text_report(const Plan& plan, const BenchRun& run);
 
 // {"pods", "parallel", ..., "runs": [{"endpoint", "runtime", "start_ms": {"p50", ...}, "rpc_ms":
-// {"RunPodSandbox": {...}}, "lifecycle_per_s", "start_samples_ms": [...], ...}]}. Milliseconds; what was
-// not measured is null.
+// {"RunPodSandbox": {...}}, "lifecycle_per_s", "start_samples_ms": [...], ...}]}. Milliseconds;
+// what was not measured is null.
 nlohmann::ordered_json json_report(const Plan& plan, const BenchRun& run);
 
 }  // namespace berth::bench

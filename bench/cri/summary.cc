@@ -13,8 +13,8 @@ constexpr double kNanosecondsPerMillisecond = 1e6;
 
 // `sorted` is not empty; `rank` in (0, 1].
 double percentile(const std::vector<std::int64_t>& sorted, double rank) {
-  const auto position = static_cast<std::size_t>(
-      std::ceil(rank * static_cast<double>(sorted.size())));
+  const auto position =
+      static_cast<std::size_t>(std::ceil(rank * static_cast<double>(sorted.size())));
   return static_cast<double>(sorted[std::max<std::size_t>(position, 1) - 1]) /
          kNanosecondsPerMillisecond;
 }

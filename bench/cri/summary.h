@@ -18,7 +18,8 @@ struct Distribution {
 
 Distribution distribution_of(std::vector<std::int64_t> samples_ns);
 
-// The median of the last samples over the median of the first, as many as a tenth of all and ten at most.
+// The median of the last samples over the median of the first, as many as a tenth of all and ten at
+// most.
 struct Trend {
   double last_over_first = 0;
   std::size_t each = 0;

@@ -56,13 +56,14 @@ static void attach_file(int tree, const char* target) {
 }
 
 static void restrict_proc() {
-  for (const char* file : {"proc/kcore", "proc/keys", "proc/timer_list"}) {
+  for (const char* file :
+       {"proc/kcore", "proc/keys", "proc/latency_stats", "proc/timer_list", "proc/sched_debug"}) {
     if (access(file, F_OK) == 0) must(mount("dev/null", file, nullptr, MS_BIND, nullptr), file);
   }
-  for (const char* directory : {"proc/acpi", "proc/scsi", "sys/firmware"}) {
-    if (access(directory, F_OK) == 0) {
-      mount_filesystem("tmpfs", directory, MS_RDONLY, "size=0k");
-    }
+  // One empty directory of the old root covers all: a mount each, but no filesystem each.
+  for (const char* directory : {"proc/asound", "proc/acpi", "proc/scsi", "sys/firmware"}) {
+    if (access(directory, F_OK) != 0) continue;
+    must(mount("/empty", directory, nullptr, MS_BIND, nullptr), directory);
   }
   for (const char* path : {"proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"}) {
     if (access(path, F_OK) != 0) continue;
@@ -78,13 +79,14 @@ void run_contained(const ContainedFds& fds) {
   must(read(fds.go, &go, 1) == 1 ? 0 : -1, "wait for the cgroups");
   must(unshare(CLONE_NEWCGROUP), "unshare the cgroup namespace");
   must(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make / private");
-  must(syscall(SYS_move_mount, fds.rootfs, "", AT_FDCWD, "/mnt", 4 /* F_EMPTY_PATH */), "/mnt");
-  must(chdir("/mnt"), "enter /mnt");
+  must(syscall(SYS_move_mount, fds.rootfs, "", AT_FDCWD, "/rootfs", 4 /* F_EMPTY_PATH */),
+       "/rootfs");
+  must(chdir("/rootfs"), "enter /rootfs");
   const unsigned long quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   mount_filesystem("proc", "proc", quiet, nullptr);
   mount_dev();
   mount_filesystem("sysfs", "sys", quiet | MS_RDONLY, nullptr);
-  mount_filesystem("cgroup2", "sys/fs/cgroup", quiet | MS_RDONLY, nullptr);
+  if (fds.unified) mount_filesystem("cgroup2", "sys/fs/cgroup", quiet | MS_RDONLY, nullptr);
   attach_file(fds.etc[0], "etc/hosts");
   attach_file(fds.etc[1], "etc/hostname");
   attach_file(fds.etc[2], "etc/resolv.conf");

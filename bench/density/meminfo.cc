@@ -24,8 +24,7 @@ static long available_kib(int fd) {
   return line == nullptr ? must(-1L, "find MemAvailable") : std::atol(line + 13);
 }
 
-Available settled_available(int fd) {
-  sleep_ms(1000);
+static Available window(int fd) {
   std::array<long, 9> readings;
   for (long& reading : readings) {
     sleep_ms(100);
@@ -33,6 +32,20 @@ Available settled_available(int fd) {
   }
   std::sort(readings.begin(), readings.end());
   return {.kib = readings[readings.size() / 2], .spread = readings.back() - readings.front()};
+}
+
+Available settled_available(int fd) {
+  const int windows_max = 12;
+  const long still_kib = 256;
+  sleep_ms(1000);
+  Available last = window(fd);
+  for (int count = 1; count < windows_max; ++count) {
+    const Available next = window(fd);
+    const long moved = std::labs(next.kib - last.kib);
+    last = next;
+    if (moved <= still_kib && next.spread <= still_kib) break;
+  }
+  return last;
 }
 
 }  // namespace floor_bench

@@ -77,14 +77,18 @@ static int make_overlay(const Site& site, int files) {
   return mount;
 }
 
+// A pod without limits of its own has no v1 group, only its container has: each costs 30 KiB.
+static std::string flat_group(const std::string& pod) {
+  return pod + ".container";
+}
+
 Pod prepare_pod(const Site& site, const std::string& name) {
   Pod pod;
   pod.name = name;
-  const std::string container = name + "/container";
   for (const int controller : site.controllers) {
-    must(mkdirat(controller, name.c_str(), 0755), "make the pod's cgroup");
-    must(mkdirat(controller, container.c_str(), 0755), "make the container's cgroup");
+    must(mkdirat(controller, flat_group(name).c_str(), 0755), "make the container's cgroup");
   }
+  const std::string container = name + "/container";
   if (site.unified >= 0) {
     must(mkdirat(site.unified, name.c_str(), 0755), "make the pod's cgroup");
     must(mkdirat(site.unified, container.c_str(), 0755), "make the container's cgroup");
@@ -106,7 +110,8 @@ void leave_host() {
   must(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make / private");
   must(mount("floor", "/tmp", "tmpfs", 0, "mode=755"), "mount a small root");
   must(chdir("/tmp"), "enter it");
-  must(mkdir("mnt", 0755), "make /mnt");
+  must(mkdir("rootfs", 0755), "make /rootfs");
+  must(mkdir("empty", 0555), "make /empty");
   must(syscall(SYS_pivot_root, ".", "."), "pivot_root");
   must(umount2(".", MNT_DETACH), "leave the host's mounts");
   must(chdir("/"), "enter /");
@@ -114,7 +119,7 @@ void leave_host() {
 
 static void join_cgroups(const Site& site, const Pod& pod) {
   const std::string pid = std::to_string(pod.pid);
-  const std::string procs = pod.name + "/container/cgroup.procs";
+  const std::string procs = flat_group(pod.name) + "/cgroup.procs";
   for (const int controller : site.controllers) write_file(controller, procs.c_str(), pid);
   if (site.devices >= 0) write_file(site.devices, "cgroup.procs", pid);
 }
@@ -138,7 +143,8 @@ void start_pod(const Site& site, Pod& pod) {
     run_contained({.rootfs = pod.rootfs,
                    .go = go[0],
                    .etc = {pod.etc[0], pod.etc[1], pod.etc[2]},
-                   .output = output[1]});
+                   .output = output[1],
+                   .unified = site.controllers.empty()});
   }
   close(output[1]);
   close(ready[1]);
@@ -179,11 +185,10 @@ void remove_pod(const Site& site, Pod& pod) {
   for (const int fd : {pod.output, pod.pidfd, pod.unified}) {
     if (fd >= 0) close(fd);
   }
-  std::vector<int> hierarchies = site.controllers;
-  if (site.unified >= 0) hierarchies.push_back(site.unified);
-  for (const int hierarchy : hierarchies) {
-    remove_cgroup(hierarchy, pod.name + "/container");
-    remove_cgroup(hierarchy, pod.name);
+  for (const int controller : site.controllers) remove_cgroup(controller, flat_group(pod.name));
+  if (site.unified >= 0) {
+    remove_cgroup(site.unified, pod.name + "/container");
+    remove_cgroup(site.unified, pod.name);
   }
   must(fchdir(site.pods), "enter the pods' directory");
   must(nftw(pod.name.c_str(), remove_entry, 16, FTW_DEPTH | FTW_PHYS), "remove the pod's files");

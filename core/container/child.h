@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The child between clone and exec: one straight line of steps, in files by subject. Nothing in here
-// allocates, throws, logs or returns to the keeper's code; a step that fails reports and exits.
-// Private to core/container.
+// The child between clone and exec: one straight line of steps, in files by subject. Nothing in
+// here allocates, throws, logs or returns to the keeper's code; a step that fails reports and
+// exits. Private to core/container.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +16,12 @@ struct Child {
   const PlanView* plan = nullptr;
   int channel = -1;
   Step step = Step::prepare;
-  int proc_fd = -1;       // a procfs that no container can have tampered with
-  int root_fd = -1;       // the container's root
-  int dev_fd = -1;        // its /dev; -1: it has none
-  int empty_fd = -1;      // a mount of an empty directory, for masking
+  int proc_fd = -1;   // a procfs that no container can have tampered with
+  int root_fd = -1;   // the container's root
+  int dev_fd = -1;    // its /dev; -1: it has none
+  int empty_fd = -1;  // a mount of an empty directory, for masking
   bool empty_attached = false;
-  int slave_fd = -1;      // of the terminal
+  int slave_fd = -1;  // of the terminal
   std::uint64_t stage_ns[kStages] = {};
 
   int fd(int index) const noexcept {
@@ -30,8 +30,8 @@ struct Child {
 };
 
 // Entry points after the clone.
-[[noreturn]] void helper_main(Child& child) noexcept;    // joins the PID namespace, clones again
-[[noreturn]] void init_main(Child& child) noexcept;      // container and exec
+[[noreturn]] void helper_main(Child& child) noexcept;  // joins the PID namespace, clones again
+[[noreturn]] void init_main(Child& child) noexcept;    // container and exec
 [[noreturn]] void pod_init_main(Child& child) noexcept;
 
 // Reporting. `fail` uses errno.

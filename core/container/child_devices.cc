@@ -29,10 +29,9 @@ void make_node(Child& child, int parent_fd, const char* name, const PlanDevice& 
   if (::mknodat(parent_fd, name, device.mode, number) != 0) {
     if (errno != EEXIST) fail(child, path);
     // The image's or an earlier mount's: kept when it is the same device, else replaced.
-    struct stat info{};
+    struct stat info {};
     if (::fstatat(parent_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0) fail(child, path);
-    const bool same =
-        info.st_rdev == number && (info.st_mode & S_IFMT) == (device.mode & S_IFMT);
+    const bool same = info.st_rdev == number && (info.st_mode & S_IFMT) == (device.mode & S_IFMT);
     if (same) return;
     if (::unlinkat(parent_fd, name, 0) != 0 ||
         ::mknodat(parent_fd, name, device.mode, number) != 0) {
@@ -80,9 +79,9 @@ void make_links(Child& child) noexcept {
   constexpr struct {
     const char* target;
     const char* name;
-  } kLinks[] = {{"/proc/self/fd", "fd"},         {"/proc/self/fd/0", "stdin"},
-                {"/proc/self/fd/1", "stdout"},   {"/proc/self/fd/2", "stderr"},
-                {"/proc/kcore", "core"},         {"pts/ptmx", "ptmx"}};
+  } kLinks[] = {{"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"},
+                {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
+                {"/proc/kcore", "core"},       {"pts/ptmx", "ptmx"}};
   for (const auto& link : kLinks) {
     if (::symlinkat(link.target, child.dev_fd, link.name) != 0 && errno != EEXIST) {
       fail(child, link.name);
@@ -96,8 +95,8 @@ int open_master(Child& child) noexcept {
   const int fd = sys::openat2(child.root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
                               sys::kResolveInRoot);
   if (fd < 0) fail(child, "/dev/pts/ptmx");
-  struct statfs filesystem{};
-  struct stat info{};
+  struct statfs filesystem {};
+  struct stat info {};
   if (::fstatfs(fd, &filesystem) != 0 || ::fstat(fd, &info) != 0) fail(child, "/dev/pts/ptmx");
   if (filesystem.f_type != kDevptsMagic || !S_ISCHR(info.st_mode) ||
       info.st_rdev != ::makedev(5, 2)) {

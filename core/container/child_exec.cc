@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the process is, what it may do, and the exec. System calls are raw: glibc's setters would tell
-// other threads, and there are none.
+// Who the process is, what it may do, and the exec. System calls are raw: glibc's setters would
+// tell other threads, and there are none.
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -57,8 +57,8 @@ void drop_bounding(Child& child, std::uint64_t keep) noexcept {
   }
 }
 
-// Last, because it takes away what the steps before need. What the keeper itself does not have cannot be
-// given: it is left out.
+// Last, because it takes away what the steps before need. What the keeper itself does not have
+// cannot be given: it is left out.
 void set_final_capabilities(Child& child) noexcept {
   CapabilitySets mine;
   if (get_capabilities(&mine) != 0) fail(child, "capget");
@@ -94,8 +94,7 @@ char** make_vectors(Child& child, char*** environment) noexcept {
   const auto args = child.plan->texts(child.plan->header().args);
   const auto env = child.plan->texts(child.plan->header().env);
   const size_t size = (args.size() + env.size() + 2) * sizeof(char*);
-  void* memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) fail(child, "mmap");
   auto** const argv = static_cast<char**>(memory);
   char** at = argv;
@@ -114,8 +113,9 @@ const char* find_path(char* const* environment) noexcept {
   return kDefaultPath;
 }
 
-// As execvp(3), with the container's PATH and without its fall-back to a shell. Returns with errno of
-// the most telling failure: a file that may not be executed says more than one that is not there.
+// As execvp(3), with the container's PATH and without its fall-back to a shell. Returns with errno
+// of the most telling failure: a file that may not be executed says more than one that is not
+// there.
 void exec_by_path(char* const* argv, char* const* environment) noexcept {
   const size_t name_length = ::strlen(argv[0]);
   bool refused = false;

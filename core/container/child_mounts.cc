@@ -68,10 +68,12 @@ int prepare_given(Child& child, const PlanMount& mount) noexcept {
   return sys::mount_setattr_raw(fd, mount.flags, 0, 0, false) == 0 ? fd : -1;
 }
 
-bool is_absent() noexcept { return errno == ENOENT || errno == ENOTDIR; }
+bool is_absent() noexcept {
+  return errno == ENOENT || errno == ENOTDIR;
+}
 
 void mask(Child& child, const char* path, int path_fd, int null_fd) noexcept {
-  struct stat info{};
+  struct stat info {};
   if (::fstat(path_fd, &info) != 0) fail(child, path);
   const bool is_directory = S_ISDIR(info.st_mode);
   if (!is_directory && null_fd < 0) {
@@ -118,6 +120,12 @@ void make_readonly(Child& child, const char* path) noexcept {
   ::close(path_fd);
 }
 
+// pivot_root(2), "pivot_root(".", ".")": the old root lands on top of the new one and is detached.
+void leave_old_root(Child& child) noexcept {
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) fail(child, "pivot_root");
+  if (::umount2(".", MNT_DETACH) != 0) fail(child, "umount of the old root");
+}
+
 int mount_small_tmpfs() noexcept {
   const int context = ::fsopen("tmpfs", FSOPEN_CLOEXEC);
   if (context < 0) return -1;
@@ -155,8 +163,7 @@ int mount_new(const PlanView& plan, const PlanMount& mount) noexcept {
     if (!good) break;
     const bool has_value = option.has_value != 0;
     good = ::fsconfig(context, has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
-                      plan.text(option.key), has_value ? plan.text(option.value) : nullptr,
-                      0) == 0;
+                      plan.text(option.key), has_value ? plan.text(option.value) : nullptr, 0) == 0;
   }
   good = good && ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
   const std::uint64_t flags = mount.flags | mount.recursive_flags;
@@ -173,6 +180,7 @@ void take_empty_directory(Child& child) noexcept {
   const bool is_init = child.plan->kind() == PlanKind::pod_init;
   if (!is_init && child.plan->header().masked_paths.count == 0) return;
   const char* path = child.request->empty_dir;
+  if (path == nullptr && child.request->bare_root) path = "/";
   if (path != nullptr) {
     child.empty_fd = ::open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   } else {
@@ -181,8 +189,9 @@ void take_empty_directory(Child& child) noexcept {
   if (child.empty_fd < 0) fail(child, path != nullptr ? path : "empty directory");
 }
 
-// Attached over the root of the keeper's namespace copy, then pivoted with it: the old root lands on top
-// of the new one and is detached, so nothing of it is left. pivot_root(2), "pivot_root(".", ".")".
+// The container's root is attached over the root of this copy of the keeper's namespace. KERNEL:
+// for setns(2) and for unshare(CLONE_NEWUSER) the root of a namespace is the topmost mount there,
+// so after the chroot this process is no different from one on a machine that left its initramfs.
 void enter_root(Child& child, int mount_fd) noexcept {
   child.step = Step::rootfs;
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
@@ -192,8 +201,11 @@ void enter_root(Child& child, int mount_fd) noexcept {
     fail(child, "move_mount");
   }
   if (::fchdir(mount_fd) != 0) fail(child, "fchdir");
-  if (::syscall(SYS_pivot_root, ".", ".") != 0) fail(child, "pivot_root");
-  if (::umount2(".", MNT_DETACH) != 0) fail(child, "umount of the old root");
+  if (!child.request->bare_root) {
+    leave_old_root(child);
+  } else if (::chroot(".") != 0) {
+    fail(child, "chroot");
+  }
   child.root_fd = mount_fd;
 }
 
@@ -226,9 +238,9 @@ void enter_cwd(Child& child) noexcept {
   const PlanHeader& header = child.plan->header();
   const char* path = child.plan->text(header.cwd);
   const bool is_container = child.plan->kind() == PlanKind::container;
-  const int fd = is_container ? sys::mkdirs_in_root_raw(child.root_fd, path,
-                                                        {0755, header.uid, header.gid})
-                              : sys::openat2(child.root_fd, path, O_PATH | O_DIRECTORY, 0, kInRoot);
+  const int fd = is_container
+                     ? sys::mkdirs_in_root_raw(child.root_fd, path, {0755, header.uid, header.gid})
+                     : sys::openat2(child.root_fd, path, O_PATH | O_DIRECTORY, 0, kInRoot);
   if (fd < 0 || ::fchdir(fd) != 0) fail(child, path);
   ::close(fd);
   if (!child.plan->has(kPlanRootReadonly)) return;

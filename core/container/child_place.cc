@@ -48,8 +48,10 @@ int current_oom_score_adj(int proc_fd) noexcept {
 void open_proc(Child& child) noexcept {
   const PlanHeader& header = child.plan->header();
   if (!child.plan->has(kPlanHasOomScoreAdj) && header.sysctls.count == 0) return;
+  child.proc_fd = child.request->proc_fd;
+  if (child.proc_fd >= 0) return;
   child.proc_fd = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  struct statfs info{};
+  struct statfs info {};
   if (child.proc_fd >= 0 && ::fstatfs(child.proc_fd, &info) == 0 && info.f_type == kProcMagic) {
     return;
   }
@@ -75,9 +77,10 @@ void set_oom_score_adj(Child& child) noexcept {
   ::close(fd);
 }
 
-// KERNEL 5.18: writing "0" to the v1 file `tasks` moves the writing thread alone, and then the kernel
-// leaves out the lock over every fork and exit of the machine that moving another process, or a whole
-// one by cgroup.procs, must take (an RCU grace period). Proof: tests/kernel/cgroup_tasks_self_test.cc.
+// KERNEL 5.18: writing "0" to the v1 file `tasks` moves the writing thread alone, and then the
+// kernel leaves out the lock over every fork and exit of the machine that moving another process,
+// or a whole one by cgroup.procs, must take (an RCU grace period). Proof:
+// tests/kernel/cgroup_tasks_self_test.cc.
 void place_in_cgroups(Child& child) noexcept {
   child.step = Step::cgroup;
   for (const std::int32_t index : child.plan->tasks()) {

@@ -38,8 +38,8 @@ void become_container(Child& child) noexcept {
 void mark(Child& child, Stage stage) noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  child.stage_ns[stage] =
-      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  child.stage_ns[stage] = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+                          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 void report(Child& child, ReportKind kind, pid_t pid, const char* detail) noexcept {
@@ -51,8 +51,8 @@ void report(Child& child, ReportKind kind, pid_t pid, const char* detail) noexce
   ::memcpy(message.stage_ns, child.stage_ns, sizeof message.stage_ns);
   const size_t length = ::strnlen(detail, sizeof message.detail - 1);
   ::memcpy(message.detail, detail, length);
-  // write(2), because a custom seccomp profile may know no socket calls. If the keeper is gone there is
-  // nobody to tell.
+  // write(2), because a custom seccomp profile may know no socket calls. If the keeper is gone
+  // there is nobody to tell.
   const ssize_t ignored = ::write(child.channel, &message, sizeof message);
   static_cast<void>(ignored);
 }
@@ -77,8 +77,8 @@ void prepare_process(Child& child) noexcept {
   }
   const std::uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
-  // Until the exec this process has the keeper's memory and program file: no process of the container
-  // may read them through /proc, whatever it is allowed otherwise.
+  // Until the exec this process has the keeper's memory and program file: no process of the
+  // container may read them through /proc, whatever it is allowed otherwise.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail(child, "not dumpable");
   if (::setsid() < 0) fail(child, "setsid");
   ::umask(0);
@@ -89,8 +89,7 @@ void prepare_process(Child& child) noexcept {
     fail(child, "session keyring");
   }
   if (child.plan->kind() == PlanKind::pod_init || child.plan->has(kPlanTerminal)) return;
-  const int stdio[] = {child.request->stdin_fd, child.request->stdout_fd,
-                       child.request->stderr_fd};
+  const int stdio[] = {child.request->stdin_fd, child.request->stdout_fd, child.request->stderr_fd};
   for (int target = 0; target < 3; ++target) {
     if (::dup2(stdio[target], target) < 0) fail(child, "stdio");
   }

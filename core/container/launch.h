@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's side of a launch: turns a Spec into the message of launch_plan.h. The descriptors named in
-// `fds` are borrowed: they must stay open until the keeper has received them.
+// The agent's side of a launch: turns a Spec into the message of launch_plan.h. The descriptors
+// named in `fds` are borrowed: they must stay open until the keeper has received them.
 #pragma once
 
 #include <string>
@@ -35,8 +35,8 @@ Result<EncodedPlan> encode_exec(const oci::Process& process, const oci::SeccompP
 // pod_init: a fresh PID namespace and `namespaces`' ipc, uts and network; runs as `oom_score_adj`.
 Result<EncodedPlan> encode_pod_init(const oci::Namespaces& namespaces, int oom_score_adj,
                                     const LaunchFds& fds);
-// Errors of all three: invalid_argument (a NUL inside a text, an empty args, a relative destination, a
-// duplicate rootfs), resource_exhausted (more than 4 MiB, 240 descriptors or 1,024 mounts),
-// unimplemented (a user namespace).
+// Errors of all three: invalid_argument (a NUL inside a text, an empty args, a relative
+// destination, a duplicate rootfs), resource_exhausted (more than 4 MiB, 240 descriptors or 1,024
+// mounts), unimplemented (a user namespace).
 
 }  // namespace berth::container

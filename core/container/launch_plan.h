@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The launch plan: everything the keeper and its child must know to make one process, as one flat
-// message in a sealed memfd. Fixed header, then arrays and strings that are found by offset from the
-// start of the message. Written by launch.h in the agent, read by plan_view.h in the keeper; numbers
-// in the byte order of the machine. Descriptors travel beside it in an ordered array; "fd" fields are
-// indices into that array, -1 for none.
+// message in a sealed memfd. Fixed header, then arrays and strings that are found by offset from
+// the start of the message. Written by launch.h in the agent, read by plan_view.h in the keeper;
+// numbers in the byte order of the machine. Descriptors travel beside it in an ordered array; "fd"
+// fields are indices into that array, -1 for none.
 //
-// Both programs come from one build but an upgraded agent meets an old keeper: any change here raises
-// kPlanVersion, and a keeper refuses a version that it does not know.
+// Both programs come from one build but an upgraded agent meets an old keeper: any change here
+// raises kPlanVersion, and a keeper refuses a version that it does not know.
 #pragma once
 
 #include <cstddef>

@@ -75,11 +75,13 @@ bool check_fds(const Checker& check, const PlanHeader& header) noexcept {
   for (const PlanNamespace& ns : header.namespaces) {
     switch (ns.mode) {
       case PlanNamespaceMode::host:
-      case PlanNamespaceMode::fresh: break;
+      case PlanNamespaceMode::fresh:
+        break;
       case PlanNamespaceMode::join:
         if (!check.fd(ns.fd)) return false;
         break;
-      default: return false;
+      default:
+        return false;
     }
   }
   if (!check.array<std::int32_t>(header.tasks, kPlanFdsMax)) return false;
@@ -92,9 +94,12 @@ bool check_fds(const Checker& check, const PlanHeader& header) noexcept {
 
 bool check_kind(const PlanHeader& header) noexcept {
   switch (header.kind) {
-    case PlanKind::container: return header.rootfs_fd != -1 && header.args.count > 0;
-    case PlanKind::exec: return header.target_fd != -1 && header.args.count > 0;
-    case PlanKind::pod_init: return true;
+    case PlanKind::container:
+      return header.rootfs_fd != -1 && header.args.count > 0;
+    case PlanKind::exec:
+      return header.target_fd != -1 && header.args.count > 0;
+    case PlanKind::pod_init:
+      return true;
   }
   return false;
 }

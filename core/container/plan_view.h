@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A launch plan as the keeper and its child read it. parse() checks every offset, count and index once;
-// after it no accessor can leave the message, whatever its bytes are. Allocates nothing. The view
-// refers to the message, which must stay mapped and must not change (it is a sealed memfd).
+// A launch plan as the keeper and its child read it. parse() checks every offset, count and index
+// once; after it no accessor can leave the message, whatever its bytes are. Allocates nothing. The
+// view refers to the message, which must stay mapped and must not change (it is a sealed memfd).
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@ class PlanView {
  public:
   PlanView() = default;
 
-  // False: too short, another magic or version, or something points outside; `view` is then untouched.
-  // `data` must be aligned to 8 bytes (a mapping is).
+  // False: too short, another magic or version, or something points outside; `view` is then
+  // untouched. `data` must be aligned to 8 bytes (a mapping is).
   static bool parse(const void* data, std::size_t size, PlanView* view) noexcept;
 
   const PlanHeader& header() const noexcept { return *header_; }

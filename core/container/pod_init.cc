@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first process of a shared PID namespace. It has the keeper's program and must not be a way to it:
-// own mount namespace with an empty root, no descriptor, no capability, an id of nobody's.
+// The first process of a shared PID namespace. It has the keeper's program and must not be a way to
+// it: own mount namespace with an empty root, no descriptor, no capability, an id of nobody's.
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,8 +31,9 @@ void drop_everything(Child& child) noexcept {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(child, "no_new_privs");
 }
 
-// KERNEL 2.6.9: children of a process that ignores SIGCHLD are reaped by the kernel, and so are the orphans
-// that a PID namespace's first process inherits: no wake-up for any of them. wait(2), NOTES.
+// KERNEL 2.6.9: children of a process that ignores SIGCHLD are reaped by the kernel, and so are the
+// orphans that a PID namespace's first process inherits: no wake-up for any of them. wait(2),
+// NOTES.
 [[noreturn]] void sleep_until_asked_to_end() noexcept {
   ::signal(SIGCHLD, SIG_IGN);
   // Blocked, so that they queue: a signal with a default action is not delivered to a first process

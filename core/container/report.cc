@@ -10,21 +10,36 @@ namespace berth::container {
 
 const char* step_name(Step step) noexcept {
   switch (step) {
-    case Step::prepare: return "prepare";
-    case Step::clone: return "clone3";
-    case Step::cgroup: return "cgroup";
-    case Step::namespaces: return "namespaces";
-    case Step::rootfs: return "rootfs";
-    case Step::mounts: return "mounts";
-    case Step::devices: return "devices";
-    case Step::terminal: return "terminal";
-    case Step::paths: return "masked and readonly paths";
-    case Step::sysctl: return "sysctl";
-    case Step::cwd: return "working directory";
-    case Step::rlimits: return "rlimits";
-    case Step::identity: return "user and capabilities";
-    case Step::seccomp: return "seccomp";
-    case Step::exec: return "exec";
+    case Step::prepare:
+      return "prepare";
+    case Step::clone:
+      return "clone3";
+    case Step::cgroup:
+      return "cgroup";
+    case Step::namespaces:
+      return "namespaces";
+    case Step::rootfs:
+      return "rootfs";
+    case Step::mounts:
+      return "mounts";
+    case Step::devices:
+      return "devices";
+    case Step::terminal:
+      return "terminal";
+    case Step::paths:
+      return "masked and readonly paths";
+    case Step::sysctl:
+      return "sysctl";
+    case Step::cwd:
+      return "working directory";
+    case Step::rlimits:
+      return "rlimits";
+    case Step::identity:
+      return "user and capabilities";
+    case Step::seccomp:
+      return "seccomp";
+    case Step::exec:
+      return "exec";
   }
   return "unknown step";
 }

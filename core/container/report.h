@@ -4,14 +4,17 @@
 //
 //   created? --> terminal? --> ready? --> failed? --> end of file
 //
-// created: the process was made by a helper child (joined PID namespace); `pid` is the real one, in the
-//   keeper's PID namespace, and it is the keeper's child. The helper exits by itself: reap its pidfd.
-//   The pid cannot be reused before the keeper reaps it, so pidfd_open(pid) is safe then.
+// created: the process was made by a helper child (joined PID namespace); `pid` is the real one, in
+// the
+//   keeper's PID namespace, and it is the keeper's child. The helper exits by itself: reap its
+//   pidfd. The pid cannot be reused before the keeper reaps it, so pidfd_open(pid) is safe then.
 // terminal: carries the master of the process's terminal (SCM_RIGHTS).
-// ready: all but the filter and the exec is done (pod_init: it is up); `stage_ns` says when what was.
-// failed: `step`, `sys_errno` and `detail` say what; the process exits with 127 right after. An exec
+// ready: all but the filter and the exec is done (pod_init: it is up); `stage_ns` says when what
+// was. failed: `step`, `sys_errno` and `detail` say what; the process exits with 127 right after.
+// An exec
 //   that is refused comes after ready.
-// end of file with ready and without failed: the program runs. Without either: the process was killed
+// end of file with ready and without failed: the program runs. Without either: the process was
+// killed
 //   on the way; its exit says by what.
 #pragma once
 
@@ -45,7 +48,14 @@ enum class Step : std::uint32_t {
 const char* step_name(Step step) noexcept;
 
 // Index into Report::stage_ns.
-enum Stage { kStageStarted, kStagePlaced, kStageRootfs, kStageMounts, kStageFurnished, kStageReady };
+enum Stage {
+  kStageStarted,
+  kStagePlaced,
+  kStageRootfs,
+  kStageMounts,
+  kStageFurnished,
+  kStageReady
+};
 constexpr int kStages = 6;
 
 struct Report {
@@ -58,8 +68,8 @@ struct Report {
 };
 
 enum class ReadReport { message, nothing_yet, end_of_file, broken };
-// One non-blocking receive. `passed_fd` gets the descriptor of a terminal message, else -1; the caller
-// owns it. broken: not a Report, or the socket failed (errno).
+// One non-blocking receive. `passed_fd` gets the descriptor of a terminal message, else -1; the
+// caller owns it. broken: not a Report, or the socket failed (errno).
 ReadReport read_report(int channel, Report* report, int* passed_fd) noexcept;
 
 }  // namespace berth::container

@@ -10,8 +10,8 @@ namespace {
 
 // ipc_namespaces(7).
 constexpr std::array<std::string_view, 11> kIpcNames = {
-    "kernel/msgmax",     "kernel/msgmnb",      "kernel/msgmni",          "kernel/sem",
-    "kernel/shmall",     "kernel/shmmax",      "kernel/shmmni",          "kernel/shm_rmid_forced",
+    "kernel/msgmax",      "kernel/msgmnb",      "kernel/msgmni",     "kernel/sem",
+    "kernel/shmall",      "kernel/shmmax",      "kernel/shmmni",     "kernel/shm_rmid_forced",
     "kernel/msg_next_id", "kernel/sem_next_id", "kernel/shm_next_id"};
 
 bool starts_with(std::string_view text, std::string_view prefix) {

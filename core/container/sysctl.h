@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kernel settings a container may be given: only those that belong to a namespace of its own (or
-// its pod's). Everything else would change the machine.
+// Which kernel settings a container may be given: only those that belong to a namespace of its own
+// (or its pod's). Everything else would change the machine.
 #pragma once
 
 #include <string>

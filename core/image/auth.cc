@@ -17,7 +17,8 @@ std::string lower(std::string_view text) {
 }
 
 bool is_token_char(char c) {
-  return c > ' ' && c < 127 && std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
+  return c > ' ' && c < 127 &&
+         std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
 }
 
 void skip_spaces(std::string_view& rest) {
@@ -101,8 +102,8 @@ Result<AuthConfig> effective_auth(AuthConfig config, std::string_view registry_h
   if (!config.server_address.empty() && !same_registry(config.server_address, registry_host)) {
     return AuthConfig{};
   }
-  const bool has_other = !config.registry_token.empty() || !config.identity_token.empty() ||
-                         !config.username.empty();
+  const bool has_other =
+      !config.registry_token.empty() || !config.identity_token.empty() || !config.username.empty();
   if (has_other || config.auth.empty()) return config;
   Result<std::string> pair = base64_decode(config.auth);
   const std::size_t colon = pair.ok() ? pair->find(':') : std::string::npos;
@@ -123,8 +124,8 @@ Result<Challenge> parse_challenge(std::string_view header) {
   challenge.scheme = lower(take_token(header));
   if (challenge.scheme.empty()) return malformed("there is no scheme");
   while (true) {
-    while (!header.empty() && (header.front() == ' ' || header.front() == '\t' ||
-                               header.front() == ',')) {
+    while (!header.empty() &&
+           (header.front() == ' ' || header.front() == '\t' || header.front() == ',')) {
       header.remove_prefix(1);
     }
     if (header.empty()) return challenge;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials for a registry, in the forms the CRI has for them, and the challenge a registry answers
-// with. They live in memory only and never appear in an error or a log line.
+// Credentials for a registry, in the forms the CRI has for them, and the challenge a registry
+// answers with. They live in memory only and never appear in an error or a log line.
 #pragma once
 
 #include <map>

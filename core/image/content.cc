@@ -175,9 +175,9 @@ Result<std::string> ContentStore::read(const oci::Digest& digest, std::size_t si
   struct stat status;
   if (::fstat(fd.get(), &status) != 0) return sys_error(errno, "stat", "blob " + digest.text());
   if (static_cast<std::uint64_t>(status.st_size) > size_max) {
-    return make_error(Errc::resource_exhausted, "blob " + digest.text() + ": " +
-                                                    std::to_string(status.st_size) +
-                                                    " bytes are too many");
+    return make_error(
+        Errc::resource_exhausted,
+        "blob " + digest.text() + ": " + std::to_string(status.st_size) + " bytes are too many");
   }
   std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t have = 0;

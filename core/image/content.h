@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs by digest: <dir>/blobs/sha256/<hex>. A blob that is there is whole and verified: bytes arrive
-// in <dir>/ingest/<algorithm>-<hex>, are hashed on the way, and the file is renamed to its place after
-// fsync, only when digest and size are right. <dir> is store::Layout::content().
+// Blobs by digest: <dir>/blobs/sha256/<hex>. A blob that is there is whole and verified: bytes
+// arrive in <dir>/ingest/<algorithm>-<hex>, are hashed on the way, and the file is renamed to its
+// place after fsync, only when digest and size are right. <dir> is store::Layout::content().
 //
 // A process killed during an ingest leaves the partial file; the next begin() for the same digest
-// continues it, sweep_ingests() removes what nobody continues. The caller has at most one Ingest for a
-// digest at a time. Everything here blocks (disk): call it on an offload thread. Thread-safe.
+// continues it, sweep_ingests() removes what nobody continues. The caller has at most one Ingest
+// for a digest at a time. Everything here blocks (disk): call it on an offload thread. Thread-safe.
 //
-// Errors: not_found, data_loss (wrong digest or size), resource_exhausted (disk full), else the errno.
+// Errors: not_found, data_loss (wrong digest or size), resource_exhausted (disk full), else the
+// errno.
 #pragma once
 
 #include <cstddef>

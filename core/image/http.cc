@@ -56,7 +56,9 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* context)
   return size;
 }
 
-bool is_success(long status) { return status >= 200 && status < 300; }
+bool is_success(long status) {
+  return status >= 200 && status < 300;
+}
 
 // Tells the sink, once, before its first byte.
 bool begin_body(Exchange& exchange) {
@@ -159,8 +161,9 @@ void CurlTransport::Handle::aim(const HttpRequest& request, Exchange& exchange,
   }
   // A proxy from the environment cannot reach our own loopback.
   const std::size_t scheme = request.url.find("://");
-  if (scheme != std::string::npos && is_loopback_host(std::string_view(request.url).substr(
-                                         scheme + 3, request.url.find('/', scheme + 3) - scheme - 3))) {
+  if (scheme != std::string::npos &&
+      is_loopback_host(std::string_view(request.url)
+                           .substr(scheme + 3, request.url.find('/', scheme + 3) - scheme - 3))) {
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
   }
 }

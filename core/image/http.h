@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One HTTP exchange. What an exchange is (HttpRequest, BodySink, HttpResponse) is apart from who carries
-// it (HttpTransport): the registry logic above decides on status codes only, so the blocking curl
-// transport here can be replaced by one that awaits curl's multi interface on the ring.
+// One HTTP exchange. What an exchange is (HttpRequest, BodySink, HttpResponse) is apart from who
+// carries it (HttpTransport): the registry logic above decides on status codes only, so the
+// blocking curl transport here can be replaced by one that awaits curl's multi interface on the
+// ring.
 #pragma once
 
 #include <cstdint>
@@ -51,14 +52,15 @@ class BodySink {
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;
-  // Errors: unavailable (could not connect, cut off, too slow), deadline_exceeded (timeout_ms), cancelled
+  // Errors: unavailable (could not connect, cut off, too slow), deadline_exceeded (timeout_ms),
+  // cancelled
   // (`stop`), or the sink's. Blocks.
   virtual Result<HttpResponse> exchange(const HttpRequest& request, BodySink& sink,
                                         std::stop_token stop) = 0;
 };
 
-// By libcurl's easy interface; keeps handles, and so connections, for later requests. SIGPIPE must be
-// ignored in the process.
+// By libcurl's easy interface; keeps handles, and so connections, for later requests. SIGPIPE must
+// be ignored in the process.
 class CurlTransport final : public HttpTransport {
  public:
   explicit CurlTransport(RegistryOptions options);
@@ -75,8 +77,8 @@ class CurlTransport final : public HttpTransport {
   std::vector<std::unique_ptr<Handle>> idle_;
 };
 
-// scheme://host:port of a URL, with the default port filled in; invalid_argument when it is no http(s)
-// URL. Two URLs of one origin may see the same credentials.
+// scheme://host:port of a URL, with the default port filled in; invalid_argument when it is no
+// http(s) URL. Two URLs of one origin may see the same credentials.
 Result<std::string> url_origin(const std::string& url);
 // `location` as seen from `base` (RFC 3986 section 5).
 Result<std::string> resolve_url(const std::string& base, const std::string& location);

@@ -38,14 +38,15 @@ Result<std::shared_ptr<const CachedImage>> make_image(oci::Digest id, oci::Diges
                                                       std::vector<LayerInfo> layers) {
   auto image = std::make_shared<CachedImage>();
   if (oci::digest_of(config_json, id.algorithm()) != id) {
-    return make_error(Errc::data_loss, "image " + id.text() + ": the configuration has another digest");
+    return make_error(Errc::data_loss,
+                      "image " + id.text() + ": the configuration has another digest");
   }
   TRY(image->config, oci::parse_image(config_json));
   if (image->config.diff_ids.size() != layers.size()) {
-    return make_error(Errc::invalid_argument,
-                      "image " + id.text() + ": the configuration lists " +
-                          std::to_string(image->config.diff_ids.size()) +
-                          " layers (rootfs.diff_ids), the manifest " + std::to_string(layers.size()));
+    return make_error(Errc::invalid_argument, "image " + id.text() + ": the configuration lists " +
+                                                  std::to_string(image->config.diff_ids.size()) +
+                                                  " layers (rootfs.diff_ids), the manifest " +
+                                                  std::to_string(layers.size()));
   }
   image->id = id.text();
   image->manifest_digest = std::move(manifest_digest);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an image and a reference become records of the durable store. Private to this room.
 //
-// Table `images`:           id ("sha256:...")                 -> manifest digest, configuration, layers
-// Table `image-references`: "docker.io/library/busybox:latest" -> id
+// Table `images`:           id ("sha256:...")                 -> manifest digest, configuration,
+// layers Table `image-references`: "docker.io/library/busybox:latest" -> id
 #pragma once
 
 #include <memory>

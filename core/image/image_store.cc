@@ -27,7 +27,8 @@ std::string key_of(const Reference& reference) {
 }
 
 Error no_such_image(std::string_view name) {
-  return make_error(Errc::not_found, "image `" + std::string(name.substr(0, 256)) + "` is not here");
+  return make_error(Errc::not_found,
+                    "image `" + std::string(name.substr(0, 256)) + "` is not here");
 }
 
 }  // namespace
@@ -72,8 +73,8 @@ Status ImageStore::load() {
   });
 }
 
-// A whole id, then a reference, then the beginning of an id: a short name that is also hex digits means
-// the repository. Caller holds mutex_.
+// A whole id, then a reference, then the beginning of an id: a short name that is also hex digits
+// means the repository. Caller holds mutex_.
 Result<std::string> ImageStore::resolve_id(std::string_view name) const {
   constexpr std::size_t kPrefixMin = 4;
   std::string_view hex = name;

@@ -36,9 +36,10 @@ struct CachedImage {
   oci::Digest manifest_digest;
   oci::Image config;
   std::string config_json;
-  std::vector<LayerInfo> layers;       // lowest first
-  std::vector<std::string> chain_ids;  // lowest first; the last one is a container's parent snapshot
-  std::uint64_t size = 0;              // configuration and compressed layers, in bytes
+  std::vector<LayerInfo> layers;  // lowest first
+  std::vector<std::string>
+      chain_ids;           // lowest first; the last one is a container's parent snapshot
+  std::uint64_t size = 0;  // configuration and compressed layers, in bytes
 };
 
 struct ImageEntry {
@@ -49,7 +50,8 @@ struct ImageEntry {
 
 // What a finished pull adds.
 struct NewImage {
-  Reference reference;  // its tag (when it has one) and its repository with manifest_digest are added
+  Reference
+      reference;  // its tag (when it has one) and its repository with manifest_digest are added
   oci::Digest manifest_digest;
   // The digest that was asked for or that the tag named: the index's, or the manifest's itself.
   oci::Digest root_digest;
@@ -59,13 +61,13 @@ struct NewImage {
 
 class ImageStore {
  public:
-  // `state` is borrowed and must be durable. A record that cannot be understood is quarantined there
-  // and the image is not listed; a later pull brings it back.
+  // `state` is borrowed and must be durable. A record that cannot be understood is quarantined
+  // there and the image is not listed; a later pull brings it back.
   static Result<std::unique_ptr<ImageStore>> open(store::State& state);
 
-  // `name` is an id, a prefix of an id (at least 4 hex digits, with or without "sha256:"), a tag or a
-  // digest reference in any form that parse_reference takes. invalid_argument: none of these, or a prefix
-  // of several. not_found names the image.
+  // `name` is an id, a prefix of an id (at least 4 hex digits, with or without "sha256:"), a tag or
+  // a digest reference in any form that parse_reference takes. invalid_argument: none of these, or
+  // a prefix of several. not_found names the image.
   Result<ImageEntry> resolve(std::string_view name) const;
   // The same for who expects absence; what resolve calls an error is absent too.
   std::optional<ImageEntry> find(std::string_view name) const;
@@ -75,7 +77,8 @@ class ImageStore {
   Result<std::string> add(NewImage image);
   // A tag takes away that tag, and with the last tag of a repository its digests too; a digest
   // reference takes away that reference while a tag is left, else the same; an id takes away every
-  // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay until Puller::sweep.
+  // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay
+  // until Puller::sweep.
   Result<bool> remove(std::string_view name);
 
  private:
@@ -93,7 +96,7 @@ class ImageStore {
   store::State* state_;
   std::mutex change_;         // one change at a time; taken before `mutex_`
   mutable std::mutex mutex_;  // the maps; held for lookups only, never over a write to disk
-  std::map<std::string, Record, std::less<>> images_;          // by id
+  std::map<std::string, Record, std::less<>> images_;           // by id
   std::map<std::string, std::string, std::less<>> references_;  // reference -> id
 };
 

@@ -68,9 +68,9 @@ class Inflater : public ByteSource {
                                                       std::to_string(limits_.size_max) + " bytes");
     }
     if (produced_ > limits_.ratio_grace && produced_ / limits_.ratio_max > input_.total()) {
-      return make_error(Errc::resource_exhausted,
-                        "layer " + name_ + ": inflates to more than " +
-                            std::to_string(limits_.ratio_max) + " times its size");
+      return make_error(Errc::resource_exhausted, "layer " + name_ + ": inflates to more than " +
+                                                      std::to_string(limits_.ratio_max) +
+                                                      " times its size");
     }
     return got;
   }
@@ -150,7 +150,8 @@ class GzipSource final : public Inflater {
       const std::uint32_t offered = state_->avail_in;
       const int code = isal_inflate(state_.get());
       input_.consume(offered - state_->avail_in);
-      if (code < 0) return damaged(name_, "gzip data is damaged (ISA-L " + std::to_string(code) + ")");
+      if (code < 0)
+        return damaged(name_, "gzip data is damaged (ISA-L " + std::to_string(code) + ")");
       in_member_ = state_->block_state != ISAL_BLOCK_FINISH;
       if (!more && in_member_ && state_->avail_out == size) {
         return damaged(name_, "gzip data is cut short");

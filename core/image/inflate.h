@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer blob as the tar stream in it. What the blob is, is read from its first bytes (media types lie):
-// gzip with any number of members (ISA-L, checksums verified), zstd with any number of frames, or a
-// plain tar. Memory: one input buffer and the decoder's window (zstd: at most 128 MiB, as the format's
-// own tools allow; usually 8).
+// A layer blob as the tar stream in it. What the blob is, is read from its first bytes (media types
+// lie): gzip with any number of members (ISA-L, checksums verified), zstd with any number of
+// frames, or a plain tar. Memory: one input buffer and the decoder's window (zstd: at most 128 MiB,
+// as the format's own tools allow; usually 8).
 //
 // Errors: data_loss names the blob (damaged, cut short), resource_exhausted when it inflates beyond
 // the limits.

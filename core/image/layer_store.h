@@ -5,8 +5,8 @@
 //   begin(chain, parent) --> extract(target, ...) --> commit(chain)   now has(chain) is true
 //                                                 \-> abort(chain)    nothing is left
 //
-// The caller works on one chain id at a time and serialises calls for it. begin() first removes what
-// an earlier, interrupted extraction of the same chain id left.
+// The caller works on one chain id at a time and serialises calls for it. begin() first removes
+// what an earlier, interrupted extraction of the same chain id left.
 #pragma once
 
 #include <string>
@@ -33,8 +33,8 @@ class LayerStore {
   virtual Task<bool> has(std::string chain_id) = 0;
   // `parent` is a committed chain id, or empty for the lowest layer.
   virtual Task<LayerTarget> begin(std::string chain_id, std::string parent) = 0;
-  // Reads the tar stream to the end of the archive and writes its entries below target.directory and
-  // nowhere else. Blocks: called on an offload thread. `layer` is for error texts.
+  // Reads the tar stream to the end of the archive and writes its entries below target.directory
+  // and nowhere else. Blocks: called on an offload thread. `layer` is for error texts.
   virtual Status extract(const LayerTarget& target, std::string_view layer, ByteSource& tar) = 0;
   virtual Task<void> commit(std::string chain_id) = 0;
   // Unknown chain ids are fine.

@@ -66,8 +66,8 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
   co_return outcome;
 }
 
-// Crash safety: blobs and layers first, the record that makes them an image last. A crash before the
-// record leaves what sweep() removes at the next start.
+// Crash safety: blobs and layers first, the record that makes them an image last. A crash before
+// the record leaves what sweep() removes at the next start.
 Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
   PullResult result;
   const auto ask_head = [job] {
@@ -123,8 +123,7 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
   }
   const oci::Descriptor config_blob = resolved.manifest.config;
   if (config_blob.size > oci::kDocumentSizeMax) {
-    Error error =
-        make_error(Errc::invalid_argument, "manifest: config.size: is larger than 4 MiB");
+    Error error = make_error(Errc::invalid_argument, "manifest: config.size: is larger than 4 MiB");
     co_await fail(std::move(error));
   }
   co_await ensure_config(job, config_blob);
@@ -142,10 +141,10 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
     layer->chain_id = chain[i].text();
     if (i > 0) layer->parent = chain[i - 1].text();
     if (layer->blob.size > options.layer_size_max) {
-      Error error = make_error(Errc::resource_exhausted,
-                               "layer " + layer->blob.digest.text() +
-                                   ": larger than the limit of " +
-                                   std::to_string(options.layer_size_max) + " bytes");
+      Error error =
+          make_error(Errc::resource_exhausted,
+                     "layer " + layer->blob.digest.text() + ": larger than the limit of " +
+                         std::to_string(options.layer_size_max) + " bytes");
       co_await fail(std::move(error));
     }
     job->layers.push_back(std::move(layer));
@@ -189,9 +188,10 @@ Task<void> Puller::Impl::extract_missing(JobPtr job) {
 
 Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
                                        std::string config_json) {
-  NewImage image{job->reference, resolved.manifest_digest, resolved.root_digest,
-                 std::move(config_json), {}};
-  for (const auto& layer : job->layers) image.layers.push_back({layer->blob.digest, layer->blob.size});
+  NewImage image{
+      job->reference, resolved.manifest_digest, resolved.root_digest, std::move(config_json), {}};
+  for (const auto& layer : job->layers)
+    image.layers.push_back({layer->blob.digest, layer->blob.size});
   const bool sync = options.durable_layers && job->first_missing < job->layers.size();
   const auto write_record = [this, image, sync]() -> Result<std::string> {
     if (sync) TRY_(layers.sync());
@@ -207,9 +207,13 @@ Puller::Puller(Ring& ring, ContentStore& content, ImageStore& images, LayerStore
 
 Puller::~Puller() = default;
 
-Task<PullResult> Puller::pull(PullRequest request) { return impl_->pull(std::move(request)); }
+Task<PullResult> Puller::pull(PullRequest request) {
+  return impl_->pull(std::move(request));
+}
 
-Task<void> Puller::sweep() { return impl_->sweep(); }
+Task<void> Puller::sweep() {
+  return impl_->sweep();
+}
 
 Task<bool> Puller::remove(std::string name) {
   Impl& impl = *impl_;

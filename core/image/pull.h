@@ -2,16 +2,18 @@
 // The Puller brings images onto the node and takes them away again:
 //
 //   resolve name -> manifest (platform of an index) -> configuration -> layers -> record
-//                                                       each: fetch, verify, inflate, verify, extract
+//                                                       each: fetch, verify, inflate, verify,
+//                                                       extract
 //
-// Promises. Nothing is visible before it is verified: blobs by digest, layers by diff_id, and the image
-// by one record written last. A pull that fails or is killed leaves no image, no layer half done, and
-// no reference; what it leaves on disk is removed by sweep() or used by the next pull. However many
-// pulls want the same blob or the same layer at once, one works on it and the others wait for it. Memory
-// is a few buffers for each of `parallel_fetches` transfers and each extraction, whatever the size.
+// Promises. Nothing is visible before it is verified: blobs by digest, layers by diff_id, and the
+// image by one record written last. A pull that fails or is killed leaves no image, no layer half
+// done, and no reference; what it leaves on disk is removed by sweep() or used by the next pull.
+// However many pulls want the same blob or the same layer at once, one works on it and the others
+// wait for it. Memory is a few buffers for each of `parallel_fetches` transfers and each
+// extraction, whatever the size.
 //
-// The ring's thread only, except progress(). Blocking work runs on threads of the Puller's own, so a
-// pull never delays a container's start.
+// The ring's thread only, except progress(). Blocking work runs on threads of the Puller's own, so
+// a pull never delays a container's start.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +44,8 @@ struct PullOptions {
   std::uint64_t layer_size_max = 64ull << 30;
   std::uint64_t inflate_ratio_max = 200;
   std::uint64_t inflate_ratio_grace = 256ull << 20;
-  // Before an image is recorded, its layers are on disk (syncfs). Off: a power loss soon after a pull
-  // may leave an image whose files are incomplete.
+  // Before an image is recorded, its layers are on disk (syncfs). Off: a power loss soon after a
+  // pull may leave an image whose files are incomplete.
   bool durable_layers = true;
 };
 
@@ -55,7 +57,7 @@ struct PullRequest {
 
 struct PullResult {
   std::string image_id;
-  oci::Digest root_digest;     // what the name stands for at the registry
+  oci::Digest root_digest;         // what the name stands for at the registry
   std::uint64_t pulled_bytes = 0;  // transferred by this pull; 0 when everything was there
 };
 
@@ -79,8 +81,9 @@ class Puller {
          PullOptions options);
   ~Puller();
 
-  // Errors: invalid_argument (the reference), not_found (no such image or platform), unauthenticated,
-  // permission_denied, unavailable (registry), data_loss (a digest is wrong), resource_exhausted.
+  // Errors: invalid_argument (the reference), not_found (no such image or platform),
+  // unauthenticated, permission_denied, unavailable (registry), data_loss (a digest is wrong),
+  // resource_exhausted.
   Task<PullResult> pull(PullRequest request);
 
   // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.

@@ -58,9 +58,9 @@ Result<Resolved> resolve_manifest(Repository& repository, const Reference& refer
   for (int depth = 0; depth < kDepthMax; ++depth) {
     TRY(RemoteDocument document, repository.get_manifest(name));
     if (announced.has_value() && *announced != document.bytes.size()) {
-      return make_error(Errc::data_loss, "manifest " + name + ": " +
-                                             std::to_string(document.bytes.size()) +
-                                             " bytes, the index says " + std::to_string(*announced));
+      return make_error(Errc::data_loss,
+                        "manifest " + name + ": " + std::to_string(document.bytes.size()) +
+                            " bytes, the index says " + std::to_string(*announced));
     }
     if (depth == 0) resolved.root_digest = document.digest;
     TRY(const oci::DocumentKind kind, oci::document_kind(document.bytes, document.media_type));
@@ -82,10 +82,10 @@ Result<Resolved> resolve_manifest(Repository& repository, const Reference& refer
 
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config) {
   if (config.diff_ids.size() == manifest.layers.size()) return {};
-  return make_error(Errc::invalid_argument,
-                    "config: rootfs.diff_ids: has " + std::to_string(config.diff_ids.size()) +
-                        " entries, the manifest has " + std::to_string(manifest.layers.size()) +
-                        " layers");
+  return make_error(Errc::invalid_argument, "config: rootfs.diff_ids: has " +
+                                                std::to_string(config.diff_ids.size()) +
+                                                " entries, the manifest has " +
+                                                std::to_string(manifest.layers.size()) + " layers");
 }
 
 Status fetch_blob_blocking(Repository& repository, ContentStore& content,
@@ -94,9 +94,9 @@ Status fetch_blob_blocking(Repository& repository, ContentStore& content,
   TRY(const std::optional<std::uint64_t> present, content.size(blob.digest));
   if (present.has_value()) {
     if (*present != blob.size) {
-      return make_error(Errc::data_loss, "blob " + blob.digest.text() + ": has " +
-                                             std::to_string(*present) + " bytes, the manifest says " +
-                                             std::to_string(blob.size));
+      return make_error(Errc::data_loss,
+                        "blob " + blob.digest.text() + ": has " + std::to_string(*present) +
+                            " bytes, the manifest says " + std::to_string(blob.size));
     }
     fetched = blob.size;
     return {};

@@ -7,8 +7,8 @@
 #include <map>
 #include <mutex>
 
-#include "core/image/pull_job.h"
 #include "core/image/on_pool.h"
+#include "core/image/pull_job.h"
 #include "core/ring/ring.h"
 #include "core/task/scope.h"
 #include "core/task/shared.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One running pull, and the blocking steps that it takes on the Puller's threads. Private to this room.
+// One running pull, and the blocking steps that it takes on the Puller's threads. Private to this
+// room.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,8 @@ struct Resolved {
   std::vector<Document> documents;  // the index, if there is one, and the manifest
 };
 
-// Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD told, or
-// empty. Blocks.
+// Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD
+// told, or empty. Blocks.
 Result<Resolved> resolve_manifest(Repository& repository, const Reference& reference,
                                   const oci::Digest& root, const oci::Platform& platform);
 // The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
@@ -65,8 +66,8 @@ struct LayerJob {
 };
 
 struct Job {
-  Job(PullRequest wanted, Reference parsed, HttpTransport& transport, const RegistryOptions& options,
-      AuthConfig auth)
+  Job(PullRequest wanted, Reference parsed, HttpTransport& transport,
+      const RegistryOptions& options, AuthConfig auth)
       : request(std::move(wanted)),
         reference(std::move(parsed)),
         repository(transport, options, reference, std::move(auth), stop.get_token()) {}

@@ -4,10 +4,9 @@
 
 namespace berth::image {
 
-// Waits for the one who works on `key`, or becomes it. If another pull's attempt fails, for whatever
-// reason of its own (its credentials, its cancellation), this one tries for itself.
-Task<void> Puller::Impl::join(InFlight& table, std::string key,
-                              std::function<Task<void>()> start) {
+// Waits for the one who works on `key`, or becomes it. If another pull's attempt fails, for
+// whatever reason of its own (its credentials, its cancellation), this one tries for itself.
+Task<void> Puller::Impl::join(InFlight& table, std::string key, std::function<Task<void>()> start) {
   while (true) {
     const auto found = table.find(key);
     if (found == table.end()) break;
@@ -81,8 +80,8 @@ void Puller::Impl::start_fetchers(JobPtr job) {
   }
 }
 
-// Fetches layer after layer until none is left. After a failure the pull is lost, so nothing more is begun,
-// and the layers that will never come say why.
+// Fetches layer after layer until none is left. After a failure the pull is lost, so nothing more
+// is begun, and the layers that will never come say why.
 Task<void> Puller::Impl::fetcher(JobPtr job) {
   while (job->next_fetch < job->layers.size()) {
     LayerJob& layer = *job->layers[job->next_fetch];
@@ -116,9 +115,10 @@ Task<void> Puller::Impl::extract_layer(JobPtr job, std::size_t index) {
   const bool there = co_await layers.has(layer.chain_id);
   if (there) co_return;
   LayerTarget target = co_await layers.begin(layer.chain_id, layer.parent);
-  const ExtractSpec spec{layer.blob.digest, layer.diff_id,
-                         {options.layer_size_max, options.inflate_ratio_max,
-                          options.inflate_ratio_grace}};
+  const ExtractSpec spec{
+      layer.blob.digest,
+      layer.diff_id,
+      {options.layer_size_max, options.inflate_ratio_max, options.inflate_ratio_grace}};
   const auto extract = [this, &target, &spec, &job] {
     return extract_blocking(content, layers, target, spec, job->stop.get_token());
   };
@@ -127,7 +127,8 @@ Task<void> Puller::Impl::extract_layer(JobPtr job, std::size_t index) {
   if (outcome.ok()) outcome = co_await layers.commit(layer.chain_id).result();
   if (outcome.ok()) co_return;
   Result<void> aborted = co_await shield(layers.abort(layer.chain_id)).result();
-  if (!aborted.ok()) log.warn("image", "abort " + layer.chain_id + ": " + aborted.error().message());
+  if (!aborted.ok())
+    log.warn("image", "abort " + layer.chain_id + ": " + aborted.error().message());
   co_await std::move(outcome);
 }
 

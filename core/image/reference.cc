@@ -8,10 +8,18 @@ constexpr std::size_t kNameSizeMax = 255;  // domain and path, as registries bou
 constexpr std::size_t kTagSizeMax = 128;
 constexpr std::string_view kDefaultDomain = "docker.io";
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alphanumeric(char c) { return is_lower(c) || is_upper(c) || is_digit(c); }
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alphanumeric(char c) {
+  return is_lower(c) || is_upper(c) || is_digit(c);
+}
 
 // Errors show foreign text: shortened, and without what would break a log line.
 std::string shown(std::string_view text) {
@@ -80,7 +88,9 @@ Status check_domain(std::string_view whole, std::string_view domain) {
   return {};
 }
 
-bool is_separator(char c) { return c == '.' || c == '_' || c == '-'; }
+bool is_separator(char c) {
+  return c == '.' || c == '_' || c == '-';
+}
 bool fits_between_words(std::string_view separator) {
   return separator == "." || separator == "_" || separator == "__" ||
          separator.find_first_not_of('-') == std::string_view::npos;
@@ -121,8 +131,8 @@ Status check_tag(std::string_view whole, std::string_view tag) {
   if (tag.empty()) return malformed(whole, "the tag after `:` is empty");
   if (tag.size() > kTagSizeMax) return malformed(whole, "the tag is longer than 128 characters");
   for (std::size_t i = 0; i < tag.size(); ++i) {
-    const bool allowed = is_alphanumeric(tag[i]) || tag[i] == '_' ||
-                         (i > 0 && (tag[i] == '.' || tag[i] == '-'));
+    const bool allowed =
+        is_alphanumeric(tag[i]) || tag[i] == '_' || (i > 0 && (tag[i] == '.' || tag[i] == '-'));
     if (!allowed) return malformed(whole, "the tag has a character that is not allowed");
   }
   return {};

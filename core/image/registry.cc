@@ -69,16 +69,24 @@ class BlobSink final : public BodySink {
   std::atomic<std::uint64_t>& transferred_;
 };
 
-bool may_pass(long status) { return status == 429 || status == 408 || status >= 500; }
+bool may_pass(long status) {
+  return status == 429 || status == 408 || status >= 500;
+}
 
 Errc code_of(long status) {
   switch (status) {
-    case 400: return Errc::invalid_argument;
-    case 401: return Errc::unauthenticated;
-    case 403: return Errc::permission_denied;
-    case 404: return Errc::not_found;
-    case 429: return Errc::resource_exhausted;
-    default: return status >= 500 ? Errc::unavailable : Errc::unknown;
+    case 400:
+      return Errc::invalid_argument;
+    case 401:
+      return Errc::unauthenticated;
+    case 403:
+      return Errc::permission_denied;
+    case 404:
+      return Errc::not_found;
+    case 429:
+      return Errc::resource_exhausted;
+    default:
+      return status >= 500 ? Errc::unavailable : Errc::unknown;
   }
 }
 
@@ -113,8 +121,7 @@ std::optional<std::int64_t> retry_after_ms(const HttpResponse& response) {
   const std::string* value = response.header("retry-after");
   if (value == nullptr) return std::nullopt;
   std::int64_t seconds = 0;
-  const auto [end, failed] =
-      std::from_chars(value->data(), value->data() + value->size(), seconds);
+  const auto [end, failed] = std::from_chars(value->data(), value->data() + value->size(), seconds);
   if (failed != std::errc() || seconds < 0 || seconds > 86'400) return std::nullopt;
   return seconds * 1000;
 }
@@ -186,7 +193,8 @@ Result<RemoteDocument> Repository::get_manifest(const std::string& name) {
   DocumentSink sink;
   TRY(const HttpResponse response, request(get, sink, options_.attempts_max));
   TRY(RemoteDocument document, describe(response));
-  // Bytes decide. By digest they must be what was asked for; by tag, what the registry says they are.
+  // Bytes decide. By digest they must be what was asked for; by tag, what the registry says they
+  // are.
   Result<oci::Digest> asked = oci::Digest::parse(name);
   const oci::Digest wanted = asked.ok() ? *asked : document.digest;
   document.digest = oci::digest_of(sink.bytes, wanted.algorithm());
@@ -214,9 +222,9 @@ Status Repository::get_blob(const oci::Descriptor& blob, Ingest& ingest,
                                          std::to_string(blob.size));
 }
 
-// An attempt that brought bytes is not one of the attempts that failed: a line that is cut again and
-// again still ends. Such progress is bounded too, so that one byte per connection does not go on for
-// ever.
+// An attempt that brought bytes is not one of the attempts that failed: a line that is cut again
+// and again still ends. Such progress is bounded too, so that one byte per connection does not go
+// on for ever.
 Result<HttpResponse> Repository::request(const HttpRequest& request, BodySink& sink,
                                          unsigned attempts_max) {
   constexpr std::uint64_t kProgressMin = 16'384;

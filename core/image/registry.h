@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client for one repository of one registry (OCI distribution-spec 1.1, "pull"): manifests into memory,
-// blobs into an Ingest. It authenticates when asked to (basic, bearer), follows redirects without
-// giving credentials to another origin, and tries again what may pass: cut connections (continuing
-// where it stopped), 429 and 5xx. Calls block and may come from several threads at once.
+// A client for one repository of one registry (OCI distribution-spec 1.1, "pull"): manifests into
+// memory, blobs into an Ingest. It authenticates when asked to (basic, bearer), follows redirects
+// without giving credentials to another origin, and tries again what may pass: cut connections
+// (continuing where it stopped), 429 and 5xx. Calls block and may come from several threads at
+// once.
 //
 // Errors name method, URL without query, and HTTP status: "GET http://h/v2/app/manifests/1: 404
 // (MANIFEST_UNKNOWN: manifest unknown)". not_found, unauthenticated, permission_denied,
@@ -33,8 +34,8 @@ struct RemoteDocument {
 
 class Repository {
  public:
-  // `transport` is borrowed. `auth` is that of the pull (see effective_auth). A set `stop` ends every
-  // call with cancelled.
+  // `transport` is borrowed. `auth` is that of the pull (see effective_auth). A set `stop` ends
+  // every call with cancelled.
   Repository(HttpTransport& transport, const RegistryOptions& options, const Reference& reference,
              AuthConfig auth, std::stop_token stop);
 
@@ -43,8 +44,8 @@ class Repository {
   // `name` is a tag or the text of a digest.
   Result<RemoteDocument> head_manifest(const std::string& name);
   Result<RemoteDocument> get_manifest(const std::string& name);
-  // Fills `ingest` from its offset to the end, without committing it. `fetched` follows the number of
-  // bytes that are there; `transferred` counts what came over the network.
+  // Fills `ingest` from its offset to the end, without committing it. `fetched` follows the number
+  // of bytes that are there; `transferred` counts what came over the network.
   Status get_blob(const oci::Descriptor& blob, Ingest& ingest, std::atomic<std::uint64_t>& fetched,
                   std::atomic<std::uint64_t>& transferred);
 
@@ -72,13 +73,13 @@ class Repository {
 
   HttpTransport& transport_;
   RegistryOptions options_;
-  std::string base_;        // "http://127.0.0.1:5000"
-  std::string path_;        // "library/busybox"
+  std::string base_;  // "http://127.0.0.1:5000"
+  std::string path_;  // "library/busybox"
   AuthConfig auth_;
   std::stop_token stop_;
-  mutable std::mutex mutex_;     // authorization_
-  std::mutex token_mutex_;       // one token request at a time; taken before mutex_
-  std::string authorization_;    // value of the header; a secret
+  mutable std::mutex mutex_;   // authorization_
+  std::mutex token_mutex_;     // one token request at a time; taken before mutex_
+  std::string authorization_;  // value of the header; a secret
 };
 
 }  // namespace berth::image

@@ -102,7 +102,8 @@ Status Repository::answer_challenge(const HttpResponse& response, const std::str
   std::string answer;
   if (challenge.scheme == "basic") {
     if (auth_.username.empty()) {
-      return make_error(Errc::unauthenticated, "the registry asks for credentials and there are none");
+      return make_error(Errc::unauthenticated,
+                        "the registry asks for credentials and there are none");
     }
     answer = "Basic " + base64_encode(auth_.username + ":" + auth_.password);
     if (answer == refused) {
@@ -124,8 +125,8 @@ Status Repository::answer_challenge(const HttpResponse& response, const std::str
   return {};
 }
 
-// The distribution project's token protocol: GET with basic authentication, or the OAuth2 form with a
-// refresh token.
+// The distribution project's token protocol: GET with basic authentication, or the OAuth2 form with
+// a refresh token.
 Result<HttpRequest> Repository::token_request(const Challenge& challenge) const {
   const std::string realm = parameter(challenge, "realm");
   const std::string service = parameter(challenge, "service");

@@ -16,7 +16,7 @@ struct RegistryOptions {
   std::int64_t low_speed_bytes_per_s = 1'024;
   std::int64_t low_speed_s = 15;
   unsigned attempts_max = 4;
-  std::int64_t retry_delay_ms = 250;       // doubled with every attempt
+  std::int64_t retry_delay_ms = 250;         // doubled with every attempt
   std::int64_t retry_delay_ms_max = 10'000;  // also the most that a Retry-After is obeyed
   std::string user_agent = "berth";
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Taking away what no image needs. Records decide: a blob or layer that no record names is left over
-// from a pull that failed or was killed, or from an image that was removed.
+// Taking away what no image needs. Records decide: a blob or layer that no record names is left
+// over from a pull that failed or was killed, or from an image that was removed.
 #include <set>
 
 #include "core/image/pull_impl.h"
@@ -32,8 +32,8 @@ Task<void> Puller::Impl::sweep_now() {
   co_await on_pool(pool, blobs);
 }
 
-// A layer can go only after those built on it. The store knows the order, we do not: what refuses is
-// tried again as long as something goes.
+// A layer can go only after those built on it. The store knows the order, we do not: what refuses
+// is tried again as long as something goes.
 Task<void> Puller::Impl::sweep_layers() {
   std::set<std::string> needed;
   for (const ImageEntry& entry : images.list()) {

@@ -112,9 +112,9 @@ Task<void> KeeperClient::insist(MessageType type, std::string name, std::vector<
   if (!body.name.assign(name)) {
     co_await fail(Errc::invalid_argument, "an id of 1 to 128 bytes is needed");
   }
-  const auto bytes = std::as_bytes(std::span(&body, 1));
   for (;;) {
-    Request again{type, {bytes.begin(), bytes.end()}, fds, {}};
+    Request again(type, body);
+    again.fds = fds;
     Result<Answer> answer = co_await request(std::move(again), deadline).result();
     if (answer.ok()) co_return;
     if (!answer.error().is(Errc::unavailable) || closing_ || deadline.passed()) {
@@ -143,6 +143,7 @@ Task<void> KeeperClient::read_all() {
     }
   }
   connected_.reset();
+  fail_pending();
   reader_done_.set();
 }
 
@@ -250,10 +251,8 @@ Task<void> KeeperClient::answer_reap(std::string id) {
   record.id.assign(id);
   record.exit_code = (*status)->exit_code;
   record.exit_known = 1;
-  const auto bytes = std::as_bytes(std::span(&record, 1));
-  Request message{MessageType::record_exit, {bytes.begin(), bytes.end()}, {}, {}};
   for (;;) {
-    Request again = message;
+    Request again(MessageType::record_exit, record);
     Result<Answer> told = co_await request(std::move(again), Deadline::never()).result();
     if (told.ok() || !told.error().is(Errc::unavailable) || closing_) co_return;
     co_await yield();

@@ -145,8 +145,16 @@ class KeeperClient {
     UniqueFd pidfd, log, log_next, out, err, in;
     bool abandoned = false;  // its caller went away before the answer: killed and forgotten
   };
+  // Not an aggregate: GCC 12 copies a temporary aggregate in a co_await expression bit by bit.
   struct Request {
-    MessageType type{};
+    explicit Request(MessageType t) : type(t) {}
+    template <Body T>
+    Request(MessageType t, const T& content) : type(t) {
+      const auto bytes = std::as_bytes(std::span(&content, 1));
+      body.assign(bytes.begin(), bytes.end());
+    }
+
+    MessageType type;
     std::vector<std::byte> body;
     std::vector<int> fds;  // borrowed
     std::string launch_id;

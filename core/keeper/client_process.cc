@@ -47,7 +47,7 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
   }
   record.kind = order.kind;
   record.flags = order.stdio.flags;
-  Request request{MessageType::launch, {}, {}, order.id};
+  std::vector<int> fds;
   const std::pair<FdBit, const UniqueFd*> all[] = {
       {kFdPlan, &order.plan},           {kFdLog, &order.stdio.log},
       {kFdOut, &order.stdio.out},       {kFdErr, &order.stdio.err},
@@ -56,11 +56,12 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
   for (const auto& [bit, fd] : all) {
     if (!fd->valid()) continue;
     record.fds |= bit;
-    request.fds.push_back(fd->get());
+    fds.push_back(fd->get());
   }
-  request.fds.insert(request.fds.end(), order.plan_fds.begin(), order.plan_fds.end());
-  const auto bytes = std::as_bytes(std::span(&record, 1));
-  request.body.assign(bytes.begin(), bytes.end());
+  fds.insert(fds.end(), order.plan_fds.begin(), order.plan_fds.end());
+  Request request(MessageType::launch, record);
+  request.fds = std::move(fds);
+  request.launch_id = order.id;
   // Our ends are kept from the beginning; the answer fills in the rest (take_launch_answer).
   Holding& holding = processes_[order.id];
   holding.record = record;
@@ -178,14 +179,14 @@ Task<ProcessExit> KeeperClient::next_exit() {
 }
 
 Task<void> KeeperClient::reexec(UniqueFd binary, Deadline deadline) {
-  Request message{MessageType::reexec, {}, {}, {}};
+  Request message(MessageType::reexec);
   message.fds.push_back(binary.get());
   Answer answer = co_await request(std::move(message), deadline);
 }
 
 Task<void> KeeperClient::shutdown(Deadline deadline) {
   co_await wait_connected(deadline);
-  Request request{MessageType::shutdown, {}, {}, {}};
+  Request request(MessageType::shutdown);
   Answer answer = co_await exchange(std::move(request), deadline, nullptr);
   closing_ = true;
   int ended = co_await with_deadline(ring_, deadline, wait_readable(ring_, keeper_pidfd_.get()));

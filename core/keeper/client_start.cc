@@ -98,7 +98,6 @@ Task<void> KeeperClient::supervise() {
     co_await reader_done_.wait();
     if (closing_) co_return;
     log_.warn("keeper", "the keeper (pid " + std::to_string(keeper_pid_) + ") is gone");
-    fail_pending();
     co_await bury();
     for (;;) {
       Result<void> outcome = co_await establish(Deadline::after_ms(kReviveMs)).result();
@@ -174,6 +173,7 @@ Status KeeperClient::connect() {
     return make_error(Errc::permission_denied, "not root's keeper listens at " + path);
   }
   TRY(keeper_pidfd_, sys::pidfd_open(peer.pid));
+  keeper_pid_ = peer.pid;
   socket_ = std::move(fd);
   return {};
 }
@@ -190,14 +190,15 @@ Status KeeperClient::start() {
   if (!theirs.valid()) return sys_error(errno, "fcntl");
   TRY(const pid_t pid, spawn_keeper(options_, theirs.get()));
   TRY(keeper_pidfd_, sys::pidfd_open(pid));
+  keeper_pid_ = pid;
   socket_ = std::move(ours);
   ++starts_;
   return {};
 }
 
 Task<void> KeeperClient::greet(Deadline deadline) {
-  Result<Answer> answer =
-      co_await exchange(Request{MessageType::hello, {}, {}, {}}, deadline, nullptr).result();
+  Request message(MessageType::hello);
+  Result<Answer> answer = co_await exchange(std::move(message), deadline, nullptr).result();
   if (!answer.ok()) {
     Error error = start_error_ ? *start_error_ : std::move(answer).error();
     if (start_error_) error.code = Errc::unavailable;
@@ -230,19 +231,18 @@ Task<void> KeeperClient::adopt_all(Deadline deadline) {
       record.fds |= bit;
       fds.push_back(fd->get());
     }
-    const auto bytes = std::as_bytes(std::span(&record, 1));
-    Request adopt{MessageType::adopt_process, {bytes.begin(), bytes.end()}, std::move(fds), {}};
+    Request adopt(MessageType::adopt_process, record);
+    adopt.fds = std::move(fds);
     Answer adopted = co_await exchange(std::move(adopt), deadline, nullptr);
   }
   for (const auto& [key, fds] : held_) {
     NameBody body;
     body.name.assign(key);
-    const auto bytes = std::as_bytes(std::span(&body, 1));
-    Request adopt{MessageType::adopt_held, {bytes.begin(), bytes.end()}, {}, {}};
+    Request adopt(MessageType::adopt_held, body);
     for (const UniqueFd& fd : fds) adopt.fds.push_back(fd.get());
     Answer adopted = co_await exchange(std::move(adopt), deadline, nullptr);
   }
-  Request done{MessageType::adopt_done, {}, {}, {}};
+  Request done(MessageType::adopt_done);
   for (const UniqueFd& fd : staging_) done.fds.push_back(fd.get());
   Answer answer = co_await exchange(std::move(done), deadline, nullptr);
   staging_ = std::move(answer.fds);
@@ -254,7 +254,8 @@ Task<void> KeeperClient::adopt_all(Deadline deadline) {
 
 Task<void> KeeperClient::learn_all(Deadline deadline) {
   std::vector<Answer> parts;
-  Answer list = co_await exchange(Request{MessageType::list, {}, {}, {}}, deadline, &parts);
+  Request ask_list(MessageType::list);
+  Answer list = co_await exchange(std::move(ask_list), deadline, &parts);
   std::map<std::string, bool> listed;
   for (Answer& part : parts) {
     if (part.body.size() != sizeof(ProcessRecord)) continue;
@@ -265,7 +266,8 @@ Task<void> KeeperClient::learn_all(Deadline deadline) {
   }
   std::erase_if(processes_, [&listed](const auto& known) { return !listed.contains(known.first); });
   std::vector<Answer> held_parts;
-  Answer held = co_await exchange(Request{MessageType::held, {}, {}, {}}, deadline, &held_parts);
+  Request ask_held(MessageType::held);
+  Answer held = co_await exchange(std::move(ask_held), deadline, &held_parts);
   held_.clear();
   for (Answer& part : held_parts) {
     NameBody body;

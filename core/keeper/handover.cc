@@ -96,7 +96,6 @@ void Keeper::adopt_process(Incoming& message, const ProcessRecord& record) noexc
   entry.stream[kStdout] = take(kFdOut).release();
   entry.stream[kStderr] = take(kFdErr).release();
   entry.stdin_fd = take(kFdStdin).release();
-  pump_->start(index);
   if (log_next.valid()) pump_->expect_reopen(index, std::move(log_next));
   answer(header.request, header.type);
 }
@@ -198,7 +197,7 @@ void Keeper::start_all() noexcept {
   for (std::uint32_t i = 0; i < table.size(); ++i) {
     const Entry& entry = table.at(i);
     if (!entry.is_process()) continue;
-    if (life(i).kept == 0) pump_->start(i);
+    pump_->start(i);
     life(i).kept = 0;
     if (entry.state == EntryState::running && entry.adopted != 0 && entry.pidfd >= 0) {
       watch(entry.pidfd, POLLIN,

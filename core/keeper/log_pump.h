@@ -46,18 +46,18 @@ class LogPump {
   static Result<LogPump> create(Table& table, RawRing& ring, Owner& owner);
   LogPump(LogPump&&) = default;
 
-  // Makes the staging pipes that are missing. After a fresh start: first recover what the slots hold.
+  // Makes the staging pipes that are missing.
   Status open_staging() noexcept;
-  void recover() noexcept;
-
   // Begins to carry the entry's streams.
   void start(std::uint32_t entry) noexcept;
+  // A successor, in the same turn of the loop in which it starts all entries: finishes the slots.
+  void recover() noexcept;
   // Asks for drained(); at most a bounded number of pieces are carried first, so a grandchild that goes
   // on writing delays nothing for long.
   void drain(std::uint32_t entry) noexcept;
   // Takes `log` over at once or after the write in flight, then log_reopened().
   void reopen(std::uint32_t entry, UniqueFd log) noexcept;
-  // For recovery, before recover(): a reopen that a dead keeper may or may not have done.
+  // For recovery, before start(): a reopen that a dead keeper may or may not have done.
   void expect_reopen(std::uint32_t entry, UniqueFd log) noexcept;
   // Closes the streams and the log. False: a write is in flight; call again after drained().
   bool close(std::uint32_t entry) noexcept;

@@ -111,8 +111,12 @@ void LogPump::close_stream(std::uint32_t entry, Stream stream) noexcept {
 }
 
 void LogPump::start(std::uint32_t entry) noexcept {
-  flow(entry) = {};
-  flow(entry).next_log = -1;
+  Flow& state = flow(entry);
+  const bool reopening = state.reopening != 0;
+  const int next_log = reopening ? state.next_log : -1;
+  state = {};
+  state.reopening = reopening ? 1 : 0;
+  state.next_log = next_log;
   const Entry& process = table_->at(entry);
   for (const Stream stream : {kStdout, kStderr}) {
     if (process.stream[stream] >= 0) arm(entry, stream);

@@ -21,7 +21,7 @@ struct Stdio {
 };
 
 struct StdioOptions {
-  UniqueFd log;  // opened O_APPEND; not valid: what is written is discarded
+  UniqueFd log = {};  // opened O_APPEND; not valid: what is written is discarded
   bool terminal = false;
   bool open_stdin = false;  // a pipe; otherwise stdin reads as empty
   bool stdin_once = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Capabilities as bits of a 64-bit mask: bit n is capability n of linux/capability.h. capabilities(7).
+// Capabilities as bits of a 64-bit mask: bit n is capability n of linux/capability.h.
+// capabilities(7).
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,9 @@
 
 namespace berth::sys {
 
-constexpr std::uint64_t capability_bit(int number) { return std::uint64_t{1} << number; }
+constexpr std::uint64_t capability_bit(int number) {
+  return std::uint64_t{1} << number;
+}
 
 // "CAP_NET_ADMIN", "NET_ADMIN" and either in lower case; nothing for an unknown name.
 std::optional<int> capability_from_name(std::string_view name);

@@ -82,14 +82,10 @@ Status Cgroup::remove_tree(const std::string& child_name) const {
 }
 
 Error Cgroup::control_error(int sys_errno, const char* verb, const std::string& file) const {
-  Error error = sys_error(sys_errno, verb, name_);
-  static_cast<void>(std::move(error).with(file));
-  if (sys_errno == ENOENT) {
-    const std::string controller = file.substr(0, file.find('.'));
-    const std::string why = "controller " + controller + " is not available in this cgroup";
-    static_cast<void>(std::move(error).with(why));
-  }
-  return error;
+  Error error = sys_error(sys_errno, verb, name_).with(file);
+  if (sys_errno != ENOENT) return error;
+  const std::string controller = file.substr(0, file.find('.'));
+  return std::move(error).with("controller " + controller + " is not available in this cgroup");
 }
 
 Result<UniqueFd> Cgroup::open_control(const std::string& file, int flags) const {
@@ -134,8 +130,9 @@ Status Cgroup::kill(int rounds) const {
   for (int round = 0; round < rounds; ++round) {
     TRY(const std::vector<pid_t> listed, procs());
     if (listed.empty()) break;
-    // 1. a pid is read; 2. its process ends; 3. the number goes to a stranger; 4. we kill the stranger.
-    // So: descriptors first, then the list once more; who is on both was a member while held.
+    // 1. a pid is read; 2. its process ends; 3. the number goes to a stranger; 4. we kill the
+    // stranger. So: descriptors first, then the list once more; who is on both was a member while
+    // held.
     std::map<pid_t, UniqueFd> held;
     for (const pid_t pid : listed) {
       Result<UniqueFd> pidfd = pidfd_open(pid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cgroup is one open directory of a cgroup filesystem, v1 or v2; everything is relative to it. Knows
-// files, not policy. Control file errors name the file and the cgroup:
-// "write memory.max `pod-x`: EBUSY".
+// Cgroup is one open directory of a cgroup filesystem, v1 or v2; everything is relative to it.
+// Knows files, not policy. Control file errors name the file and the cgroup: "write memory.max
+// `pod-x`: EBUSY".
 #pragma once
 
 #include <sys/types.h>
@@ -48,8 +48,8 @@ class Cgroup {
 
   // cgroup.procs, as numbers of the caller's PID namespace. Not those of children.
   Result<std::vector<pid_t>> procs() const;
-  // Kills every process here and below: `cgroup.kill` (5.14, v2 only), or SIGKILL to each listed pid,
-  // again until the list is empty or `rounds` are over (v1). Does not wait for their end.
+  // Kills every process here and below: `cgroup.kill` (5.14, v2 only), or SIGKILL to each listed
+  // pid, again until the list is empty or `rounds` are over (v1). Does not wait for their end.
   Status kill(int rounds = 8) const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// clone3(2), Linux 5.3; CLONE_INTO_CGROUP 5.7. glibc 2.36 has no wrapper. The child shares nothing but
-// what `flags` say and runs on a copy of the caller's stack, as after fork(2); it must not allocate or
-// take a lock when the caller has other threads.
+// clone3(2), Linux 5.3; CLONE_INTO_CGROUP 5.7. glibc 2.36 has no wrapper. The child shares nothing
+// but what `flags` say and runs on a copy of the caller's stack, as after fork(2); it must not
+// allocate or take a lock when the caller has other threads.
 #pragma once
 
 #include <linux/sched.h>
@@ -14,10 +14,10 @@ namespace berth::sys {
 
 struct Clone3 {
   std::uint64_t flags = 0;
-  int* pidfd = nullptr;             // with CLONE_PIDFD
-  pid_t* parent_tid = nullptr;      // with CLONE_PARENT_SETTID; written before the child runs
-  int exit_signal = 0;              // must be 0 with CLONE_PARENT
-  int cgroup_fd = -1;               // with CLONE_INTO_CGROUP: a cgroup v2 directory
+  int* pidfd = nullptr;         // with CLONE_PIDFD
+  pid_t* parent_tid = nullptr;  // with CLONE_PARENT_SETTID; written before the child runs
+  int exit_signal = 0;          // must be 0 with CLONE_PARENT
+  int cgroup_fd = -1;           // with CLONE_INTO_CGROUP: a cgroup v2 directory
 };
 
 // In the parent the child's pid, in the child 0; -1 and errno.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Anonymous files in memory. A sealed one can be handed to another program that maps it without fear of
-// its changing or shrinking underneath. memfd_create(2), fcntl_seals.
+// Anonymous files in memory. A sealed one can be handed to another program that maps it without
+// fear of its changing or shrinking underneath. memfd_create(2), fcntl_seals.
 #pragma once
 
 #include <cstddef>

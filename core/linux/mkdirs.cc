@@ -50,8 +50,8 @@ bool follow(PathBuffer* path, const char* parent, const char* target, const char
 int make_one(int parent_fd, const char* name, const MkdirOptions& options,
              PathBuffer* target) noexcept {
   if (::mkdirat(parent_fd, name, options.mode) == 0) {
-    const bool owned = options.uid != static_cast<uid_t>(-1) ||
-                       options.gid != static_cast<gid_t>(-1);
+    const bool owned =
+        options.uid != static_cast<uid_t>(-1) || options.gid != static_cast<gid_t>(-1);
     if (!owned) return 0;
     return ::fchownat(parent_fd, name, options.uid, options.gid, AT_SYMLINK_NOFOLLOW);
   }

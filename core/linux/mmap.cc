@@ -7,10 +7,8 @@
 
 namespace berth::sys {
 
-Result<Mmap> Mmap::create(int fd, std::size_t size, const Options& options,
-                          std::string_view name) {
-  void* const data =
-      ::mmap(nullptr, size, options.protection, options.flags, fd, options.offset);
+Result<Mmap> Mmap::create(int fd, std::size_t size, const Options& options, std::string_view name) {
+  void* const data = ::mmap(nullptr, size, options.protection, options.flags, fd, options.offset);
   if (data == MAP_FAILED) return sys_error(errno, "mmap", std::string(name));
   return Mmap(data, size);
 }

@@ -40,8 +40,8 @@ class UniqueMount {
   UniqueFd fd_;
 };
 
-// A filesystem being configured. An error of fsconfig or create carries the kernel's own sentence when
-// the filesystem left one ("overlay: workdir and upperdir must reside under the same mount").
+// A filesystem being configured. An error of fsconfig or create carries the kernel's own sentence
+// when the filesystem left one ("overlay: workdir and upperdir must reside under the same mount").
 class FsContext {
  public:
   static Result<FsContext> open(const std::string& type);

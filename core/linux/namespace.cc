@@ -28,13 +28,20 @@ constexpr std::array<Kind, 3> kKinds = {{{CLONE_NEWNET, "net", &NamespaceSet::ne
 
 const char* kind_name(int flag) {
   switch (flag) {
-    case CLONE_NEWNET: return "net";
-    case CLONE_NEWIPC: return "ipc";
-    case CLONE_NEWUTS: return "uts";
-    case CLONE_NEWNS: return "mnt";
-    case CLONE_NEWPID: return "pid_for_children";
-    case CLONE_NEWCGROUP: return "cgroup";
-    default: return "user";
+    case CLONE_NEWNET:
+      return "net";
+    case CLONE_NEWIPC:
+      return "ipc";
+    case CLONE_NEWUTS:
+      return "uts";
+    case CLONE_NEWNS:
+      return "mnt";
+    case CLONE_NEWPID:
+      return "pid_for_children";
+    case CLONE_NEWCGROUP:
+      return "cgroup";
+    default:
+      return "user";
   }
 }
 

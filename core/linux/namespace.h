@@ -18,10 +18,10 @@ struct NamespaceSet {
   UniqueFd uts;
 };
 
-// Fresh namespaces for `flags` (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), loopback up in the network
-// one. The calling thread goes into each and comes back, so call it on a thread that nobody else
-// depends on meanwhile (an offload thread); takes about 0.5 ms. If the thread cannot come back the
-// program aborts: going on in a stranger's namespace would be worse.
+// Fresh namespaces for `flags` (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), loopback up in the
+// network one. The calling thread goes into each and comes back, so call it on a thread that nobody
+// else depends on meanwhile (an offload thread); takes about 0.5 ms. If the thread cannot come back
+// the program aborts: going on in a stranger's namespace would be worse.
 Result<NamespaceSet> make_namespaces(int flags);
 
 // The calling thread's own: "net", "ipc", "uts", "mnt", "pid", "cgroup", "user".
@@ -30,7 +30,8 @@ Result<UniqueFd> open_own_namespace(const std::string& kind);
 Status setns(int fd, int flags);
 Status unshare(int flags);
 
-// Enters `fd` for the life of the object and returns to where the thread was. For one namespace kind.
+// Enters `fd` for the life of the object and returns to where the thread was. For one namespace
+// kind.
 class NamespaceVisit {
  public:
   static Result<NamespaceVisit> enter(int fd, int flag);

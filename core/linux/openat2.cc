@@ -12,7 +12,9 @@ Error open_error(int sys_errno, const char* op, const std::string& path) {
   return sys_error(sys_errno, op, path);
 }
 
-bool is_absent(int sys_errno) { return sys_errno == ENOENT || sys_errno == ENOTDIR; }
+bool is_absent(int sys_errno) {
+  return sys_errno == ENOENT || sys_errno == ENOTDIR;
+}
 
 }  // namespace
 
@@ -51,7 +53,7 @@ Result<UniqueFd> mkdirs_in_root(int dirfd, const std::string& path, const MkdirO
 Status mkdir_if_missing(int dirfd, const std::string& path, mode_t mode) {
   if (::mkdirat(dirfd, path.c_str(), mode) == 0) return {};
   if (errno != EEXIST) return sys_error(errno, "mkdir", path);
-  struct stat info{};
+  struct stat info {};
   if (::fstatat(dirfd, path.c_str(), &info, 0) != 0) return sys_error(errno, "stat", path);
   if (!S_ISDIR(info.st_mode)) return sys_error(ENOTDIR, "mkdir", path);
   return {};
@@ -73,9 +75,9 @@ Result<std::string> read_all(int fd, std::size_t size_max, std::string_view name
     text.resize(had + static_cast<std::size_t>(got));
     if (got == 0) return text;
     if (text.size() > size_max) {
-      return make_error(Errc::resource_exhausted, "file `" + std::string(name) +
-                                                      "` is longer than " +
-                                                      std::to_string(size_max) + " bytes");
+      return make_error(
+          Errc::resource_exhausted,
+          "file `" + std::string(name) + "` is longer than " + std::to_string(size_max) + " bytes");
     }
   }
 }
@@ -89,7 +91,7 @@ Result<std::string> read_small_file_in_root(int dirfd, const std::string& path,
                                             std::size_t size_max) {
   // O_NONBLOCK: opening a FIFO that an image carries must not wait for its writer.
   TRY(const UniqueFd fd, open_in_root(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return sys_error(errno, "stat", path);
   if (!S_ISREG(info.st_mode)) {
     return make_error(Errc::failed_precondition, "`" + path + "` is not a regular file");

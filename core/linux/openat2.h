@@ -23,9 +23,9 @@ namespace berth::sys {
 
 constexpr std::uint64_t kResolveInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
-// The bare system call in the manner of libc: a descriptor, or -1 and errno. Usable between clone and
-// exec. KERNEL 5.6: a rename or a mount anywhere during a RESOLVE_IN_ROOT walk over ".." answers EAGAIN;
-// openat2(2) asks for a retry.
+// The bare system call in the manner of libc: a descriptor, or -1 and errno. Usable between clone
+// and exec. KERNEL 5.6: a rename or a mount anywhere during a RESOLVE_IN_ROOT walk over ".."
+// answers EAGAIN; openat2(2) asks for a retry.
 inline int openat2(int dirfd, const char* path, std::uint64_t flags, mode_t mode,
                    std::uint64_t resolve) noexcept {
   open_how how{};
@@ -45,9 +45,9 @@ struct MkdirOptions {
   gid_t gid = static_cast<gid_t>(-1);
 };
 
-// No-heap form: an O_PATH descriptor of the directory `path` below `root_fd`, every missing part made,
-// including the missing target of a symbolic link; -1 and errno otherwise (ENAMETOOLONG: longer than
-// PATH_MAX on the way; ELOOP: more than 40 links to missing targets).
+// No-heap form: an O_PATH descriptor of the directory `path` below `root_fd`, every missing part
+// made, including the missing target of a symbolic link; -1 and errno otherwise (ENAMETOOLONG:
+// longer than PATH_MAX on the way; ELOOP: more than 40 links to missing targets).
 int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& options) noexcept;
 
 // Trusted path relative to `dirfd`, plain resolution. O_CLOEXEC is added, here and below.

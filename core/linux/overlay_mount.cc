@@ -40,7 +40,9 @@ Result<OpenLayers> open_layers(const OverlayLayers& layers) {
   return open;
 }
 
-std::string fd_path(const UniqueFd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
+std::string fd_path(const UniqueFd& fd) {
+  return "/proc/self/fd/" + std::to_string(fd.get());
+}
 
 std::string join_lowerdirs(const OpenLayers& open) {
   std::string joined;
@@ -82,43 +84,64 @@ Status set_by_path(const MountFeatures& features, FsContext& context, const Over
   return context.set_string("workdir", fd_path(open.work));
 }
 
-// In a thread of its own: its mount namespace and its umask of what it sees end with it, while the
-// detached clone lives on. The overlay covers its own first layer there, so no directory is needed.
-Result<UniqueMount> mount_in_private_namespace(const OpenLayers& open, const std::string& data,
-                                               std::uint64_t attributes) {
-  if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return sys_error(errno, "mount", "private propagation");
-  }
-  const std::string place = fd_path(open.lower.front());
-  // The descriptors were opened in the old namespace and mount(2) wants a place in the new one.
-  char resolved[4096];
-  const ssize_t length = ::readlink(place.c_str(), resolved, sizeof resolved - 1);
-  if (length < 0) return sys_error(errno, "readlink", place);
-  resolved[length] = '\0';
-  if (::mount("overlay", resolved, "overlay", 0, data.c_str()) != 0) {
-    return sys_error(errno, "mount", std::string("overlay ") + data);
-  }
-  TRY(UniqueMount mount, open_tree_clone(AT_FDCWD, resolved, false));
-  if (attributes != 0) TRY_(mount_setattr(mount.get(), {.set = attributes}));
-  return mount;
+// The layers as absolute paths, which alone lead from one mount namespace into another.
+Result<OverlayLayers> absolute_layers(const OverlayLayers& layers) {
+  OverlayLayers absolute = layers;
+  absolute.dirfd = AT_FDCWD;
+  if (layers.dirfd == AT_FDCWD) return absolute;
+  char text[4096];
+  const std::string link = "/proc/self/fd/" + std::to_string(layers.dirfd);
+  const ssize_t length = ::readlink(link.c_str(), text, sizeof text);
+  if (length < 0 || length == sizeof text) return sys_error(errno, "readlink", link);
+  const std::string base(text, static_cast<std::size_t>(length));
+  const auto place = [&base](std::string& path) {
+    if (!path.empty() && path[0] != '/') path.insert(0, base + "/");
+  };
+  for (std::string& path : absolute.lowerdirs) place(path);
+  place(absolute.upperdir);
+  place(absolute.workdir);
+  return absolute;
 }
 
-Result<UniqueMount> mount_classic(const OverlayLayers& layers, const OpenLayers& open,
-                                  std::uint64_t attributes) {
+std::string classic_options(const OverlayLayers& layers, const OpenLayers& open) {
   std::string data = "lowerdir=" + join_lowerdirs(open);
   if (open.upper.valid()) {
     data += ",upperdir=" + fd_path(open.upper) + ",workdir=" + fd_path(open.work);
   }
   if (layers.is_volatile) data += ",volatile";
   for (const std::string& option : layers.options) data += "," + option;
-  if (data.size() > kMountDataMax) {
-    return make_error(Errc::unimplemented,
-                      "this kernel cannot mount an overlay of " +
-                          std::to_string(open.lower.size()) + " layers (needs Linux 6.7)");
+  return data;
+}
+
+// The overlay covers its own first layer in there, so that no directory is needed for it. Layers
+// are opened inside: the kernel makes no overlay of another namespace's mounts.
+Result<UniqueMount> mount_in_private_namespace(const OverlayLayers& layers,
+                                               std::uint64_t attributes) {
+  if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return sys_error(errno, "mount", "private propagation");
   }
+  TRY(const OpenLayers open, open_layers(layers));
+  const std::string data = classic_options(layers, open);
+  if (data.size() > kMountDataMax) {
+    return make_error(Errc::unimplemented, "this kernel cannot mount an overlay of " +
+                                               std::to_string(open.lower.size()) +
+                                               " layers (needs Linux 6.7)");
+  }
+  const std::string& cover = layers.lowerdirs.front();
+  if (::mount("overlay", cover.c_str(), "overlay", 0, data.c_str()) != 0) {
+    return sys_error(errno, "mount", "overlay " + data);
+  }
+  TRY(UniqueMount mount, open_tree_clone(AT_FDCWD, cover, false));
+  if (attributes != 0) TRY_(mount_setattr(mount.get(), {.set = attributes}));
+  return mount;
+}
+
+// In a thread of its own: its mount namespace ends with it, while the detached clone lives on.
+Result<UniqueMount> mount_classic(const OverlayLayers& layers, std::uint64_t attributes) {
+  TRY(const OverlayLayers absolute, absolute_layers(layers));
   Result<UniqueMount> result = make_error(Errc::internal, "overlay thread did not run");
-  std::thread worker([&] { result = mount_in_private_namespace(open, data, attributes); });
+  std::thread worker([&] { result = mount_in_private_namespace(absolute, attributes); });
   worker.join();
   return result;
 }
@@ -130,8 +153,8 @@ MountFeatures MountFeatures::probe() {
   Result<FsContext> context = FsContext::open("overlay");
   if (!context.ok()) return features;
   features.overlay = true;
-  // KERNEL 6.5: before it overlay takes any option and looks at none until the mount is made, so a key
-  // that cannot exist tells whether options are looked at.
+  // KERNEL 6.5: before it overlay takes any option and looks at none until the mount is made, so a
+  // key that cannot exist tells whether options are looked at.
   Result<FsContext> strict = FsContext::open("overlay");
   if (!strict.ok() || strict->set_string("berth-no-such-option", "/").ok()) return features;
   features.overlay_lowerdir_append = context->set_string("lowerdir+", "/").ok();
@@ -155,7 +178,7 @@ Result<UniqueMount> mount_overlay(const MountFeatures& features, const OverlayLa
   TRY(const OpenLayers open, open_layers(layers));
   const bool appends = features.overlay_layers_by_fd || features.overlay_lowerdir_append;
   if (!appends && join_lowerdirs(open).size() > kValueMax) {
-    return mount_classic(layers, open, attributes);
+    return mount_classic(layers, attributes);
   }
   TRY(FsContext context, FsContext::open("overlay"));
   TRY_(context.set_string("source", "overlay"));

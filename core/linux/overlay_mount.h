@@ -16,7 +16,7 @@
 namespace berth::sys {
 
 struct MountFeatures {
-  bool overlay = false;                // the kernel has overlayfs at all
+  bool overlay = false;  // the kernel has overlayfs at all
   bool overlay_lowerdir_append = false;
   bool overlay_layers_by_fd = false;
 
@@ -33,7 +33,7 @@ struct OverlayLayers {
   std::vector<std::string> lowerdirs{};  // the topmost first
   std::string upperdir{};
   std::string workdir{};
-  bool is_volatile = false;  // no sync of the upper layer on unmount: "volatile"
+  bool is_volatile = false;            // no sync of the upper layer on unmount: "volatile"
   std::vector<std::string> options{};  // further "key" or "key=value": "userxattr", "index=off"
 };
 

@@ -13,9 +13,10 @@ namespace berth::sys {
 
 using SeccompInstructions = std::vector<std::uint64_t>;
 
-// RuntimeDefault: an allow list, everything else is EPERM. `capabilities` (bits, capability.h) are the
-// container's bounding set; each opens the calls that are useless without it. clone3 answers ENOSYS
-// without CAP_SYS_ADMIN, because its flags cannot be filtered and libcs then fall back to clone.
+// RuntimeDefault: an allow list, everything else is EPERM. `capabilities` (bits, capability.h) are
+// the container's bounding set; each opens the calls that are useless without it. clone3 answers
+// ENOSYS without CAP_SYS_ADMIN, because its flags cannot be filtered and libcs then fall back to
+// clone.
 Result<SeccompInstructions> runtime_default_program(std::uint64_t capabilities);
 
 // A Localhost profile: the JSON document of docker and of the OCI specification (linux.seccomp).

@@ -16,6 +16,7 @@
 
 #include "core/linux/memfd.h"
 #include "core/linux/openat2.h"
+#include "core/linux/seccomp_compact.h"
 #include "core/linux/seccomp_rules.h"
 
 namespace berth::sys {
@@ -35,13 +36,20 @@ Error compile_error(int result, const std::string& what) {
 
 scmp_compare native_compare(SeccompCompare compare) {
   switch (compare) {
-    case SeccompCompare::ne: return SCMP_CMP_NE;
-    case SeccompCompare::lt: return SCMP_CMP_LT;
-    case SeccompCompare::le: return SCMP_CMP_LE;
-    case SeccompCompare::eq: return SCMP_CMP_EQ;
-    case SeccompCompare::ge: return SCMP_CMP_GE;
-    case SeccompCompare::gt: return SCMP_CMP_GT;
-    case SeccompCompare::masked_eq: return SCMP_CMP_MASKED_EQ;
+    case SeccompCompare::ne:
+      return SCMP_CMP_NE;
+    case SeccompCompare::lt:
+      return SCMP_CMP_LT;
+    case SeccompCompare::le:
+      return SCMP_CMP_LE;
+    case SeccompCompare::eq:
+      return SCMP_CMP_EQ;
+    case SeccompCompare::ge:
+      return SCMP_CMP_GE;
+    case SeccompCompare::gt:
+      return SCMP_CMP_GT;
+    case SeccompCompare::masked_eq:
+      return SCMP_CMP_MASKED_EQ;
   }
   return SCMP_CMP_EQ;
 }
@@ -50,8 +58,8 @@ Status add_one(void* context, const SeccompRule& rule, int number, const std::st
                const std::vector<SeccompArgument>& arguments) {
   std::vector<scmp_arg_cmp> compares;
   for (const SeccompArgument& argument : arguments) {
-    compares.push_back({argument.index, native_compare(argument.compare), argument.value,
-                        argument.value_two});
+    compares.push_back(
+        {argument.index, native_compare(argument.compare), argument.value, argument.value_two});
   }
   const int result = ::seccomp_rule_add_array(
       context, rule.action, number, static_cast<unsigned>(compares.size()), compares.data());
@@ -91,9 +99,9 @@ std::uint64_t instruction(unsigned short code, unsigned char jt, unsigned char j
   return word;
 }
 
-// A system call newer than every one that the filter knows is not refused, it does not exist: libcs try
-// new calls first and fall back on ENOSYS, never on EPERM. These instructions go before the program; its
-// jumps are relative, so it does not notice.
+// A system call newer than every one that the filter knows is not refused, it does not exist: libcs
+// try new calls first and fall back on ENOSYS, never on EPERM. These instructions go before the
+// program; its jumps are relative, so it does not notice.
 void append_newer_is_enosys(const SeccompFilter& filter, SeccompInstructions& program) {
   int newest = -1;
   for (const SeccompRule& rule : filter.rules) {
@@ -103,8 +111,7 @@ void append_newer_is_enosys(const SeccompFilter& filter, SeccompInstructions& pr
   }
   const std::uint32_t native = ::seccomp_arch_native();
   if (newest < 0) return;
-  program.push_back(
-      instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, arch)));
+  program.push_back(instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, arch)));
   program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, native));
   program.push_back(instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)));
   program.push_back(instruction(BPF_JMP | BPF_JGE | BPF_K, 2, 0, kX32Bit));
@@ -130,6 +137,16 @@ Result<SeccompInstructions> export_program(void* context, SeccompInstructions pr
   return program;
 }
 
+// What the kernel calls them. x32 is not one of its own there: its numbers have a bit set.
+std::vector<std::uint32_t> audit_architectures(const SeccompFilter& filter) {
+  std::vector<std::uint32_t> list = {::seccomp_arch_native()};
+  for (const std::uint32_t architecture : filter.architectures) {
+    const bool known = std::find(list.begin(), list.end(), architecture) != list.end();
+    if (!known && architecture != SCMP_ARCH_X32) list.push_back(architecture);
+  }
+  return list;
+}
+
 }  // namespace
 
 Result<SeccompInstructions> compile_filter(const SeccompFilter& filter) {
@@ -139,8 +156,9 @@ Result<SeccompInstructions> compile_filter(const SeccompFilter& filter) {
     const int result = ::seccomp_arch_add(context.get(), architecture);
     if (result != 0 && result != -EEXIST) return compile_error(result, "architecture");
   }
-  // A balanced tree instead of a list: the kernel runs the program for every system call number when
-  // it is installed (its cache of always-allowed calls), and a list makes that 20 times as long.
+  // A balanced tree instead of a list: the kernel runs the program for every system call number
+  // when it is installed (its cache of always-allowed calls), and a list makes that 20 times as
+  // long.
   static_cast<void>(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
   for (const SeccompRule& rule : filter.rules) {
     // The library refuses a rule that says what would happen anyway.
@@ -150,7 +168,8 @@ Result<SeccompInstructions> compile_filter(const SeccompFilter& filter) {
   SeccompInstructions program;
   const bool refuses = (filter.default_action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
   if (refuses) append_newer_is_enosys(filter, program);
-  return export_program(context.get(), std::move(program));
+  TRY(SeccompInstructions exported, export_program(context.get(), std::move(program)));
+  return compact(exported, audit_architectures(filter));
 }
 
 Result<SeccompAction> action_from_name(const std::string& name, std::uint32_t errno_value) {
@@ -178,9 +197,12 @@ Result<std::uint32_t> architecture_from_name(const std::string& name) {
 
 std::vector<std::uint32_t> secondary_architectures() {
   switch (::seccomp_arch_native()) {
-    case SCMP_ARCH_X86_64: return {SCMP_ARCH_X86, SCMP_ARCH_X32};
-    case SCMP_ARCH_AARCH64: return {SCMP_ARCH_ARM};
-    default: return {};
+    case SCMP_ARCH_X86_64:
+      return {SCMP_ARCH_X86, SCMP_ARCH_X32};
+    case SCMP_ARCH_AARCH64:
+      return {SCMP_ARCH_ARM};
+    default:
+      return {};
   }
 }
 

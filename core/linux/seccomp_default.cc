@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// RuntimeDefault as a table. Users know its behaviour from docker, containerd and CRI-O: a program that
-// runs there runs here. What is left out is left out on purpose: io_uring (it walks around filters),
-// kexec, modules, swap, keyrings, userfaultfd, and mounting and namespaces without CAP_SYS_ADMIN.
+// RuntimeDefault as a table. Users know its behaviour from docker, containerd and CRI-O: a program
+// that runs there runs here. What is left out is left out on purpose: io_uring (it walks around
+// filters), kexec, modules, swap, keyrings, userfaultfd, and mounting and namespaces without
+// CAP_SYS_ADMIN.
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -30,7 +31,8 @@ constexpr std::string_view kAlways[] = {
     "pwritev2 read readahead readlink readlinkat readv removexattr rename renameat renameat2 rmdir "
     "sendfile sendfile64 setxattr splice stat stat64 statfs statfs64 statx symlink symlinkat sync "
     "sync_file_range sync_file_range2 arm_sync_file_range arm_fadvise64_64 syncfs tee truncate "
-    "truncate64 umask unlink unlinkat utime utimensat utimensat_time64 utimes vmsplice write writev",
+    "truncate64 umask unlink unlinkat utime utimensat utimensat_time64 utimes vmsplice write "
+    "writev",
     // waiting for files
     "epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait "
     "epoll_wait_old eventfd eventfd2 fanotify_mark inotify_add_watch inotify_init inotify_init1 "
@@ -68,7 +70,8 @@ constexpr std::string_view kAlways[] = {
     "timerfd_settime timerfd_settime64 times",
     // sockets; socket itself is below
     "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg "
-    "recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair",
+    "recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall "
+    "socketpair",
     // System V and POSIX IPC
     "ipc mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend "
     "mq_timedsend_time64 mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop "

@@ -47,11 +47,13 @@ Result<SeccompArgument> parse_argument(const Json& from) {
   static constexpr struct {
     const char* name;
     SeccompCompare compare;
-  } kOperators[] = {
-      {"SCMP_CMP_NE", SeccompCompare::ne}, {"SCMP_CMP_LT", SeccompCompare::lt},
-      {"SCMP_CMP_LE", SeccompCompare::le}, {"SCMP_CMP_EQ", SeccompCompare::eq},
-      {"SCMP_CMP_GE", SeccompCompare::ge}, {"SCMP_CMP_GT", SeccompCompare::gt},
-      {"SCMP_CMP_MASKED_EQ", SeccompCompare::masked_eq}};
+  } kOperators[] = {{"SCMP_CMP_NE", SeccompCompare::ne},
+                    {"SCMP_CMP_LT", SeccompCompare::lt},
+                    {"SCMP_CMP_LE", SeccompCompare::le},
+                    {"SCMP_CMP_EQ", SeccompCompare::eq},
+                    {"SCMP_CMP_GE", SeccompCompare::ge},
+                    {"SCMP_CMP_GT", SeccompCompare::gt},
+                    {"SCMP_CMP_MASKED_EQ", SeccompCompare::masked_eq}};
   if (!from.is_object()) return invalid("an argument is not an object");
   SeccompArgument argument;
   TRY(const std::uint64_t index, number(from, "index", 0));
@@ -78,9 +80,11 @@ bool kernel_is_at_least(const std::string& wanted) {
 }
 
 bool is_native(const std::string& oci_name) {
-  static const std::map<std::string, const char*> kNames = {
-      {"amd64", "x86_64"}, {"arm64", "aarch64"}, {"riscv64", "riscv64"},
-      {"s390x", "s390x"},  {"ppc64le", "ppc64le"}};
+  static const std::map<std::string, const char*> kNames = {{"amd64", "x86_64"},
+                                                            {"arm64", "aarch64"},
+                                                            {"riscv64", "riscv64"},
+                                                            {"s390x", "s390x"},
+                                                            {"ppc64le", "ppc64le"}};
   utsname system{};
   ::uname(&system);
   const auto found = kNames.find(oci_name);
@@ -92,7 +96,8 @@ struct Condition {
   bool holds_any = false;  // one of them does
 };
 
-// "includes" must hold altogether; one thing of "excludes" that holds is enough to leave the rule out.
+// "includes" must hold altogether; one thing of "excludes" that holds is enough to leave the rule
+// out.
 Result<Condition> evaluate(const Json& rule, const char* member, std::uint64_t capabilities) {
   Condition condition;
   if (!rule.contains(member) || rule[member].is_null()) return condition;

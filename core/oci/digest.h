@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A digest names bytes by their hash: "sha256:9f86d0..." (OCI image-spec 1.1, descriptor.md). sha256 and
-// sha512 are understood; everything else is refused by parse, so a Digest that exists can be checked.
-// Its text contains no '/' and is safe as the name of a file or a snapshot.
+// A digest names bytes by their hash: "sha256:9f86d0..." (OCI image-spec 1.1, descriptor.md).
+// sha256 and sha512 are understood; everything else is refused by parse, so a Digest that exists
+// can be checked. Its text contains no '/' and is safe as the name of a file or a snapshot.
 #pragma once
 
 #include <compare>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading fields of a JSON document whose author is a stranger: every access checks presence and type
-// and an error carries the path, as in "manifest: layers[2].size: must be a number". Private to this room.
+// Reading fields of a JSON document whose author is a stranger: every access checks presence and
+// type and an error carries the path, as in "manifest: layers[2].size: must be a number". Private
+// to this room.
 #pragma once
 
 #include <cstdint>

@@ -191,7 +191,8 @@ std::vector<Digest> chain_ids(const std::vector<Digest>& diff_ids) {
   chain.reserve(diff_ids.size());
   for (const Digest& diff_id : diff_ids) {
     // image-spec config.md: ChainID(L0) = DiffID(L0), then the digest of "parent diff_id" as text.
-    chain.push_back(chain.empty() ? diff_id : digest_of(chain.back().text() + " " + diff_id.text()));
+    chain.push_back(chain.empty() ? diff_id
+                                  : digest_of(chain.back().text() + " " + diff_id.text()));
   }
   return chain;
 }

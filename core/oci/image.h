@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The documents of an image: index, manifest and configuration (OCI image-spec 1.1, and Docker's schema 2
-// where it differs only in media types). Fields carry the specifications' names, in snake_case. Values
-// come from strangers: parse_* bounds the size, checks every type, and names the field that is wrong,
-// as in "manifest: layers[2].size: must be a number, is a string". Unknown fields are passed over.
+// The documents of an image: index, manifest and configuration (OCI image-spec 1.1, and Docker's
+// schema 2 where it differs only in media types). Fields carry the specifications' names, in
+// snake_case. Values come from strangers: parse_* bounds the size, checks every type, and names the
+// field that is wrong, as in "manifest: layers[2].size: must be a number, is a string". Unknown
+// fields are passed over.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +48,8 @@ struct Platform {
 
 // linux and the architecture that this program was built for.
 Platform host_platform();
-// Whether an image for `offered` runs on `wanted`. An empty variant is the architecture's default one
-// (amd64: v1, arm64: v8, arm: v7); a lower variant of amd64 and arm runs on a higher one.
+// Whether an image for `offered` runs on `wanted`. An empty variant is the architecture's default
+// one (amd64: v1, arm64: v8, arm: v7); a lower variant of amd64 and arm runs on a higher one.
 bool platform_matches(const Platform& wanted, const Platform& offered);
 
 struct Descriptor {
@@ -91,7 +92,8 @@ struct Image {
   std::string author;
   Platform platform;
   ImageConfig config;
-  std::vector<Digest> diff_ids;  // rootfs.diff_ids: digests of the uncompressed layers, lowest first
+  std::vector<Digest>
+      diff_ids;  // rootfs.diff_ids: digests of the uncompressed layers, lowest first
 };
 
 // What a manifest URL answered: by its own mediaType, else by `content_type`, else by its fields.
@@ -102,8 +104,8 @@ Result<Manifest> parse_manifest(std::string_view json);
 Result<Index> parse_index(std::string_view json);
 Result<Image> parse_image(std::string_view json);
 
-// The entry of `index` for `wanted`: an exact variant before a lower one, else the order of the index.
-// Entries that are no images (attestations) are passed over. not_found lists what there is.
+// The entry of `index` for `wanted`: an exact variant before a lower one, else the order of the
+// index. Entries that are no images (attestations) are passed over. not_found lists what there is.
 Result<Descriptor> choose_platform(const Index& index, const Platform& wanted);
 
 // Chain ids of layers 1..n: the name of layer i applied on top of all layers below it.

@@ -37,9 +37,9 @@ bool OffloadPool::withdraw(OffloadJob& job) {
   return true;
 }
 
-// Signals belong to main: a thread inherits the mask of its maker, so all are blocked around it. When
-// no thread can be made the ones there do the work; having none at all is a start-up failure of the
-// machine that nothing here can answer.
+// Signals belong to main: a thread inherits the mask of its maker, so all are blocked around it.
+// When no thread can be made the ones there do the work; having none at all is a start-up failure
+// of the machine that nothing here can answer.
 void OffloadPool::add_thread() {
   sigset_t all;
   sigset_t before;

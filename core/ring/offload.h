@@ -3,9 +3,9 @@
 //
 //   UniqueFd mount = co_await offload(ring, [path] { return fsmount_overlay(path); });
 //
-// The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the loop.
-// Its captures live in the awaiting frame until it has returned. Cancelling withdraws a function that
-// has not started; one that runs is waited for and keeps its result.
+// The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the
+// loop. Its captures live in the awaiting frame until it has returned. Cancelling withdraws a
+// function that has not started; one that runs is waited for and keeps its result.
 #pragma once
 
 #include <pthread.h>
@@ -33,8 +33,8 @@ class OffloadJob : public Link, public PostNode {
   ~OffloadJob() = default;
 };
 
-// A few threads, made when first needed, at most `most`. Idle ones sleep on a condition variable without
-// a time limit. Destroying the pool waits for running functions; queued ones are our bug.
+// A few threads, made when first needed, at most `most`. Idle ones sleep on a condition variable
+// without a time limit. Destroying the pool waits for running functions; queued ones are our bug.
 class OffloadPool {
  public:
   OffloadPool(Ring& ring, unsigned most) : ring_(ring), most_(most) {}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory the kernel may touch. From the moment an operation is submitted until its terminal completion,
-// its state and the caller's buffers belong to the ring, cancelled or not. A cancelled operation is
-// therefore waited for: its awaiter goes on only when the kernel has answered both the operation and
-// the cancel request, so no user_data is ever reused while the kernel knows it. Destroying an operation
-// in the kernel (a task dropped while it waits) is our bug and aborts.
+// Memory the kernel may touch. From the moment an operation is submitted until its terminal
+// completion, its state and the caller's buffers belong to the ring, cancelled or not. A cancelled
+// operation is therefore waited for: its awaiter goes on only when the kernel has answered both the
+// operation and the cancel request, so no user_data is ever reused while the kernel knows it.
+// Destroying an operation in the kernel (a task dropped while it waits) is our bug and aborts.
 #pragma once
 
 #include <liburing.h>
@@ -32,8 +32,8 @@ class Submission : public Link {
   // A completion arrived; IORING_CQE_F_MORE in flags means that others follow. Must not resume
   // anything in place.
   virtual void on_cqe(int res, unsigned flags) noexcept = 0;
-  // After the terminal completion, and the cancel request's if there was one: the memory is ours again
-  // and the object may be submitted again.
+  // After the terminal completion, and the cancel request's if there was one: the memory is ours
+  // again and the object may be submitted again.
   virtual void on_end() noexcept = 0;
 
   bool quiet() const noexcept { return state_ == State::idle && cancel_ == Cancel::none; }
@@ -55,9 +55,9 @@ class Submission : public Link {
   Cancel cancel_ = Cancel::none;
 };
 
-// An awaitable operation: `int n = co_await ring.read(fd, buffer);`. Gives what the system call would
-// return, or its Error with the operation's name and the fd or path. Interrupted operations (EINTR) are
-// submitted again. Moves only before it is awaited.
+// An awaitable operation: `int n = co_await ring.read(fd, buffer);`. Gives what the system call
+// would return, or its Error with the operation's name and the fd or path. Interrupted operations
+// (EINTR) are submitted again. Moves only before it is awaited.
 class [[nodiscard]] RingOp final : public Submission, public Leaf {
  public:
   struct Name {

@@ -35,8 +35,8 @@ class Inbox {
   Inbox(const Inbox&) = delete;
   ~Inbox();
 
-  // True if the inbox was empty, so that the taker has to be woken; whoever finds it non-empty relies
-  // on the waker before it.
+  // True if the inbox was empty, so that the taker has to be woken; whoever finds it non-empty
+  // relies on the waker before it.
   bool put(PostNode& node) noexcept;
   // Runs everything there, oldest first; gives the number.
   unsigned run_all() noexcept;

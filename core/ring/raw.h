@@ -27,20 +27,20 @@ class RawRing {
   RawRing& operator=(const RawRing&) = delete;
   ~RawRing();
 
-  // Errors are start-up advice: they name the sysctl, the seccomp filter, or the missing operation with
-  // the kernel that brought it. Marks the ring's memory as not inherited by fork.
+  // Errors are start-up advice: they name the sysctl, the seccomp filter, or the missing operation
+  // with the kernel that brought it. Marks the ring's memory as not inherited by fork.
   Status init(const Options& options);
 
-  // A zeroed entry to fill; submits when the queue is full. Null only if the kernel takes nothing (out
-  // of memory, or its overflow list must be collected first): call for_each_cqe and try again.
+  // A zeroed entry to fill; submits when the queue is full. Null only if the kernel takes nothing
+  // (out of memory, or its overflow list must be collected first): call for_each_cqe and try again.
   io_uring_sqe* get_sqe() noexcept;
   // Submits what is queued and waits until `wait_nr` completions are there, or `timeout_ns` is over
   // (negative: no limit). 0, or -errno: -ETIME for the timeout, -EINTR for a signal, -EBUSY when
-  // completions must be collected first, -EAGAIN when the kernel is out of memory. Also collects what
-  // the kernel deferred when wait_nr is 0.
+  // completions must be collected first, -EAGAIN when the kernel is out of memory. Also collects
+  // what the kernel deferred when wait_nr is 0.
   int submit_and_wait(unsigned wait_nr, std::int64_t timeout_ns = -1) noexcept;
-  // Calls take(user_data, res, flags) for each completion now there; gives their number. The entry is
-  // given back to the kernel before the call, so `take` may queue new submissions.
+  // Calls take(user_data, res, flags) for each completion now there; gives their number. The entry
+  // is given back to the kernel before the call, so `take` may queue new submissions.
   template <typename Take>
   unsigned for_each_cqe(Take&& take) noexcept {
     unsigned taken = 0;

@@ -66,7 +66,8 @@ class Chunk {
     if (pool_ != nullptr) pool_->give_back(id_);
   }
   std::string_view bytes() const noexcept {
-    return pool_ == nullptr ? std::string_view() : std::string_view(pool_->buffer(id_).data(), size_);
+    return pool_ == nullptr ? std::string_view()
+                            : std::string_view(pool_->buffer(id_).data(), size_);
   }
 
  private:
@@ -75,8 +76,9 @@ class Chunk {
   std::size_t size_ = 0;
 };
 
-// `Chunk chunk = co_await stream.next_chunk();` Empty bytes mean that the peer has ended. While the pool
-// is empty the stream waits and the bytes stay in the socket: give chunks back before asking for more.
+// `Chunk chunk = co_await stream.next_chunk();` Empty bytes mean that the peer has ended. While the
+// pool is empty the stream waits and the bytes stay in the socket: give chunks back before asking
+// for more.
 class RecvStream final : public Stream, private StarvedNode {
  public:
   RecvStream(Ring& ring, int socket, BufferPool& pool) noexcept;

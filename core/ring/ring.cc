@@ -36,8 +36,8 @@ class PostedClosure final : public PostNode {
 
 }  // namespace
 
-// A multishot poll on the eventfd. It is edge-triggered: each write gives one completion and nobody has
-// to read the counter, so a wake-up costs the loop no submission.
+// A multishot poll on the eventfd. It is edge-triggered: each write gives one completion and nobody
+// has to read the counter, so a wake-up costs the loop no submission.
 class Ring::Wakeup final : public Submission {
  public:
   Wakeup(Ring& ring, int event_fd) : ring_(ring) {
@@ -139,8 +139,8 @@ void Ring::submit(Submission& submission) noexcept {
 }
 
 // A race with three outcomes. (1) Not submitted yet: it never will be. (2) In the kernel: a cancel
-// request follows it; the operation ends with ECANCELED, or with its own result if that was first, or
-// runs on a kernel worker and ends when it ends (the request then says EALREADY). (3) Already
+// request follows it; the operation ends with ECANCELED, or with its own result if that was first,
+// or runs on a kernel worker and ends when it ends (the request then says EALREADY). (3) Already
 // completed: nothing to do.
 void Ring::cancel(Submission& submission) noexcept {
   if (submission.state_ == Submission::State::queued) {
@@ -191,7 +191,8 @@ void Ring::submit_and_wait(bool may_wait) noexcept {
   const int answer = backend_->submit_and_wait(1, timeout_ns);
   ++counters_.wakeups;
   // ETIME: a timer is due. EINTR: a signal. EBUSY: overflowed completions must be collected first.
-  // EAGAIN, ENOMEM: the kernel is short of memory and took nothing. All of them: collect, try again.
+  // EAGAIN, ENOMEM: the kernel is short of memory and took nothing. All of them: collect, try
+  // again.
   CHECK(answer == 0 || answer == -ETIME || answer == -EINTR || answer == -EBUSY ||
         answer == -EAGAIN || answer == -ENOMEM);
 }

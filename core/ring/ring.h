@@ -7,9 +7,9 @@
 //   Result<int> exit_code = ring.run_until(serve(ring));     // from main or a test
 //
 // Each operation is an awaitable that gives what the system call returns, or ends the task with its
-// Error; `.result()` gives a Result<int>. Buffers, paths and addresses passed by pointer stay with the
-// kernel until the co_await is over. Use blocking file descriptors: with O_NONBLOCK the kernel answers
-// EAGAIN instead of waiting. A write may be short, as with write(2).
+// Error; `.result()` gives a Result<int>. Buffers, paths and addresses passed by pointer stay with
+// the kernel until the co_await is over. Use blocking file descriptors: with O_NONBLOCK the kernel
+// answers EAGAIN instead of waiting. A write may be short, as with write(2).
 //
 // Registered files and buffers are not used: see core/ring/README.md.
 #pragma once
@@ -51,8 +51,8 @@ class Ring {
     std::uint64_t in_kernel = 0;  // now: submitted, not completed (one is the ring's own)
     std::uint64_t submitted = 0;
     std::uint64_t completed = 0;
-    std::uint64_t wakeups = 0;    // times a blocking wait returned: 0 growth while idle
-    std::uint64_t posts = 0;      // closures and nodes taken from other threads
+    std::uint64_t wakeups = 0;  // times a blocking wait returned: 0 growth while idle
+    std::uint64_t posts = 0;    // closures and nodes taken from other threads
   };
 
   // Reads of a stream, and files at their own position.
@@ -61,7 +61,8 @@ class Ring {
   static Result<std::unique_ptr<Ring>> create(Options options);
   static Result<std::unique_ptr<Ring>> create() { return create(Options{}); }
   // With another kernel, for tests.
-  static Result<std::unique_ptr<Ring>> create(std::unique_ptr<RingBackend> backend, Options options);
+  static Result<std::unique_ptr<Ring>> create(std::unique_ptr<RingBackend> backend,
+                                              Options options);
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   // No operation may be in the kernel: close scopes and streams first.

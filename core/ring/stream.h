@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multishot subscriptions: one submission, many completions. A stream is armed by its first next() and
-// armed again by a later one when the kernel has ended it. What arrives while nobody waits is kept, in
-// order.
+// Multishot subscriptions: one submission, many completions. A stream is armed by its first next()
+// and armed again by a later one when the kernel has ended it. What arrives while nobody waits is
+// kept, in order.
 //
 //   AcceptStream connections(ring, listener.get());
 //   for (;;) {
@@ -36,7 +36,8 @@ class Stream : private Submission {
 
   // `int value = co_await stream.next();`
   Next next() noexcept;
-  // Ends the subscription and drops what nobody took. Cannot be cancelled. Nobody may wait in next().
+  // Ends the subscription and drops what nobody took. Cannot be cancelled. Nobody may wait in
+  // next().
   Close close() noexcept;
 
  protected:
@@ -96,7 +97,8 @@ class [[nodiscard]] Stream::Close final : public Leaf {
   Stream* stream_;
 };
 
-// next() gives a connected, close-on-exec socket that the caller owns. Sockets not taken are closed.
+// next() gives a connected, close-on-exec socket that the caller owns. Sockets not taken are
+// closed.
 class AcceptStream final : public Stream {
  public:
   AcceptStream(Ring& ring, int listener) noexcept;

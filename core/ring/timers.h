@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers of one loop: a binary heap in our memory instead of one kernel timeout each. Setting and
-// dropping a timer costs no submission, and the loop passes the earliest one as the limit of its wait,
-// so a deadline that is met wakes nobody and an idle loop without timers never wakes.
+// dropping a timer costs no submission, and the loop passes the earliest one as the limit of its
+// wait, so a deadline that is met wakes nobody and an idle loop without timers never wakes.
 #pragma once
 
 #include <cstddef>

@@ -3,10 +3,10 @@
 //
 //   std::string answer = co_await with_deadline(ring, Deadline::after_ms(200), ask(ring));
 //
-// When the deadline passes, everything the task waits for is cancelled; the task runs its undo, and when
-// it has ended the caller gets Errc::deadline_exceeded with the name of the operation it was in. So the
-// answer can be later than the deadline by the time the endings take. A task that ends well in spite of
-// the deadline keeps its value.
+// When the deadline passes, everything the task waits for is cancelled; the task runs its undo, and
+// when it has ended the caller gets Errc::deadline_exceeded with the name of the operation it was
+// in. So the answer can be later than the deadline by the time the endings take. A task that ends
+// well in spite of the deadline keeps its value.
 #pragma once
 
 #include <errno.h>

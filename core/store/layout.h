@@ -5,6 +5,7 @@
 //     berth.sock      CRI, 0660                 content/            blobs by digest
 //     keeper.sock     the keeper's              images/             LMDB, durable
 //     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
+//     snapshots/      LMDB, not durable
 //     pods/<pod id>/  hosts hostname resolv.conf
 #pragma once
 
@@ -29,6 +30,7 @@ class Layout {
   std::string cri_socket() const { return state_dir_ + "/berth.sock"; }
   std::string keeper_socket() const { return state_dir_ + "/keeper.sock"; }
   std::string state_store() const { return state_dir_ + "/state"; }
+  std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
   std::string pods() const { return state_dir_ + "/pods"; }
   // Pod ids are made by us (hexadecimal), so they are safe as a path component.
   std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deadline: a point in monotonic time, or never. Passed down unchanged, so that the time of a whole is
-// the time of its parts; a duration would start again at every call.
+// Deadline: a point in monotonic time, or never. Passed down unchanged, so that the time of a whole
+// is the time of its parts; a duration would start again at every call.
 #pragma once
 
 #include <algorithm>

@@ -44,8 +44,8 @@ class [[nodiscard]] Event::Wait final : public Leaf, public WaitNode {
   bool cancelled_ = false;
 };
 
-// Serialises work, first come, first served: unlocking hands the lock to the longest waiter, so a task
-// that unlocks and locks again goes to the end of the line.
+// Serialises work, first come, first served: unlocking hands the lock to the longest waiter, so a
+// task that unlocks and locks again goes to the end of the line.
 class Mutex {
  public:
   class Guard;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Intrusive doubly linked lists: waiting costs no allocation, and whatever is destroyed while it waits
-// leaves its list by itself. Single-threaded.
+// Intrusive doubly linked lists: waiting costs no allocation, and whatever is destroyed while it
+// waits leaves its list by itself. Single-threaded.
 #pragma once
 
 #include "core/base/check.h"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of a task's promise that does not depend on its type, and the protocol between a task and
-// what it awaits. Who writes tasks needs task.h only; who writes a new thing to wait for reads on.
+// The part of a task's promise that does not depend on its type, and the protocol between a task
+// and what it awaits. Who writes tasks needs task.h only; who writes a new thing to wait for reads
+// on.
 //
 // An awaitable A has
 //   bool suspend(PromiseBase& waiter)   starts; false means "already done, do not suspend"
 //   Result<U> resume()                  called once, when done
-// and stays at one address from suspend to resume. It may move before suspend. When it is done later
-// it calls waiter.make_ready(); it never resumes the coroutine itself.
+// and stays at one address from suspend to resume. It may move before suspend. When it is done
+// later it calls waiter.make_ready(); it never resumes the coroutine itself.
 #pragma once
 
 #include <errno.h>
@@ -81,8 +82,8 @@ concept Awaitable = requires(A& awaitable, PromiseBase& waiter) {
   { awaitable.resume().ok() } -> std::same_as<bool>;
 };
 
-// What an error becomes on its way from await_resume to unhandled_exception. Nothing outside core/task
-// names it.
+// What an error becomes on its way from await_resume to unhandled_exception. Nothing outside
+// core/task names it.
 struct TaskFailure {
   Error error;
 };
@@ -131,8 +132,8 @@ template <Awaitable A>
   return AsResult<A>(std::move(awaitable));
 }
 
-// Base of awaitables that wait for something outside their task. park() before suspending, wake() when
-// done; a cancellation in between calls on_cancel.
+// Base of awaitables that wait for something outside their task. park() before suspending, wake()
+// when done; a cancellation in between calls on_cancel.
 class Leaf : public CancelHook {
  protected:
   Leaf() = default;

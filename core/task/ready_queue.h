@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can go on now, in the order in which it became able to. The loop owns the queue and drains it.
+// What can go on now, in the order in which it became able to. The loop owns the queue and drains
+// it.
 //
-// Nothing is resumed in place: Event::set, Mutex unlocking, a completion and a cancellation only put
-// the waiter here. So the caller of set() knows that no other code runs before its own next co_await,
-// a thousand waiters do not nest a thousand stack frames, and the order is first come, first served.
+// Nothing is resumed in place: Event::set, Mutex unlocking, a completion and a cancellation only
+// put the waiter here. So the caller of set() knows that no other code runs before its own next
+// co_await, a thousand waiters do not nest a thousand stack frames, and the order is first come,
+// first served.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RootTask: runs one task from outside any coroutine: main, a gRPC request, a test. The owner drains
-// the queue until done() and takes the result.
+// RootTask: runs one task from outside any coroutine: main, a gRPC request, a test. The owner
+// drains the queue until done() and takes the result.
 #pragma once
 
 #include <utility>

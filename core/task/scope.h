@@ -26,11 +26,11 @@ class Scope final : private TaskOwner {
   Scope& operator=(const Scope&) = delete;
   ~Scope();
 
-  // The task starts when the loop next drains its queue, never inside spawn. False when the scope is
-  // closed: the task is then destroyed unstarted. Allocates nothing.
+  // The task starts when the loop next drains its queue, never inside spawn. False when the scope
+  // is closed: the task is then destroyed unstarted. Allocates nothing.
   bool spawn(Task<void> task);
-  // The same for a lambda that is a coroutine: the scope keeps the lambda, and so its captures, until
-  // the task has ended.
+  // The same for a lambda that is a coroutine: the scope keeps the lambda, and so its captures,
+  // until the task has ended.
   bool spawn_kept(std::function<Task<void>()> body);
 
   // Asks every task to end. Tasks spawned later find themselves cancelled.

@@ -5,7 +5,8 @@
 
 namespace berth {
 
-// Lippincott: called inside a catch of the coroutine machinery, so a bare `throw;` names what it caught.
+// Lippincott: called inside a catch of the coroutine machinery, so a bare `throw;` names what it
+// caught.
 Error current_exception_error() noexcept {
   try {
     throw;

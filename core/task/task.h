@@ -3,16 +3,17 @@
 // spawned), move-only, awaited once. Single-threaded: it runs where its ring runs.
 //
 //   Task<Digest> store(Ring& ring, std::string bytes) {
-//     UniqueFd fd = co_await open_blob(ring, bytes);             // value, or this task ends with the Error
-//     Result<int> wrote = co_await ring.write(fd.get(), bytes).result();   // look at the error instead
-//     if (!wrote.ok()) co_return std::move(wrote).error();       // Task<void>: co_await fail(error)
-//     Digest digest = co_await parse(bytes);                     // a Result<U> works like a task
-//     co_return digest;
+//     UniqueFd fd = co_await open_blob(ring, bytes);             // value, or this task ends with
+//     the Error Result<int> wrote = co_await ring.write(fd.get(), bytes).result();   // look at the
+//     error instead if (!wrote.ok()) co_return std::move(wrote).error();       // Task<void>:
+//     co_await fail(error) Digest digest = co_await parse(bytes);                     // a
+//     Result<U> works like a task co_return digest;
 //   }
 //
-// A caller's local passed by reference is alive as long as the caller awaits. See docs/hazards for what
-// GCC 12 gets wrong and for lambdas: one co_await per statement, parameters by value or owned by the
-// awaiter, no capturing lambda as a coroutine unless something keeps the lambda (with_undo, spawn).
+// A caller's local passed by reference is alive as long as the caller awaits. See docs/hazards for
+// what GCC 12 gets wrong and for lambdas: one co_await per statement, parameters by value or owned
+// by the awaiter, no capturing lambda as a coroutine unless something keeps the lambda (with_undo,
+// spawn).
 #pragma once
 
 #include <coroutine>
@@ -32,14 +33,18 @@ class Task;
 struct [[nodiscard]] Fail {
   Error error;
 };
-inline Fail fail(Error error) { return Fail{std::move(error)}; }
+inline Fail fail(Error error) {
+  return Fail{std::move(error)};
+}
 inline Fail fail(Errc code, std::string sentence) {
   return Fail{make_error(code, std::move(sentence))};
 }
 
 // `co_await this_task()` gives the TaskContext of the running task.
 struct [[nodiscard]] ThisTask {};
-inline ThisTask this_task() { return {}; }
+inline ThisTask this_task() {
+  return {};
+}
 
 // A Result awaited: no suspension at all.
 template <typename T>
@@ -64,8 +69,8 @@ struct FailNow {
   [[noreturn]] void await_resume() { throw TaskFailure{std::move(error)}; }
 };
 
-// The Error of the exception being handled: a TaskFailure's own, or Errc::internal with what() for one
-// that a library threw through us.
+// The Error of the exception being handled: a TaskFailure's own, or Errc::internal with what() for
+// one that a library threw through us.
 Error current_exception_error() noexcept;
 
 template <typename T>
@@ -112,8 +117,8 @@ class TaskPromise : public TaskPromiseBase<T> {
   // A T, or an Error, or a Result<T>, or what a T is made from.
   void return_value(Result<T> outcome) { this->outcome_.emplace(std::move(outcome)); }
   template <typename U>
-    requires(std::convertible_to<U, T> && !std::convertible_to<U, Result<T>>)
-  void return_value(U&& value) {
+  requires(std::convertible_to<U, T> &&
+           !std::convertible_to<U, Result<T>>) void return_value(U&& value) {
     this->outcome_.emplace(T(std::forward<U>(value)));
   }
 };
@@ -140,8 +145,8 @@ class [[nodiscard]] Task {
     }
     return *this;
   }
-  // Destroying a suspended task destroys the chain below it. Not while a ring operation of it is in the
-  // kernel: cancel, and await the end.
+  // Destroying a suspended task destroys the chain below it. Not while a ring operation of it is in
+  // the kernel: cancel, and await the end.
   ~Task() { destroy(); }
 
   AsResult<Task> result() && { return AsResult<Task>(std::move(*this)); }
@@ -188,8 +193,7 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
 template <typename T>
 class [[nodiscard]] UnderContext {
  public:
-  UnderContext(CancelContext& context, Task<T> task)
-      : context_(&context), task_(std::move(task)) {}
+  UnderContext(CancelContext& context, Task<T> task) : context_(&context), task_(std::move(task)) {}
   bool suspend(PromiseBase& awaiting) {
     return task_.suspend_under(awaiting, TaskContext{awaiting.context().queue, context_});
   }
@@ -217,7 +221,8 @@ Task<T> shield(Task<T> task) {
   }
 }
 
-// `co_await yield()`: lets everything that is ready now run first. Ends the task if it is cancelled.
+// `co_await yield()`: lets everything that is ready now run first. Ends the task if it is
+// cancelled.
 class [[nodiscard]] Yield {
  public:
   bool suspend(PromiseBase& waiter) {
@@ -233,6 +238,8 @@ class [[nodiscard]] Yield {
  private:
   bool cancelled_ = false;
 };
-inline Yield yield() { return {}; }
+inline Yield yield() {
+  return {};
+}
 
 }  // namespace berth

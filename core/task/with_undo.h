@@ -10,13 +10,14 @@
 //     });
 //   }
 //
-// If the body fails, the reverses run last first, shielded from cancellation, then the body's Error is
-// given, with the text of reverses that failed in its context. If it succeeds they are forgotten.
+// If the body fails, the reverses run last first, shielded from cancellation, then the body's Error
+// is given, with the text of reverses that failed in its context. If it succeeds they are
+// forgotten.
 //
-// Lifetime: a lambda's captures live in the lambda, not in the coroutine. with_undo keeps the body, and
-// AsyncUndo keeps each reverse, in a frame that outlives them, so these lambdas may capture: by value
-// anything, by reference only what outlives the awaiting of with_undo (here the function returns the
-// task unawaited, so its own locals and by-value parameters must be captured by value).
+// Lifetime: a lambda's captures live in the lambda, not in the coroutine. with_undo keeps the body,
+// and AsyncUndo keeps each reverse, in a frame that outlives them, so these lambdas may capture: by
+// value anything, by reference only what outlives the awaiting of with_undo (here the function
+// returns the task unawaited, so its own locals and by-value parameters must be captured by value).
 #pragma once
 
 #include <functional>
@@ -37,8 +38,8 @@ class AsyncUndo {
   // Push after the acquisition succeeded, before the next co_await.
   void push(std::function<Task<void>()> reverse) { steps_.push_back(std::move(reverse)); }
   void commit() noexcept { steps_.clear(); }
-  // Awaits every reverse, last first. All run, also after one failed; gives the first Error, with the
-  // others as its context.
+  // Awaits every reverse, last first. All run, also after one failed; gives the first Error, with
+  // the others as its context.
   Task<void> run();
 
  private:

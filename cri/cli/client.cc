@@ -61,8 +61,8 @@ Status probe_socket(const std::string& path) {
 
 Client::Client(std::string endpoint, std::chrono::seconds timeout)
     : endpoint_(normal_endpoint(endpoint)), timeout_(timeout) {
-  const auto channel = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(),
-                                                 channel_arguments());
+  const auto channel =
+      grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), channel_arguments());
   runtime_ = Runtime::NewStub(channel);
   images_ = Images::NewStub(channel);
 }
@@ -77,8 +77,8 @@ Error Client::error_of(const grpc::Status& status) const {
                                                "; is it running, or is it elsewhere (--endpoint)?");
     }
   }
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && status.error_message() ==
-                                                                        "Deadline Exceeded") {
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      status.error_message() == "Deadline Exceeded") {
     return make_error(Errc::deadline_exceeded, "no answer within the time limit (--timeout)");
   }
   return make_error(static_cast<Errc>(status.error_code()), one_line(status.error_message()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection to any CRI runtime. Every call gives the response or an Error whose text an operator can
-// act on; an unreachable socket is explained by connect(2), not by gRPC's words.
+// A connection to any CRI runtime. Every call gives the response or an Error whose text an operator
+// can act on; an unreachable socket is explained by connect(2), not by gRPC's words.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -24,9 +24,9 @@ constexpr int kResponseBytesMax = 64 << 20;
 
 class Client {
  public:
-  // `endpoint` is unix:///path, a bare absolute path, or a gRPC target. `timeout` bounds each call that
-  // names none; zero means no bound. Nothing is sent before the first call. Each Client has a connection
-  // of its own, also beside others to the same endpoint.
+  // `endpoint` is unix:///path, a bare absolute path, or a gRPC target. `timeout` bounds each call
+  // that names none; zero means no bound. Nothing is sent before the first call. Each Client has a
+  // connection of its own, also beside others to the same endpoint.
   Client(std::string endpoint, std::chrono::seconds timeout);
 
   // response = call(&Runtime::Stub::Version, request)

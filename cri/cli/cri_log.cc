@@ -150,7 +150,8 @@ class LineStarts {
     std::string_view text = entry_;
     if (text.ends_with('\n')) text.remove_suffix(1);
     std::size_t space = text.find(' ');
-    for (int i = 0; i < 2 && space != std::string_view::npos; ++i) space = text.find(' ', space + 1);
+    for (int i = 0; i < 2 && space != std::string_view::npos; ++i)
+      space = text.find(' ', space + 1);
     parse_header(text.substr(0, space), &header);
     bool& open = open_[header.stream == Stream::err ? 1 : 0];
     if (!open) {

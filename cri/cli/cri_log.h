@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CRI log format, "2026-11-22T18:30:00.123456789Z stdout F text\n", decoded as a stream: a line may be
-// of any length and is never held whole. P marks a piece whose line goes on in the next entry.
+// The CRI log format, "2026-11-22T18:30:00.123456789Z stdout F text\n", decoded as a stream: a line
+// may be of any length and is never held whole. P marks a piece whose line goes on in the next
+// entry.
 #pragma once
 
 #include <sys/types.h>
@@ -54,8 +55,8 @@ class LogDecoder {
   Stream pending_stream_ = Stream::out;
 };
 
-// Where the last `lines` lines of the file begin; 0 when it has fewer. Reads the file once from its start
-// and keeps one offset per line asked for.
+// Where the last `lines` lines of the file begin; 0 when it has fewer. Reads the file once from its
+// start and keeps one offset per line asked for.
 Result<off_t> tail_offset(int fd, std::size_t lines);
 
 }  // namespace berth::cli

@@ -15,7 +15,9 @@
 
 namespace berth::cli {
 
-Table::Table(std::vector<std::string> heads) { rows_.push_back(std::move(heads)); }
+Table::Table(std::vector<std::string> heads) {
+  rows_.push_back(std::move(heads));
+}
 
 void Table::add(std::vector<std::string> cells) {
   CHECK(cells.size() == rows_.front().size());
@@ -109,6 +111,8 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 }  // namespace berth::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth doctor: what this machine lacks, and how to mend it. Works without the agent; when one answers its
-// conditions are shown too.
+// berth doctor: what this machine lacks, and how to mend it. Works without the agent; when one
+// answers its conditions are shown too.
 #include <algorithm>
 #include <string>
 
@@ -14,9 +14,12 @@ namespace {
 
 const char* word_of(Health health) {
   switch (health) {
-    case Health::ok: return "ok";
-    case Health::warn: return "warn";
-    case Health::fail: return "FAIL";
+    case Health::ok:
+      return "ok";
+    case Health::warn:
+      return "warn";
+    case Health::fail:
+      return "FAIL";
   }
   return "?";
 }
@@ -24,8 +27,8 @@ const char* word_of(Health health) {
 void check_conditions(Client& client, HostChecks* checks) {
   const auto response = client.call(&Runtime::Stub::Status, cri::StatusRequest());
   if (!response.ok()) {
-    checks->push_back({Health::fail, "Status: " + response.error().message(),
-                       "look at the agent's log"});
+    checks->push_back(
+        {Health::fail, "Status: " + response.error().message(), "look at the agent's log"});
     return;
   }
   for (const cri::RuntimeCondition& condition : response.value().status().conditions()) {
@@ -33,10 +36,10 @@ void check_conditions(Client& client, HostChecks* checks) {
       checks->push_back({Health::ok, condition.type(), ""});
     } else {
       // Without network an agent still runs pods of the host's network.
-      checks->push_back({condition.type() == "RuntimeReady" ? Health::fail : Health::warn,
-                         condition.type() + " is false: " + condition.reason(),
-                         condition.message().empty() ? "look at the agent's log"
-                                                     : condition.message()});
+      checks->push_back(
+          {condition.type() == "RuntimeReady" ? Health::fail : Health::warn,
+           condition.type() + " is false: " + condition.reason(),
+           condition.message().empty() ? "look at the agent's log" : condition.message()});
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth exec CONTAINER CMD...: ExecSync, so the output comes when the command has ended, 16 MiB at most.
+// berth exec CONTAINER CMD...: ExecSync, so the output comes when the command has ended, 16 MiB at
+// most.
 #include <memory>
 #include <string>
 #include <vector>

@@ -52,7 +52,8 @@ Json calls_json(const std::vector<CallTimes>& calls) {
   Json all = Json::array();
   for (const CallTimes& call : calls) {
     Json stages = Json::array();
-    for (const Stage& stage : call.stages) stages.push_back({{"name", stage.name}, {"us", stage.us}});
+    for (const Stage& stage : call.stages)
+      stages.push_back({{"name", stage.name}, {"us", stage.us}});
     all.push_back({{"rpc", call.rpc},
                    {"container", call.of},
                    {"total_us", call.total_us},
@@ -79,7 +80,8 @@ Result<int> explain(const Session& session, const std::string& name) {
 }  // namespace
 
 void add_explain(CLI::App& app, Session& session) {
-  CLI::App* command = add_verb(app, session, "explain", "Show where the time of a pod's start went");
+  CLI::App* command =
+      add_verb(app, session, "explain", "Show where the time of a pod's start went");
   auto name = std::make_shared<std::string>();
   command->add_option("POD", *name, "id, name or a container of it")->required();
   add_output_option(command, session);

@@ -92,8 +92,7 @@ Result<cri::ContainerStatus> follow_until_exit(Client& client, const std::string
     std::array<pollfd, 2> fds = {{{log.wait_fd(), POLLIN, 0}, {-1, POLLIN, 0}}};
     if (signals != nullptr) fds[1].fd = signals->fd();
     const std::int64_t left_ns = std::max<std::int64_t>(0, ask_at_ns - monotonic_now_ns());
-    ::poll(fds.data(), fds.size(),
-           static_cast<int>(left_ns / kNanosecondsPerMillisecond + 1));
+    ::poll(fds.data(), fds.size(), static_cast<int>(left_ns / kNanosecondsPerMillisecond + 1));
     if (signals != nullptr && signals->take() != 0) {
       TRY_(stop_container(client, container_id, kStopGraceSeconds));
       ask_at_ns = 0;

@@ -12,7 +12,8 @@
 
 namespace berth::cli {
 
-// SIGINT and SIGTERM as a file descriptor. Made before the Client, whose threads must inherit the block.
+// SIGINT and SIGTERM as a file descriptor. Made before the Client, whose threads must inherit the
+// block.
 class StopSignals {
  public:
   static Result<StopSignals> block();
@@ -24,8 +25,8 @@ class StopSignals {
   UniqueFd fd_;
 };
 
-// While this lives, a blocked signal of `signals` ends the process, as it would without the block: for
-// waits that leave nothing behind.
+// While this lives, a blocked signal of `signals` ends the process, as it would without the block:
+// for waits that leave nothing behind.
 class EndOnSignal {
  public:
   explicit EndOnSignal(const StopSignals& signals);
@@ -38,9 +39,9 @@ class EndOnSignal {
   std::thread thread_;
 };
 
-// Decodes `log` until the container has exited and the log is read to its end. With `signals`, one that
-// comes stops the container. Gives the final status. CRI has no call that waits for an exit, so the state
-// is asked for, every 2 ms at first and every 200 ms in the long run.
+// Decodes `log` until the container has exited and the log is read to its end. With `signals`, one
+// that comes stops the container. Gives the final status. CRI has no call that waits for an exit,
+// so the state is asked for, every 2 ms at first and every 200 ms in the long run.
 Result<cri::ContainerStatus> follow_until_exit(Client& client, const std::string& container_id,
                                                LogFollow& log, StopSignals* signals);
 

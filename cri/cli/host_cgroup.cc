@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /proc/self/mountinfo: a machine has cgroup v2, v1, or both with each controller in one of them.
+// Reads /proc/self/mountinfo: a machine has cgroup v2, v1, or both with each controller in one of
+// them.
 #include <array>
 #include <fstream>
 #include <map>
@@ -71,9 +72,9 @@ void check_controller(const CgroupMounts& mounts, const std::string& v2_controll
   } else if (v1 != mounts.v1_paths.end()) {
     checks->push_back({Health::ok, name + ": v1 at " + v1->second, ""});
   } else {
-    checks->push_back({controller.missing, name + ": nowhere, its limits cannot be set",
-                       std::string("a kernel with it, or mount it: mount -t cgroup -o ") +
-                           controller.v1_name});
+    checks->push_back(
+        {controller.missing, name + ": nowhere, its limits cannot be set",
+         std::string("a kernel with it, or mount it: mount -t cgroup -o ") + controller.v1_name});
   }
 }
 
@@ -95,8 +96,8 @@ void check_cgroup(HostChecks* checks) {
     checks->push_back({Health::warn, "cgroups: v1 only, no cgroup.kill",
                        "boot with systemd.unified_cgroup_hierarchy=1 for v2"});
   } else {
-    checks->push_back({Health::fail, "no cgroup filesystem is mounted",
-                       "mount -t cgroup2 none /sys/fs/cgroup"});
+    checks->push_back(
+        {Health::fail, "no cgroup filesystem is mounted", "mount -t cgroup2 none /sys/fs/cgroup"});
     return;
   }
   const std::string v2_controllers =

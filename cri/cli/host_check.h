@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `berth doctor` looks at: each check asks the kernel by trying, not by version, and changes nothing.
+// What `berth doctor` looks at: each check asks the kernel by trying, not by version, and changes
+// nothing.
 #pragma once
 
 #include <string>

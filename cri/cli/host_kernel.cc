@@ -22,7 +22,8 @@ namespace berth::cli {
 
 namespace {
 
-// From linux/pidfd.h of 6.15, which Debian 12's headers do not have yet. `exit_code` is a wait status.
+// From linux/pidfd.h of 6.15, which Debian 12's headers do not have yet. `exit_code` is a wait
+// status.
 struct PidfdInfo {
   std::uint64_t mask;
   std::uint64_t cgroup_id;
@@ -72,8 +73,7 @@ void check_mount_api(HostChecks* checks) {
   if (!context.valid()) {
     const int error = errno;
     const bool denied = error == EPERM;
-    checks->push_back({denied ? Health::warn : Health::fail,
-                       "fsopen overlay: " + errno_name(error),
+    checks->push_back({denied ? Health::warn : Health::fail, "fsopen overlay: " + errno_name(error),
                        denied ? "run doctor as root to look"
                               : "a kernel from 6.1 on, and no seccomp filter in the way"});
     return;

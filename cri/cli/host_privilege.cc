@@ -79,9 +79,9 @@ void check_user_namespaces(HostChecks* checks) {
   if (exist && !most.empty() && most != "0") {
     checks->push_back({Health::ok, "user namespaces: at most " + most, ""});
   } else {
-    checks->push_back({Health::warn, "no user namespaces: pods with hostUsers=false will fail",
-                       exist ? "sysctl user.max_user_namespaces=15000"
-                             : "a kernel with CONFIG_USER_NS"});
+    checks->push_back(
+        {Health::warn, "no user namespaces: pods with hostUsers=false will fail",
+         exist ? "sysctl user.max_user_namespaces=15000" : "a kernel with CONFIG_USER_NS"});
   }
 }
 

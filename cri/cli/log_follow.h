@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a container's log file to its end and waits for more, across rotation: when another file has taken
-// the name, the old one is read to its end first.
+// Reads a container's log file to its end and waits for more, across rotation: when another file
+// has taken the name, the old one is read to its end first.
 #pragma once
 
 #include <string>

@@ -20,9 +20,9 @@ constexpr std::int64_t kCpuSharesMin = 2;
 
 // What kubelets send for procMount Default.
 constexpr std::array<const char*, 10> kMaskedPaths = {
-    "/proc/asound",     "/proc/acpi",         "/proc/kcore",        "/proc/keys",
+    "/proc/asound",        "/proc/acpi",       "/proc/kcore",       "/proc/keys",
     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-    "/proc/scsi",       "/sys/firmware"};
+    "/proc/scsi",          "/sys/firmware"};
 constexpr std::array<const char*, 5> kReadonlyPaths = {"/proc/bus", "/proc/fs", "/proc/irq",
                                                        "/proc/sys", "/proc/sysrq-trigger"};
 
@@ -91,9 +91,8 @@ cri::PodSandboxConfig pod_config(const PodOptions& options) {
   cri::LinuxSandboxSecurityContext* context = config.mutable_linux()->mutable_security_context();
   set_namespaces(context->mutable_namespace_options(), options.host_network);
   context->set_privileged(options.privileged);
-  context->mutable_seccomp()->set_profile_type(options.privileged
-                                                   ? cri::SecurityProfile::Unconfined
-                                                   : cri::SecurityProfile::RuntimeDefault);
+  context->mutable_seccomp()->set_profile_type(
+      options.privileged ? cri::SecurityProfile::Unconfined : cri::SecurityProfile::RuntimeDefault);
   return config;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sandbox and container configs a kubelet would send for a simple pod, from a few plain options. Pure:
-// values in, messages out. Used by `berth run` and by berth-bench, so that both ask what a kubelet asks.
+// The sandbox and container configs a kubelet would send for a simple pod, from a few plain
+// options. Pure: values in, messages out. Used by `berth run` and by berth-bench, so that both ask
+// what a kubelet asks.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +55,7 @@ struct ContainerOptions {
   std::vector<VolumeOption> volumes;
   UserOption user;
   std::string working_dir;
-  std::int64_t memory_bytes = 0;    // 0: no limit
+  std::int64_t memory_bytes = 0;     // 0: no limit
   std::int64_t cpu_thousandths = 0;  // 0: no limit
   std::int64_t cpu_request_thousandths = 0;
   std::int64_t oom_score_adj = 0;

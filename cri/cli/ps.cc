@@ -21,8 +21,8 @@ struct PsOptions {
   bool whole_ids = false;
 };
 
-// ListContainers tells neither start, end nor exit code: each row asks for its status. A container that
-// went away in between is shown with what the list said.
+// ListContainers tells neither start, end nor exit code: each row asks for its status. A container
+// that went away in between is shown with what the list said.
 std::string status_text(Client& client, const cri::Container& container, std::int64_t now) {
   cri::ContainerStatusRequest request;
   request.set_container_id(container.id());
@@ -32,11 +32,14 @@ std::string status_text(Client& client, const cri::Container& container, std::in
   }
   const cri::ContainerStatus& status = response.value().status();
   switch (status.state()) {
-    case cri::CONTAINER_CREATED: return "Created";
-    case cri::CONTAINER_RUNNING: return "Up " + age(status.started_at(), now);
+    case cri::CONTAINER_CREATED:
+      return "Created";
+    case cri::CONTAINER_RUNNING:
+      return "Up " + age(status.started_at(), now);
     case cri::CONTAINER_EXITED:
       return fmt::format("Exited ({}) {} ago", status.exit_code(), age(status.finished_at(), now));
-    default: return "Unknown";
+    default:
+      return "Unknown";
   }
 }
 

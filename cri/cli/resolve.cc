@@ -43,8 +43,12 @@ Error ambiguous(const std::string& typed, const Matches& found) {
 
 Result<Target> only(const std::string& typed, const Matches& found) {
   if (found.size() == 1) return found.front();
-  if (found.front().kind == Kind::pod && all_in_pod(found, found.front().id)) return found.front();
   return ambiguous(typed, found);
+}
+
+Result<Target> by_name(const std::string& typed, const Matches& found) {
+  if (found.front().kind == Kind::pod && all_in_pod(found, found.front().id)) return found.front();
+  return only(typed, found);
 }
 
 }  // namespace
@@ -84,11 +88,11 @@ Result<Target> resolve(const Inventory& inventory, const std::string& typed) {
   if (typed.empty()) return make_error(Errc::invalid_argument, "an empty name names nothing");
   const Matches by_id = matches_in(inventory, [&](const Target& t) { return t.id == typed; });
   if (!by_id.empty()) return by_id.front();
-  const Matches by_name = matches_in(inventory, [&](const Target& t) { return t.name == typed; });
-  if (!by_name.empty()) return only(typed, by_name);
-  const Matches by_prefix =
+  const Matches named = matches_in(inventory, [&](const Target& t) { return t.name == typed; });
+  if (!named.empty()) return by_name(typed, named);
+  const Matches begun =
       matches_in(inventory, [&](const Target& t) { return t.id.starts_with(typed); });
-  if (!by_prefix.empty()) return only(typed, by_prefix);
+  if (!begun.empty()) return only(typed, begun);
   return make_error(Errc::not_found, "no pod or container `" + typed + "`");
 }
 

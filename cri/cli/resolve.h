@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns what a person typed into an id: a whole id, a name, or the start of an id, in that order. Several
-// matches are an error that lists them.
+// Turns what a person typed into an id: a whole id, a name, or the start of an id, in that order.
+// Several matches are an error that lists them.
 #pragma once
 
 #include <string>
@@ -32,8 +32,8 @@ Result<Inventory> list_inventory(Client& client);
 
 std::vector<Target> containers_of(const Inventory& inventory, const std::string& pod_id);
 
-// Pure, so that the rules can be tested as a table. A pod is preferred to a container of the same name
-// inside it, which is what `berth run --name` makes.
+// Pure, so that the rules can be tested as a table. A pod is preferred to a container of the same
+// name inside it, which is what `berth run --name` makes.
 Result<Target> resolve(const Inventory& inventory, const std::string& typed);
 // A pod that was named stands for its container when it has exactly one.
 Result<Target> resolve_container(const Inventory& inventory, const std::string& typed);

@@ -86,8 +86,8 @@ Status pull_if_absent(const Session& session, Client& client, const std::string&
   return {};
 }
 
-// Kubelets make the log directories themselves; some runtimes count on it. Where this program may not,
-// the runtime is left to say whether it can.
+// Kubelets make the log directories themselves; some runtimes count on it. Where this program may
+// not, the runtime is left to say whether it can.
 void make_log_directory(const std::string& path) {
   std::error_code ignored;
   std::filesystem::create_directories(path, ignored);
@@ -108,8 +108,7 @@ Result<Running> start_container(Client& client, const std::string& pod_id,
 }
 
 Result<Running> start_pod(Client& client, const RunOptions& options,
-                          const cri::PodSandboxConfig& pod,
-                          const cri::ContainerConfig& container) {
+                          const cri::PodSandboxConfig& pod, const cri::ContainerConfig& container) {
   make_log_directory(pod.log_directory() + "/" + container.metadata().name());
   cri::RunPodSandboxRequest request;
   *request.mutable_config() = pod;
@@ -178,7 +177,8 @@ void add_limits(CLI::App* command, RunOptions& options) {
 void add_run(CLI::App& app, Session& session) {
   CLI::App* command = add_verb(app, session, "run", "Run a pod with one container");
   auto options = std::make_shared<RunOptions>();
-  command->add_flag("-d,--detach", options->detach, "print the container's id and leave it running");
+  command->add_flag("-d,--detach", options->detach,
+                    "print the container's id and leave it running");
   command->add_flag("--rm", options->remove, "remove the pod after the container has exited");
   command->add_option("--name", options->name, "of the pod and of the container");
   command->add_option("--network", options->network, "pod or host")

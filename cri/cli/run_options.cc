@@ -26,11 +26,16 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
 
 int shift_of(char unit) {
   switch (unit) {
-    case 'k': return 10;
-    case 'm': return 20;
-    case 'g': return 30;
-    case 't': return 40;
-    default: return -1;
+    case 'k':
+      return 10;
+    case 'm':
+      return 20;
+    case 'g':
+      return 30;
+    case 't':
+      return 40;
+    default:
+      return -1;
   }
 }
 

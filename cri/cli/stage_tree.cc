@@ -69,7 +69,8 @@ CallTimes call_of(const Json& entry, const std::string& of) {
   const auto stages = entry.find("stages");
   if (stages == entry.end() || !stages->is_array()) return call;
   for (const Json& stage : *stages) {
-    if (stage.is_object()) call.stages.push_back({string_at(stage, "name"), number_at(stage, "us")});
+    if (stage.is_object())
+      call.stages.push_back({string_at(stage, "name"), number_at(stage, "us")});
   }
   return call;
 }
@@ -98,8 +99,8 @@ std::string stage_tree(const std::vector<CallTimes>& calls) {
   std::size_t label_columns = 0;
   std::size_t us_columns = 0;
   for (const Line& line : lines) {
-    label_columns = std::max(label_columns,
-                             line.label.size() + (line.branch.empty() ? 0 : kBranchColumns));
+    label_columns =
+        std::max(label_columns, line.label.size() + (line.branch.empty() ? 0 : kBranchColumns));
     us_columns = std::max(us_columns, grouped(line.us).size());
   }
   std::string text;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage times an agent reports in the verbose info["stages"] of PodSandboxStatus and ContainerStatus:
+// The stage times an agent reports in the verbose info["stages"] of PodSandboxStatus and
+// ContainerStatus:
 // [{"rpc": "RunPodSandbox", "total_us": 512, "in_progress": false,
 //   "stages": [{"name": "network.attach", "us": 300}]}]
 #pragma once

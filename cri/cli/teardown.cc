@@ -13,8 +13,8 @@ namespace {
 // What a stop may take beyond its grace.
 constexpr std::chrono::seconds kStopMargin{60};
 
-// The directory `berth run` made for this pod; empty for any other pod, whatever its annotations claim:
-// the last component must be the one run would have chosen.
+// The directory `berth run` made for this pod; empty for any other pod, whatever its annotations
+// claim: the last component must be the one run would have chosen.
 std::string run_log_directory(Client& client, const std::string& pod_id) {
   cri::PodSandboxStatusRequest request;
   request.set_pod_sandbox_id(pod_id);

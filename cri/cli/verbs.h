@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of `berth`. Each add_* puts one subcommand on the command line; parsing leaves the chosen one
-// in the Session, and main runs it. A verb returns the exit code or the Error that main prints.
+// The verbs of `berth`. Each add_* puts one subcommand on the command line; parsing leaves the
+// chosen one in the Session, and main runs it. A verb returns the exit code or the Error that main
+// prints.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -38,7 +39,8 @@ CLI::App* add_verb(CLI::App& app, Session& session, const std::string& name,
                    const std::string& description);
 // What `command` does when it was chosen.
 void on_run(CLI::App* command, Session& session, std::function<Result<int>()> run);
-// The command at the end of the line, as it was typed. "--" may set it off and is then no part of it.
+// The command at the end of the line, as it was typed. "--" may set it off and is then no part of
+// it.
 std::vector<std::string> command_words(CLI::App* command, const Session& session);
 
 void add_pull(CLI::App& app, Session& session);

@@ -24,7 +24,8 @@ Result<int> version(const Session& session) {
 }  // namespace
 
 void add_version(CLI::App& app, Session& session) {
-  CLI::App* command = add_verb(app, session, "version", "Show this program's and the runtime's version");
+  CLI::App* command =
+      add_verb(app, session, "version", "Show this program's and the runtime's version");
   add_output_option(command, session);
   on_run(command, session, [&session] { return version(session); });
 }

@@ -49,10 +49,10 @@ void add_filesystem(v1::FilesystemUsage* to, const std::string& path, TreeUsage 
 Task<v1::ImageFsInfoResponse> image_fs_info(Node& node, const v1::ImageFsInfoRequest&) {
   const std::string root = node.layout.root_dir();
   const std::string snapshots = node.layout.snapshots();
-  const TreeUsage images = co_await offload(
-      node.ring, [root]() -> Result<TreeUsage> { return usage_of(root); });
-  const TreeUsage containers = co_await offload(
-      node.ring, [snapshots]() -> Result<TreeUsage> { return usage_of(snapshots); });
+  auto measure_root = [root]() -> Result<TreeUsage> { return usage_of(root); };
+  const TreeUsage images = co_await offload(node.ring, std::move(measure_root));
+  auto measure_snapshots = [snapshots]() -> Result<TreeUsage> { return usage_of(snapshots); };
+  const TreeUsage containers = co_await offload(node.ring, std::move(measure_snapshots));
   v1::ImageFsInfoResponse response;
   add_filesystem(response.add_image_filesystems(), root, images);
   add_filesystem(response.add_container_filesystems(), snapshots, containers);

@@ -71,6 +71,8 @@ class Snapshotter {
   // Cost is proportional to the size of the tree.
   virtual Task<SnapshotUsage> usage(std::string key) = 0;
   virtual Task<std::vector<SnapshotInfo>> walk() = 0;
+  // Called once before the agent ends in order: ends what runs behind. Snapshots stay as they are.
+  virtual Task<void> close() { co_return; }
 };
 
 }  // namespace berth::plugins

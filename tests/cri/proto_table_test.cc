@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promise: our runtime.v1 is the CRI's, name by name and number by number. Both sides are turned
-// into the rows of tests/data/cri-v1-fields.tsv, and the sets must be equal.
+// The promise: our runtime.v1 is the CRI's, name by name and number by number. Both sides are
+// turned into the rows of tests/data/cri-v1-fields.tsv, and the sets must be equal.
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <gtest/gtest.h>
@@ -49,8 +49,8 @@ std::vector<std::vector<std::string>> table() {
   return lines;
 }
 
-// The table's debug_redact is an option that Debian 12's protoc refuses; its fields are compared as if
-// it were not there. Its package row names the file, which is ours to choose.
+// The table's debug_redact is an option that Debian 12's protoc refuses; its fields are compared as
+// if it were not there. Its package row names the file, which is ours to choose.
 Rows rows_of_table() {
   Rows rows;
   for (const auto& c : table()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: whatever a layer contains, nothing outside its directory is written, made, removed or linked
-// (the fixture compares), and a refusal names the layer and the entry.
+// Promise: whatever a layer contains, nothing outside its directory is written, made, removed or
+// linked (the fixture compares), and a refusal names the layer and the entry.
 #include "tests/snapshotter/unpack_fixture.h"
 
 namespace berth::snapshotter {
@@ -12,7 +12,8 @@ class HostileLayer : public UnpackTest {
 };
 
 TEST_F(HostileLayer, DotDotIsRefusedByName) {
-  for (const char* name : {"../outside/new", "a/../../outside/new", "..", "a/..", "/../outside/new"}) {
+  for (const char* name :
+       {"../outside/new", "a/../../outside/new", "..", "a/..", "/../outside/new"}) {
     TarBuilder tar;
     tar.file(name, "x");
     const std::string text = must_fail(tar);

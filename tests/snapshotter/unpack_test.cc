@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what is in the tar is in the directory, in every attribute, and whiteouts are in overlay form.
+// Promise: what is in the tar is in the directory, in every attribute, and whiteouts are in overlay
+// form.
 #include <sys/sysmacros.h>
 
 #include "tests/snapshotter/unpack_fixture.h"
@@ -13,7 +14,8 @@ TEST_F(Unpack, KeepsTypeModeOwnerTimeAndContents) {
   TarBuilder tar;
   tar.dir(Entry{.name = "./", .mode = 0711, .mtime = 77});
   tar.dir(Entry{.name = "d", .mode = 01777, .uid = 5, .gid = 6, .mtime = 1234});
-  tar.file(Entry{.name = "d/f", .mode = 0640, .uid = 70'000, .gid = 3'000'000'000, .mtime = 99}, "hello");
+  tar.file(Entry{.name = "d/f", .mode = 0640, .uid = 70'000, .gid = 3'000'000'000, .mtime = 99},
+           "hello");
   tar.file(Entry{.name = "d/suid", .mode = 06755, .uid = 1}, "x");
   tar.link("d/l", "../../etc/passwd");
   tar.hard_link("d/h", "d/f");
@@ -47,17 +49,20 @@ TEST_F(Unpack, KeepsTypeModeOwnerTimeAndContents) {
 
 TEST_F(Unpack, KeepsXattrsExceptThoseThatSteerOverlayfs) {
   // A version 2 capability: cap_net_raw, permitted and effective.
-  const std::string capability("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00"
-                               "\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+  const std::string capability(
+      "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00"
+      "\x00\x00\x00\x00\x00\x00\x00\x00",
+      20);
   TarBuilder tar;
   tar.file(Entry{.name = "ping",
-            .mode = 0755,
-            .uid = 7,
-            .xattrs = {{"security.capability", capability},
-                       {"user.note", std::string("a\0b", 3)},
-                       {"trusted.overlay.redirect", "/etc"}}},
+                 .mode = 0755,
+                 .uid = 7,
+                 .xattrs = {{"security.capability", capability},
+                            {"user.note", std::string("a\0b", 3)},
+                            {"trusted.overlay.redirect", "/etc"}}},
            "x");
-  tar.dir(Entry{.name = "d", .mode = 0755, .xattrs = {{"trusted.overlay.opaque", "y"}, {"user.d", "1"}}});
+  tar.dir(Entry{
+      .name = "d", .mode = 0755, .xattrs = {{"trusted.overlay.opaque", "y"}, {"user.d", "1"}}});
   must_unpack(tar);
   char value[64];
   EXPECT_EQ(::lgetxattr(root("ping").c_str(), "security.capability", value, sizeof value), 20);
@@ -69,8 +74,8 @@ TEST_F(Unpack, KeepsXattrsExceptThoseThatSteerOverlayfs) {
 }
 
 TEST_F(Unpack, KeepsLongAndStrangeNames) {
-  const std::string deep = std::string(120, 'a') + "/" + std::string(120, 'b') + "/" +
-                           std::string(200, 'c');
+  const std::string deep =
+      std::string(120, 'a') + "/" + std::string(120, 'b') + "/" + std::string(200, 'c');
   const std::string strange = "new\nline \xff\xfe \xc3\xa9";
   TarBuilder tar;
   tar.file(deep, "deep");
@@ -103,7 +108,9 @@ TEST_F(Unpack, LaterEntriesReplaceEarlierOnes) {
   tar.file("a", "first").file("a", "second");
   tar.file("b", "file").dir("b").file("b/in", "x");
   tar.dir("c").file("c/d/e/f", "x").file("c", "file now");
-  tar.dir(Entry{.name = "d", .mode = 0700}).file("d/stays", "x").dir(Entry{.name = "d", .mode = 0750});
+  tar.dir(Entry{.name = "d", .mode = 0700})
+      .file("d/stays", "x")
+      .dir(Entry{.name = "d", .mode = 0750});
   tar.link("e", "a").file("e", "not through the link");
   tar.file("t/target", "x").link("f", "t").dir("f").file("f/own", "x");
   tar.file("g", "g").hard_link("g", "g");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/cri/clean.h"
@@ -103,14 +104,16 @@ TEST(Bench, KeepLeavesThePodsAndCleanTakesThem) {
 
 TEST(Bench, AContainerThatEndsByItselfFailsTheRunAndLeavesNothing) {
   Script script;
-  script.running_answers = 1;
   script.exit_code = 1;
-  const FakeRuntime fake(script);
-  const auto run = run_plan(plan_of({&fake}));
-  ASSERT_TRUE(!run.ok());
-  EXPECT_NE(run.error().message().find("does not run after"), std::string::npos)
-      << run.error().message();
-  EXPECT_EQ(fake.pods(), 0u);
+  for (const auto& [answers, complaint] : std::vector<std::pair<int, std::string>>{
+           {0, "does not run after StartContainer"}, {1, "had ended before it was stopped"}}) {
+    script.running_answers = answers;
+    const FakeRuntime fake(script);
+    const auto run = run_plan(plan_of({&fake}));
+    ASSERT_FALSE(run.ok());
+    EXPECT_NE(run.error().message().find(complaint), std::string::npos) << run.error().message();
+    EXPECT_EQ(fake.pods(), 0u);
+  }
 }
 
 }  // namespace

@@ -57,8 +57,8 @@ TEST_F(CgroupJoin, Version2ByTheClone) {
   ASSERT_NE(cgroup, nullptr);
   const sys::UniqueMount rootfs = make_rootfs();
   const oci::Spec spec = base_spec({"sh", "-c", "grep ^0: /proc/self/cgroup; sleep 100"});
-  Launch launched = launch(
-      encode_container(spec, {.rootfs = rootfs.get(), .cgroup = cgroup->fd()}).value());
+  Launch launched =
+      launch(encode_container(spec, {.rootfs = rootfs.get(), .cgroup = cgroup->fd()}).value());
   launched.wait_started();
   ASSERT_TRUE(launched.executed()) << launched.failure();
   char text[6] = {};
@@ -73,8 +73,8 @@ TEST_F(CgroupJoin, Version2ByTheClone) {
   const std::vector<pid_t> pids = cgroup->procs().value();
   EXPECT_EQ(std::count(pids.begin(), pids.end(), exec.pid), 1);
   ASSERT_TRUE(cgroup->kill().ok());
-  EXPECT_EQ(launched.wait_exit(), 137);
   EXPECT_EQ(exec.wait_exit(), 137);
+  EXPECT_EQ(launched.wait_exit(), 137);
 }
 
 TEST_F(CgroupJoin, Version1ByTasks) {

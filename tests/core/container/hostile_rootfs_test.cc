@@ -56,7 +56,8 @@ TEST_F(HostileRootfs, ClimbingLinksStopAtTheContainersRoot) {
 }
 
 TEST_F(HostileRootfs, MagicLinksAreRefused) {
-  // Descriptor 3 and up are the keeper's until the exec: one of them may be a directory of the host.
+  // Descriptor 3 and up are the keeper's until the exec: one of them may be a directory of the
+  // host.
   const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
   link("data", "/proc/self/fd/" + std::to_string(victim.get()));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
@@ -69,8 +70,7 @@ TEST_F(HostileRootfs, WorkingDirectoryThroughADescriptorIsRefused) {
   const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
   oci::Spec spec = base_spec({"touch", "x"});
   spec.process.cwd = "/proc/self/fd/" + std::to_string(victim.get());
-  EXPECT_EQ(run_hostile(spec),
-            "working directory " + spec.process.cwd + ": ELOOP");
+  EXPECT_EQ(run_hostile(spec), "working directory " + spec.process.cwd + ": ELOOP");
 }
 
 TEST_F(HostileRootfs, ProcThatIsALinkIsRefused) {

@@ -34,9 +34,9 @@ TEST(Identity, UserGroupsAndUmaskAreThePlans) {
 
 TEST(Identity, RootHasExactlyTheCapabilitiesOfThePlan) {
   const std::uint64_t caps = sys::capability_container_default();
-  EXPECT_EQ(status_lines(base_spec({}), "^Cap"),
-            "CapInh:\t" + hex(0) + "\nCapPrm:\t" + hex(caps) + "\nCapEff:\t" + hex(caps) +
-                "\nCapBnd:\t" + hex(caps) + "\nCapAmb:\t" + hex(0) + "\n");
+  EXPECT_EQ(status_lines(base_spec({}), "^Cap"), "CapInh:\t" + hex(0) + "\nCapPrm:\t" + hex(caps) +
+                                                     "\nCapEff:\t" + hex(caps) + "\nCapBnd:\t" +
+                                                     hex(caps) + "\nCapAmb:\t" + hex(0) + "\n");
 }
 
 TEST(Identity, UserKeepsAmbientCapabilitiesOnly) {
@@ -98,8 +98,7 @@ TEST(Identity, OomScoreIsRaisedAndAnImpossibleLoweringIsNoFailure) {
   oci::Spec spec = base_spec({"cat", "/proc/self/oom_score_adj"});
   spec.process.oom_score_adj = 500;
   EXPECT_EQ(run(spec), "500\n");
-  const std::string inherited =
-      sys::read_small_file(AT_FDCWD, "/proc/self/oom_score_adj").value();
+  const std::string inherited = sys::read_small_file(AT_FDCWD, "/proc/self/oom_score_adj").value();
   spec.process.oom_score_adj = -900;
   const bool may_lower =
       (sys::capability_permitted().value() >> *sys::capability_from_name("SYS_RESOURCE") & 1) != 0;
@@ -111,15 +110,16 @@ TEST(Identity, LimitsAreSetAndClampedWhereRaisingIsRefused) {
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &now), 0);
   oci::Spec spec = base_spec({"grep", "open files", "/proc/self/limits"});
   spec.process.rlimits = {{RLIMIT_NOFILE, 100, 200}};
-  EXPECT_EQ(run(spec), "Max open files            100                  200                  files     \n");
+  EXPECT_EQ(run(spec),
+            "Max open files            100                  200                  files     \n");
   spec.process.rlimits = {{RLIMIT_NOFILE, 50, now.rlim_max + 1000}};
   const std::string text = run(spec);
   EXPECT_EQ(text.find("Max open files            50"), 0U) << text;
 }
 
 TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
-  oci::Spec spec = base_spec({"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start",
-                              "/proc/sys/kernel/shm_rmid_forced"});
+  oci::Spec spec = base_spec(
+      {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/shm_rmid_forced"});
   spec.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "80"}, {"kernel.shm_rmid_forced", "1"}};
   EXPECT_EQ(run(spec), "80\n1\n");
   spec.sysctl = {{"net.ipv4.no_such_setting", "1"}};
@@ -127,8 +127,8 @@ TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
 }
 
 TEST(Identity, KeeperProgramCannotBeReadThroughProcBeforeTheExec) {
-  // A first process that cannot be dumped is not readable for one with fewer rights; after the exec it
-  // is an ordinary process again.
+  // A first process that cannot be dumped is not readable for one with fewer rights; after the exec
+  // it is an ordinary process again.
   EXPECT_EQ(run_shell("readlink /proc/1/exe"), "/bin/busybox\n");
 }
 

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -51,16 +52,19 @@ void build_busybox(const std::string& root) {
     fs::create_directories(root + "/" + directory);
   }
   fs::copy_file("/bin/busybox", root + "/bin/busybox");
-  for (const char* applet : {"sh", "cat", "ls", "echo", "id", "mount", "sleep", "touch", "mkdir",
-                             "readlink", "stat", "grep", "ps", "true", "kill", "hostname", "pwd",
-                             "umount", "mknod", "chroot", "tty", "stty", "unshare", "ulimit"}) {
+  for (const char* applet :
+       {"sh",       "cat",     "ls",     "echo", "id",   "mount",   "sleep",    "touch", "mkdir",
+        "readlink", "stat",    "grep",   "ps",   "true", "kill",    "hostname", "pwd",   "umount",
+        "mknod",    "nsenter", "chroot", "tty",  "stty", "unshare", "ulimit"}) {
     fs::create_symlink("busybox", root + "/bin/" + applet);
   }
 }
 
 }  // namespace
 
-std::string place(const std::string& path) { return std::string(kPlace) + "/" + path; }
+std::string place(const std::string& path) {
+  return std::string(kPlace) + "/" + path;
+}
 
 void PlaceEnvironment::SetUp() {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";
@@ -78,8 +82,7 @@ const Report* Launch::find(ReportKind kind) const {
 }
 
 bool Launch::executed() const {
-  return ended_channel && find(ReportKind::ready) != nullptr &&
-         find(ReportKind::failed) == nullptr;
+  return ended_channel && find(ReportKind::ready) != nullptr && find(ReportKind::failed) == nullptr;
 }
 
 std::string Launch::failure() const {
@@ -110,10 +113,16 @@ void Launch::wait_started() {
   }
 }
 
-std::string Launch::read_stdout() { return read_to_end(stdout_end); }
-std::string Launch::read_stderr() { return read_to_end(stderr_end); }
+std::string Launch::read_stdout() {
+  return read_to_end(stdout_end);
+}
+std::string Launch::read_stderr() {
+  return read_to_end(stderr_end);
+}
 
-int Launch::wait_exit() { return sys::waitid_blocking(pidfd.get()).value().exit_code; }
+int Launch::wait_exit() {
+  return sys::waitid_blocking(pidfd.get()).value().exit_code;
+}
 
 void Launch::kill(int signal_number) {
   EXPECT_TRUE(sys::pidfd_send_signal(pidfd.get(), signal_number).ok());
@@ -127,6 +136,8 @@ Launch launch(const EncodedPlan& plan, const LaunchOptions& options) {
   SpawnRequest request{.plan = &result.plan, .fds = plan.fds};
   request.empty_dir = options.empty_dir;
   request.parent_tid = options.parent_tid;
+  request.proc_fd = options.proc_fd;
+  request.bare_root = options.bare_root;
   if (!result.plan.has(kPlanTerminal) && result.plan.kind() != PlanKind::pod_init) {
     request.stdin_fd = in.read_end.get();
     request.stdout_fd = out.write_end.get();
@@ -142,6 +153,18 @@ Launch launch(const EncodedPlan& plan, const LaunchOptions& options) {
   result.stdout_end = std::move(out.read_end);
   result.stderr_end = std::move(err.read_end);
   return result;
+}
+
+UniqueFd enter_bare_root() {
+  UniqueFd proc_fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string root = place("keeper-root");
+  fs::create_directories(root);
+  must(::unshare(CLONE_NEWNS) == 0, "unshare");
+  must(::mount("tmpfs", root.c_str(), "tmpfs", MS_RDONLY, "mode=755") == 0, "tmpfs");
+  must(::chdir(root.c_str()) == 0, "chdir");
+  must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
+  must(::umount2(".", MNT_DETACH) == 0, "umount");
+  return proc_fd;
 }
 
 sys::UniqueMount make_rootfs(const std::string& lower) {
@@ -176,10 +199,15 @@ oci::Spec base_spec(std::vector<std::string> args) {
        .source = "devpts",
        .data = "newinstance,ptmxmode=0666,mode=0620,gid=5",
        .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
-      {.destination = "/dev/shm", .type = "tmpfs", .source = "shm", .data = "mode=1777",
+      {.destination = "/dev/shm",
+       .type = "tmpfs",
+       .source = "shm",
+       .data = "mode=1777",
        .flags = kSafe},
       {.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .flags = kSafe},
-      {.destination = "/sys", .type = "sysfs", .source = "sysfs",
+      {.destination = "/sys",
+       .type = "sysfs",
+       .source = "sysfs",
        .flags = kSafe | MOUNT_ATTR_RDONLY},
   };
   spec.namespaces.ipc.mode = oci::Namespace::Mode::fresh;
@@ -194,10 +222,9 @@ oci::Spec base_spec(std::vector<std::string> args) {
   device("/dev/random", 1, 8);
   device("/dev/urandom", 1, 9);
   device("/dev/tty", 5, 0);
-  spec.masked_paths = {"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list",
-                       "/proc/scsi", "/sys/firmware"};
-  spec.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                         "/proc/sysrq-trigger"};
+  spec.masked_paths = {"/proc/acpi",       "/proc/kcore", "/proc/keys",
+                       "/proc/timer_list", "/proc/scsi",  "/sys/firmware"};
+  spec.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   return spec;
 }
 
@@ -219,6 +246,8 @@ std::string run(const oci::Spec& spec, int* exit_code, LaunchFds fds) {
   return launched.executed() ? text : launched.failure();
 }
 
-std::string run_shell(const std::string& script) { return run(base_spec({"sh", "-c", script})); }
+std::string run_shell(const std::string& script) {
+  return run(base_spec({"sh", "-c", script}));
+}
 
 }  // namespace berth::container::testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Test support: a place to launch from (a mount namespace of the test process, everything below a
-// tmpfs that only it sees), a busybox root filesystem, and one function that runs a plan to its end.
+// tmpfs that only it sees), a busybox root filesystem, and one function that runs a plan to its
+// end.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -57,8 +58,14 @@ struct Launch {
 struct LaunchOptions {
   const char* empty_dir = nullptr;
   pid_t* parent_tid = nullptr;
+  int proc_fd = -1;
+  bool bare_root = false;
 };
 Launch launch(const EncodedPlan& plan, const LaunchOptions& options = {});
+
+// The calling process sees only an empty read-only tmpfs from now on, as the keeper does; returns a
+// descriptor of /proc. For a forked child of the test.
+UniqueFd enter_bare_root();
 
 // A fresh overlay over place("lower"), or over another directory below the place; detached.
 sys::UniqueMount make_rootfs(const std::string& lower = "lower");

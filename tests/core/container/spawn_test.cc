@@ -115,7 +115,8 @@ TEST(Spawn, SignalsAreAtTheirDefaultsAndUnblocked) {
   sigset_t old;
   ::sigprocmask(SIG_BLOCK, &all, &old);
   ::signal(SIGPIPE, SIG_IGN);
-  const std::string status = run(base_spec({"grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"}));
+  const std::string status =
+      run(base_spec({"grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"}));
   ::signal(SIGPIPE, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &old, nullptr);
   EXPECT_EQ(status,
@@ -172,9 +173,8 @@ TEST(Spawn, VolumesAreAttachedWithTheirFlagsAndMissingDestinationsMade) {
   spec.mounts.push_back({.destination = "/srv/data",
                          .source_fd = directory.get(),
                          .recursive_flags = MOUNT_ATTR_RDONLY});
-  spec.mounts.push_back({.destination = "/deep/er/file",
-                         .source_fd = file.get(),
-                         .destination_is_file = true});
+  spec.mounts.push_back(
+      {.destination = "/deep/er/file", .source_fd = file.get(), .destination_is_file = true});
   const std::string text = run(spec);
   EXPECT_EQ(text.substr(0, 26), "from the hostfrom the host");
   EXPECT_FALSE(fs::exists(place("volume/x")));
@@ -183,8 +183,7 @@ TEST(Spawn, VolumesAreAttachedWithTheirFlagsAndMissingDestinationsMade) {
 
 TEST(Spawn, ReportsStagesInOrder) {
   const sys::UniqueMount rootfs = make_rootfs();
-  Launch launched =
-      launch(encode_container(base_spec({"true"}), {.rootfs = rootfs.get()}).value());
+  Launch launched = launch(encode_container(base_spec({"true"}), {.rootfs = rootfs.get()}).value());
   launched.wait_started();
   const Report* ready = launched.find(ReportKind::ready);
   ASSERT_NE(ready, nullptr);
@@ -196,8 +195,8 @@ TEST(Spawn, ReportsStagesInOrder) {
 }
 
 TEST(Spawn, KernelWritesThePidIntoTheKeepersTable) {
-  auto* table = static_cast<pid_t*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* table = static_cast<pid_t*>(
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   const sys::UniqueMount rootfs = make_rootfs();
   const EncodedPlan plan =
       encode_container(base_spec({"sleep", "100"}), {.rootfs = rootfs.get()}).value();
@@ -217,8 +216,7 @@ TEST(Spawn, KernelWritesThePidIntoTheKeepersTable) {
 
 TEST(Spawn, SpawnRefusesStdioThatContradictsThePlan) {
   const sys::UniqueMount rootfs = make_rootfs();
-  const EncodedPlan plan =
-      encode_container(base_spec({"true"}), {.rootfs = rootfs.get()}).value();
+  const EncodedPlan plan = encode_container(base_spec({"true"}), {.rootfs = rootfs.get()}).value();
   const sys::Mmap memory = sys::Mmap::create(plan.memfd.get(), plan.size, {}, "plan").value();
   PlanView view;
   ASSERT_TRUE(PlanView::parse(memory.data(), plan.size, &view));

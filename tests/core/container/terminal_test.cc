@@ -26,23 +26,23 @@ std::string read_terminal(const UniqueFd& master) {
 
 TEST(Terminal, IsTheControllingOneAndTheConsole) {
   const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec = base_spec({"sh", "-c", "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
-                                          "stat -c %u /dev/pts/0"});
+  oci::Spec spec = base_spec({"sh", "-c",
+                              "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
+                              "stat -c %u /dev/pts/0"});
   spec.process.terminal = true;
   spec.process.user.uid = 1000;
   Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
   launched.wait_started();
   ASSERT_TRUE(launched.executed()) << launched.failure();
   ASSERT_TRUE(launched.terminal.valid());
-  EXPECT_EQ(read_terminal(launched.terminal),
-            "/dev/pts/0\r\non console\r\nctl\r\n1000\r\n");
+  EXPECT_EQ(read_terminal(launched.terminal), "/dev/pts/0\r\non console\r\nctl\r\n1000\r\n");
   EXPECT_EQ(launched.wait_exit(), 0);
 }
 
 TEST(Terminal, ExecGetsOneOfTheContainersOwn) {
   const sys::UniqueMount rootfs = make_rootfs();
-  Launch container = launch(
-      encode_container(base_spec({"sleep", "100"}), {.rootfs = rootfs.get()}).value());
+  Launch container =
+      launch(encode_container(base_spec({"sleep", "100"}), {.rootfs = rootfs.get()}).value());
   container.wait_started();
   oci::Process process = base_spec({"tty"}).process;
   process.terminal = true;
@@ -57,7 +57,8 @@ TEST(Terminal, ExecGetsOneOfTheContainersOwn) {
 
 TEST(Terminal, FakeMultiplexerOfAContainerIsRefused) {
   const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec = base_spec({"sh", "-c", "mkdir -p /dev/pts; mknod /dev/pts/ptmx c 1 5; echo ok; sleep 100"});
+  oci::Spec spec =
+      base_spec({"sh", "-c", "mkdir -p /dev/pts; mknod /dev/pts/ptmx c 1 5; echo ok; sleep 100"});
   std::erase_if(spec.mounts, [](const oci::Mount& mount) { return mount.type == "devpts"; });
   Launch container = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
   container.wait_started();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: credentials in every form of the CRI, for the host they are for only; challenges as RFC 9110 has them.
+// Promise: credentials in every form of the CRI, for the host they are for only; challenges as RFC
+// 9110 has them.
 #include "core/image/auth.h"
 
 #include <gtest/gtest.h>

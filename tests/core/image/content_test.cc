@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a blob that is there is whole and verified; whatever a crash leaves is continued or swept.
+// Promise: a blob that is there is whole and verified; whatever a crash leaves is continued or
+// swept.
 #include "core/image/content.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

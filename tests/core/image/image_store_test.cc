@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: references find their image, also after a restart, and removing takes away what was meant.
+// Promise: references find their image, also after a restart, and removing takes away what was
+// meant.
 #include "core/image/image_store.h"
 
 #include <gtest/gtest.h>
@@ -41,8 +42,9 @@ class Images : public testing::Test {
     image.reference = *parse_reference(reference);
     image.manifest_digest = oci::digest_of("manifest " + content);
     image.root_digest = image.manifest_digest;
-    image.config_json = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[")" +
-                        oci::digest_of(content).text() + R"("]}})";
+    image.config_json =
+        R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[")" +
+        oci::digest_of(content).text() + R"("]}})";
     image.layers = {{oci::digest_of("blob " + content), 1000}};
     Result<std::string> id = images_->add(std::move(image));
     EXPECT_TRUE(id.ok()) << id.error().message();
@@ -82,9 +84,9 @@ TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
   EXPECT_EQ(add("r.io/app:2", "one"), id);
   EXPECT_EQ(add("busybox", "one"), id);
   ASSERT_EQ(images_->list().size(), 1u);
-  EXPECT_EQ(images_->list()[0].repo_tags,
-            (std::vector<std::string>{"docker.io/library/busybox:latest", "r.io/app:1",
-                                      "r.io/app:2"}));
+  EXPECT_EQ(
+      images_->list()[0].repo_tags,
+      (std::vector<std::string>{"docker.io/library/busybox:latest", "r.io/app:1", "r.io/app:2"}));
   EXPECT_EQ(images_->list()[0].repo_digests.size(), 2u);
 }
 

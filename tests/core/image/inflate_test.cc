@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: the tar stream inside a blob, whatever it is compressed with, and never more than the limits.
+// Promise: the tar stream inside a blob, whatever it is compressed with, and never more than the
+// limits.
 #include "core/image/inflate.h"
 
 #include <gtest/gtest.h>

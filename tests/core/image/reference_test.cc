@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what people write becomes the normal form that Docker made a habit, or an error that says why not.
+// Promise: what people write becomes the normal form that Docker made a habit, or an error that
+// says why not.
 #include "core/image/reference.h"
 
 #include <gtest/gtest.h>

@@ -14,8 +14,7 @@ TEST(Digest, OfKnownBytesIsTheKnownValue) {
   EXPECT_EQ(digest_of("").text(), kEmptySha256);
   EXPECT_EQ(digest_of("abc").text(),
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(digest_of("abc", DigestAlgorithm::sha512).text().substr(0, 20),
-            "sha512:ddaf35a193617");
+  EXPECT_EQ(digest_of("abc", DigestAlgorithm::sha512).text().substr(0, 20), "sha512:ddaf35a193617");
 }
 
 TEST(Digest, InPiecesIsTheSameAsAtOnceAndFinishStartsAgain) {

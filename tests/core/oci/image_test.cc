@@ -15,7 +15,8 @@ std::string descriptor(const std::string& digest, const std::string& size) {
 }
 
 std::string manifest_with(const std::string& config, const std::string& layers) {
-  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" +
+  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
+         R"("config":)" +
          config + R"(,"layers":)" + layers + "}";
 }
 
@@ -52,7 +53,8 @@ TEST(Manifest, NamesTheFieldThatIsWrong) {
       {manifest_with(good, "[" + descriptor("sha256:zz", "1") + "]"), "layers[0].digest"},
       {manifest_with(good, "[" + descriptor(kDigestA, "-1") + "]"), "layers[0].size: must not be"},
       {manifest_with(good, "[" + descriptor(kDigestA, "1.5") + "]"), "layers[0].size: must be an"},
-      {manifest_with(good, "[" + descriptor(kDigestA, "\"1\"") + "]"), "layers[0].size: must be an"},
+      {manifest_with(good, "[" + descriptor(kDigestA, "\"1\"") + "]"),
+       "layers[0].size: must be an"},
       {manifest_with(good, "[" + descriptor(kDigestA, "1e400") + "]"), "not valid JSON"},
       {manifest_with(good, R"([{"digest":")" + kDigestA + R"("}])"), "layers[0].size: is missing"},
       {std::string(kDocumentSizeMax + 1, ' '), "more than the"},
@@ -71,7 +73,8 @@ TEST(Manifest, RefusesTooManyLayers) {
   for (std::size_t i = 0; i <= kLayersMax; ++i) {
     layers += (i == 0 ? "" : ",") + descriptor(kDigestA, "1");
   }
-  Result<Manifest> manifest = parse_manifest(manifest_with(descriptor(kDigestA, "1"), layers + "]"));
+  Result<Manifest> manifest =
+      parse_manifest(manifest_with(descriptor(kDigestA, "1"), layers + "]"));
   ASSERT_FALSE(manifest.ok());
   EXPECT_NE(manifest.error().message().find("layers: 513 entries"), std::string::npos);
 }
@@ -103,11 +106,13 @@ TEST(DocumentKind, IsTheMediaTypeInsideThenTheHeaderThenTheFields) {
 }
 
 TEST(Image, ConfigurationIsReadWithEveryFieldOfTheSpecification) {
-  const std::string json = R"({"created":"2020-01-01T00:00:00Z","author":"me","architecture":"arm64",
+  const std::string json =
+      R"({"created":"2020-01-01T00:00:00Z","author":"me","architecture":"arm64",
     "os":"linux","variant":"v8","os.version":"1","config":{"User":"app:grp","ExposedPorts":
     {"80/tcp":{}},"Env":["A=b","C="],"Entrypoint":["/e","x"],"Cmd":null,"Volumes":{"/v":{}},
     "WorkingDir":"/w","Labels":{"k":"v","n":null},"StopSignal":"SIGINT"},"rootfs":{"type":"layers",
-    "diff_ids":[")" + kDigestA + R"("]},"history":[{}]})";
+    "diff_ids":[")" +
+      kDigestA + R"("]},"history":[{}]})";
   Result<Image> image = parse_image(json);
   ASSERT_TRUE(image.ok()) << image.error().message();
   EXPECT_EQ(image->platform.text(), "linux/arm64/v8");

@@ -44,15 +44,18 @@ long as_system_call(const io_uring_sqe& sqe, unsigned length) {
   const char* path = reinterpret_cast<const char*>(sqe.addr);
   const bool at_current = sqe.off == ~std::uint64_t{0};
   switch (sqe.opcode) {
-    case IORING_OP_NOP: return 0;
+    case IORING_OP_NOP:
+      return 0;
     case IORING_OP_READ:
       return at_current ? ::read(sqe.fd, data, length)
                         : ::pread(sqe.fd, data, length, static_cast<off_t>(sqe.off));
     case IORING_OP_WRITE:
       return at_current ? ::write(sqe.fd, data, length)
                         : ::pwrite(sqe.fd, data, length, static_cast<off_t>(sqe.off));
-    case IORING_OP_RECV: return ::recv(sqe.fd, data, length, static_cast<int>(sqe.msg_flags));
-    case IORING_OP_SEND: return ::send(sqe.fd, data, length, static_cast<int>(sqe.msg_flags));
+    case IORING_OP_RECV:
+      return ::recv(sqe.fd, data, length, static_cast<int>(sqe.msg_flags));
+    case IORING_OP_SEND:
+      return ::send(sqe.fd, data, length, static_cast<int>(sqe.msg_flags));
     case IORING_OP_RECVMSG:
       return ::recvmsg(sqe.fd, static_cast<msghdr*>(data), static_cast<int>(sqe.msg_flags));
     case IORING_OP_SENDMSG:
@@ -61,12 +64,19 @@ long as_system_call(const io_uring_sqe& sqe, unsigned length) {
       return ::writev(sqe.fd, static_cast<iovec*>(data), static_cast<int>(sqe.len));
     case IORING_OP_ACCEPT:
       return ::accept4(sqe.fd, nullptr, nullptr, static_cast<int>(sqe.accept_flags));
-    case IORING_OP_CLOSE: return ::close(sqe.fd);
-    case IORING_OP_FSYNC: return ::fsync(sqe.fd);
-    case IORING_OP_OPENAT: return ::openat(sqe.fd, path, static_cast<int>(sqe.open_flags), sqe.len);
-    case IORING_OP_MKDIRAT: return ::mkdirat(sqe.fd, path, sqe.len);
-    case IORING_OP_UNLINKAT: return ::unlinkat(sqe.fd, path, static_cast<int>(sqe.unlink_flags));
-    default: errno = EINVAL; return -1;
+    case IORING_OP_CLOSE:
+      return ::close(sqe.fd);
+    case IORING_OP_FSYNC:
+      return ::fsync(sqe.fd);
+    case IORING_OP_OPENAT:
+      return ::openat(sqe.fd, path, static_cast<int>(sqe.open_flags), sqe.len);
+    case IORING_OP_MKDIRAT:
+      return ::mkdirat(sqe.fd, path, sqe.len);
+    case IORING_OP_UNLINKAT:
+      return ::unlinkat(sqe.fd, path, static_cast<int>(sqe.unlink_flags));
+    default:
+      errno = EINVAL;
+      return -1;
   }
 }
 

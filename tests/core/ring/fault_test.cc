@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ring over the fake kernel: whatever the kernel does, every byte arrives once and in order, every
-// task ends, and nothing of ours is left in the kernel.
+// The ring over the fake kernel: whatever the kernel does, every byte arrives once and in order,
+// every task ends, and nothing of ours is left in the kernel.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -138,7 +138,8 @@ TEST(RingFault, ACancelThatRacesItsTargetEndsEveryTaskOnce) {
     ASSERT_TRUE(ring->run_until(close_scope(workers)).ok());
     ASSERT_TRUE(ring->run_until(close_scope(cancels)).ok());
     EXPECT_EQ(ends.size(), 6U);
-    for (Errc end : ends) EXPECT_TRUE(end == Errc{} || end == Errc::cancelled || end == Errc::unavailable);
+    for (Errc end : ends)
+      EXPECT_TRUE(end == Errc{} || end == Errc::cancelled || end == Errc::unavailable);
     for (unsigned i = 0; i < received.size(); ++i) {
       EXPECT_EQ(received[i], pattern(2000, i).substr(0, received[i].size()));
     }
@@ -178,7 +179,8 @@ TEST(RingFault, AnOverflowedCompletionQueueLosesNothing) {
 
 TEST(RingFault, APostIsSeenAfterTheWakePollWasEndedByAnOverflow) {
   for (unsigned seed = 1; seed <= 50; ++seed) {
-    std::unique_ptr<Ring> ring = make_ring({.seed = seed, .late = 50, .entries = 4, .cq_entries = 1});
+    std::unique_ptr<Ring> ring =
+        make_ring({.seed = seed, .late = 50, .entries = 4, .cq_entries = 1});
     Scope scope(ring->ready(), nullptr);
     unsigned ended = 0;
     for (int i = 0; i < 20; ++i) scope.spawn(await_nop(*ring, &ended));

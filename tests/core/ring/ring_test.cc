@@ -18,39 +18,12 @@
 #include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
 #include "core/task/scope.h"
+#include "tests/core/ring/fixture.h"
 
 namespace berth {
 namespace {
 
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Pipe make_pipe() {
-  int fds[2] = {-1, -1};
-  CHECK(::pipe2(fds, O_CLOEXEC) == 0);
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-Pipe make_socket_pair() {
-  int fds[2] = {-1, -1};
-  CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-class RingTest : public ::testing::Test {
- protected:
-  RingTest() {
-    Result<std::unique_ptr<Ring>> made = Ring::create();
-    CHECK(made.ok());
-    ring_ = std::move(made).value();
-  }
-  Ring& ring() { return *ring_; }
-
- private:
-  std::unique_ptr<Ring> ring_;
-};
+using RingTest = RingFixture;
 
 Task<std::string> read_some(Ring& ring, int fd) {
   std::array<char, 64> buffer;
@@ -58,7 +31,7 @@ Task<std::string> read_some(Ring& ring, int fd) {
   co_return std::string(buffer.data(), static_cast<std::size_t>(n));
 }
 
-Task<std::string> write_then_read(Ring& ring, Pipe& pipe) {
+Task<std::string> write_then_read(Ring& ring, Pair& pipe) {
   int wrote = co_await ring.write(pipe.write.get(), "hello");
   EXPECT_EQ(wrote, 5);
   std::string text = co_await read_some(ring, pipe.read.get());
@@ -66,7 +39,7 @@ Task<std::string> write_then_read(Ring& ring, Pipe& pipe) {
 }
 
 TEST_F(RingTest, WritesAndReadsAPipe) {
-  Pipe pipe = make_pipe();
+  Pair pipe = make_pipe();
   Result<std::string> text = ring().run_until(write_then_read(ring(), pipe));
   ASSERT_TRUE(text.ok()) << text.error().message();
   EXPECT_EQ(*text, "hello");
@@ -118,7 +91,7 @@ Task<int> poll_for(Ring& ring, int fd) {
 }
 
 TEST_F(RingTest, PollGivesTheEventsThatBecameTrue) {
-  Pipe pipe = make_pipe();
+  Pair pipe = make_pipe();
   std::thread writer([&pipe] {
     ::usleep(5'000);
     EXPECT_EQ(::write(pipe.write.get(), "x", 1), 1);
@@ -129,7 +102,7 @@ TEST_F(RingTest, PollGivesTheEventsThatBecameTrue) {
   EXPECT_EQ(*events & POLLIN, POLLIN);
 }
 
-Task<std::string> pass_a_message(Ring& ring, Pipe& pair) {
+Task<std::string> pass_a_message(Ring& ring, Pair& pair) {
   iovec out{const_cast<char*>("message"), 7};
   msghdr sent{};
   sent.msg_iov = &out;
@@ -148,7 +121,7 @@ Task<std::string> pass_a_message(Ring& ring, Pipe& pair) {
 }
 
 TEST_F(RingTest, MessagesGoThroughASocketPairAndBack) {
-  Pipe pair = make_socket_pair();
+  Pair pair = make_socket_pair();
   Result<std::string> text = ring().run_until(pass_a_message(ring(), pair));
   ASSERT_TRUE(text.ok()) << text.error().message();
   EXPECT_EQ(*text, "message");
@@ -167,7 +140,7 @@ TEST_F(RingTest, SleepEndsNotBeforeItsDeadline) {
 }
 
 TEST_F(RingTest, ADeadlineCancelsTheOperationAndNamesIt) {
-  Pipe pipe = make_pipe();
+  Pair pipe = make_pipe();
   Result<std::string> text = ring().run_until(
       with_deadline(ring(), Deadline::after_ms(10), read_some(ring(), pipe.read.get())));
   ASSERT_FALSE(text.ok());
@@ -178,7 +151,7 @@ TEST_F(RingTest, ADeadlineCancelsTheOperationAndNamesIt) {
 }
 
 TEST_F(RingTest, ADeadlineThatIsMetLeavesNoTimer) {
-  Pipe pipe = make_pipe();
+  Pair pipe = make_pipe();
   Result<std::string> text = ring().run_until(
       with_deadline(ring(), Deadline::after_ms(60'000), write_then_read(ring(), pipe)));
   EXPECT_TRUE(text.ok());
@@ -206,10 +179,10 @@ TEST_F(RingTest, StopEndsRunFromAnotherThread) {
 }
 
 TEST_F(RingTest, AnIdleLoopNeverWakes) {
-  Pipe pipe = make_pipe();
+  Pair pipe = make_pipe();
   Scope scope(ring().ready(), nullptr);
-  scope.spawn([](Ring& ring, int fd) -> Task<void> { co_await ring.poll(fd, POLLIN); }(
-                  ring(), pipe.read.get()));
+  auto poll_forever = [](Ring& loop, int fd) -> Task<void> { co_await loop.poll(fd, POLLIN); };
+  scope.spawn(poll_forever(ring(), pipe.read.get()));
   ring().turn(false);
   const std::uint64_t before = ring().counters().wakeups;
   std::thread stopper([this] {
@@ -220,7 +193,7 @@ TEST_F(RingTest, AnIdleLoopNeverWakes) {
   stopper.join();
   EXPECT_EQ(ring().counters().wakeups, before + 1);
   scope.cancel();
-  EXPECT_TRUE(ring().run_until([](Scope& open) -> Task<void> { co_await open.close(); }(scope)).ok());
+  close(scope);
 }
 
 }  // namespace

@@ -45,11 +45,10 @@ TEST(Cancel, EndsTheTaskAtEachPlaceWhereItCanWait) {
     Mutex mutex;
     Trace trace;
     ReadyQueue queue;
-    RootTask<Mutex::Guard> holder(
-        queue, [](Mutex* held) -> Task<Mutex::Guard> {
-          Mutex::Guard guard = co_await held->lock();
-          co_return guard;
-        }(&mutex));
+    RootTask<Mutex::Guard> holder(queue, [](Mutex* held) -> Task<Mutex::Guard> {
+      Mutex::Guard guard = co_await held->lock();
+      co_return guard;
+    }(&mutex));
     queue.drain();
     if (given.mutex_free) static_cast<void>(holder.take().value());
     for (int i = 0; i < given.events_set; ++i) events[static_cast<std::size_t>(i)].set();

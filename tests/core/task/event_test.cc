@@ -67,8 +67,8 @@ TEST(Mutex, LetsOneInAtATimeAndTurnsAreFair) {
   scope.spawn(work_under_lock(&mutex, "b", &trace, 2));
   scope.spawn(work_under_lock(&mutex, "c", &trace, 1));
   queue.drain();
-  EXPECT_EQ(trace, (Trace{"a in", "a out", "b in", "b out", "c in", "c out", "a in", "a out", "b in",
-                          "b out"}));
+  EXPECT_EQ(trace, (Trace{"a in", "a out", "b in", "b out", "c in", "c out", "a in", "a out",
+                          "b in", "b out"}));
   EXPECT_FALSE(mutex.locked());
 }
 

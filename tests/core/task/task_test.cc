@@ -53,10 +53,9 @@ TEST(Task, AnErrorPassesThroughManyFrames) {
 
 Task<void> note_lifetime(Trace* trace, bool then_fail) {
   Noted outer(*trace, "outer");
-  {
-    Noted inner(*trace, "inner");
-  }
-  int number = co_await positive(then_fail ? -1 : 1);
+  { Noted inner(*trace, "inner"); }
+  const int given = then_fail ? -1 : 1;
+  int number = co_await positive(given);
   trace->push_back("after " + std::to_string(number));
 }
 
@@ -68,9 +67,7 @@ TEST(Task, AnErrorDestroysLocalsInOrder) {
 
 TEST(Task, IsLazy) {
   Trace trace;
-  {
-    Task<void> never_awaited = note_lifetime(&trace, false);
-  }
+  { Task<void> never_awaited = note_lifetime(&trace, false); }
   EXPECT_EQ(trace, Trace());
 }
 

@@ -65,8 +65,8 @@ TEST(LogDecoder, HoldsNoMoreThanItWasFed) {
 }
 
 TEST(LogDecoder, ShowsWhatIsNoEntryAsItIs) {
-  for (const std::string text : {"hello world and some more\n", "x\n", "\n",
-                                 "2026 stdlog F x\n", "2026 stdout Q x\n"}) {
+  for (const std::string text :
+       {"hello world and some more\n", "x\n", "\n", "2026 stdlog F x\n", "2026 stdout Q x\n"}) {
     MemorySink sink;
     LogDecoder decoder(sink, false);
     ASSERT_TRUE(decoder.feed(text).ok());

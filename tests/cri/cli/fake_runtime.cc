@@ -177,7 +177,8 @@ grpc::Status FakeRuntime::StopContainer(Context*, const cri::StopContainerReques
     return grpc::Status::OK;
   }
   found->second.state = cri::CONTAINER_EXITED;
-  found->second.exit_code = 137;
+  // One whose answers are used up ended by itself just before.
+  if (found->second.answers_left != 0) found->second.exit_code = 137;
   return grpc::Status::OK;
 }
 
@@ -193,8 +194,8 @@ grpc::Status FakeRuntime::ListContainers(Context*, const cri::ListContainersRequ
   const Lock lock(mutex_);
   for (const auto& [id, container] : containers_) {
     if (!selected(request->filter().label_selector(), container.config.labels())) continue;
-    if (request->filter().has_state() &&
-        request->filter().state().state() != container.state) continue;
+    if (request->filter().has_state() && request->filter().state().state() != container.state)
+      continue;
     cri::Container* item = response->add_containers();
     item->set_id(id);
     item->set_pod_sandbox_id(container.pod_id);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A CRI runtime of this test process: it keeps pods and containers in memory, writes the log it was told to
-// write, and ends containers when it was told to. On a socket in a directory of its own.
+// A CRI runtime of this test process: it keeps pods and containers in memory, writes the log it was
+// told to write, and ends containers when it was told to. On a socket in a directory of its own.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -17,12 +17,12 @@ namespace berth::test {
 namespace cri = ::runtime::v1;
 
 struct Script {
-  std::string log;              // written at StartContainer, in CRI's format
-  int exit_code = 0;            // of a container that ends by itself
-  int running_answers = 1;      // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
+  std::string log;          // written at StartContainer, in CRI's format
+  int exit_code = 0;        // of a container that ends by itself
+  int running_answers = 1;  // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
   bool refuse_start = false;
   bool image_present = true;
-  std::string stages;           // info["stages"] of the sandbox, if any
+  std::string stages;  // info["stages"] of the sandbox, if any
   cri::ExecSyncResponse exec;
 };
 

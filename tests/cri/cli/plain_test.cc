@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the command line that are functions of their arguments: names to ids, options to values,
-// values to text.
+// The parts of the command line that are functions of their arguments: names to ids, options to
+// values, values to text.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -121,7 +121,9 @@ TEST(PodConfig, PrivilegedMasksNothingAndIsUnconfined) {
   EXPECT_EQ(context.seccomp().profile_type(), cri::SecurityProfile::Unconfined);
 }
 
-TEST(PodConfig, UidsDiffer) { EXPECT_NE(random_uid(), random_uid()); }
+TEST(PodConfig, UidsDiffer) {
+  EXPECT_NE(random_uid(), random_uid());
+}
 
 TEST(Display, TableAlignsColumns) {
   Table table({"ID", "NAME"});
@@ -145,7 +147,8 @@ TEST(Display, AgesAndSizesAreShort) {
 TEST(StageTree, ShowsSharesAndTheTimeNoStageClaims) {
   const auto calls = parse_stages(
       R"([{"rpc":"RunPodSandbox","total_us":1000,"in_progress":false,
-           "stages":[{"name":"network.attach","us":750}]}])", "");
+           "stages":[{"name":"network.attach","us":750}]}])",
+      "");
   ASSERT_TRUE(calls.ok());
   EXPECT_EQ(stage_tree(calls.value()),
             "RunPodSandbox        1 000 µs  100.0%\n"
@@ -157,7 +160,8 @@ TEST(StageTree, ShowsSharesAndTheTimeNoStageClaims) {
 TEST(StageTree, NamesWhereAStuckCallWaits) {
   const auto calls = parse_stages(
       R"([{"rpc":"RunPodSandbox","total_us":5,"in_progress":true,
-           "stages":[{"name":"a","us":1},{"name":"network.attach","us":4}]}])", "");
+           "stages":[{"name":"a","us":1},{"name":"network.attach","us":4}]}])",
+      "");
   EXPECT_NE(stage_tree(calls.value()).find("(in progress, waiting in network.attach)"),
             std::string::npos);
 }

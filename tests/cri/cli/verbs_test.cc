@@ -66,8 +66,9 @@ bool has_logs(const FakeRuntime& fake) {
 
 TEST(Run, ShowsTheLogAndEndsWithTheContainersExitCode) {
   Script script;
-  script.log = "2026-01-01T00:00:00Z stdout P hel\n2026-01-01T00:00:00Z stdout F lo\n"
-               "2026-01-01T00:00:00Z stderr F oops\n";
+  script.log =
+      "2026-01-01T00:00:00Z stdout P hel\n2026-01-01T00:00:00Z stdout F lo\n"
+      "2026-01-01T00:00:00Z stderr F oops\n";
   script.exit_code = 42;
   const FakeRuntime fake(script);
   const Outcome outcome = berth(fake, run_words(fake, {"--rm", "img", "cmd"}));
@@ -113,9 +114,9 @@ TEST(Run, PullsOnlyAnAbsentImage) {
 
 TEST(Run, SendsItsOptionsToTheRuntime) {
   const FakeRuntime fake(Script{});
-  const Outcome outcome = berth(
-      fake, run_words(fake, {"-d", "-m", "64m", "--cpus", "0.5", "-e", "K=V", "-u", "5:6", "-v",
-                             "/a:/b:ro", "--read-only", "img", "ls", "-l", "-d"}));
+  const Outcome outcome =
+      berth(fake, run_words(fake, {"-d", "-m", "64m", "--cpus", "0.5", "-e", "K=V", "-u", "5:6",
+                                   "-v", "/a:/b:ro", "--read-only", "img", "ls", "-l", "-d"}));
   EXPECT_EQ(outcome.error, "");
   const auto config = fake.last_container();
   EXPECT_EQ(config.linux().resources().memory_limit_in_bytes(), 64 << 20);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/builtin.h"
+
+#include <memory>
+#include <utility>
+
+#include "networking/host.h"
+#include "networking/isolated.h"
+#include "plugins/cgroup1/cgroup1.h"
+#include "plugins/cgroup2/cgroup2.h"
+#include "plugins/native/native.h"
+#include "plugins/resources/cgroup_mounts.h"
+#include "snapshotter/overlay.h"
+
+namespace berth::plugins {
+
+namespace {
+
+// cgroup2 where the unified hierarchy is the only one; where any v1 hierarchy is mounted the
+// controllers are there and cgroup1 knows both.
+Result<std::unique_ptr<ResourcesPlugin>> make_resources(const BuiltinParts& parts) {
+  TRY(const std::vector<CgroupMount> mounts, read_cgroup_mounts());
+  bool has_v1 = false;
+  for (const CgroupMount& mount : mounts) has_v1 |= mount.version == CgroupVersion::v1;
+  if (has_v1) {
+    TRY(std::unique_ptr<Cgroup1> plugin,
+        Cgroup1::create(parts.ring, parts.log, {.parent = parts.cgroup_parent}, mounts));
+    return std::unique_ptr<ResourcesPlugin>(std::move(plugin));
+  }
+  TRY(std::unique_ptr<Cgroup2> plugin,
+      Cgroup2::create(parts.ring, parts.log, {.parent = parts.cgroup_parent}, mounts));
+  return std::unique_ptr<ResourcesPlugin>(std::move(plugin));
+}
+
+}  // namespace
+
+Status add_builtin(Registry& registry, const BuiltinParts& parts) {
+  TRY(std::unique_ptr<ResourcesPlugin> resources, make_resources(parts));
+  TRY_(registry.resources.add(std::move(resources)));
+  TRY(std::unique_ptr<snapshotter::Overlay> overlay,
+      snapshotter::Overlay::create(parts.ring, parts.log,
+                                   {.dir = parts.layout.overlay_snapshots(),
+                                    .state_dir = parts.layout.snapshots_state()}));
+  TRY_(registry.snapshotters.add(std::move(overlay)));
+  TRY_(registry.networks.add(std::make_unique<networking::HostNetwork>()));
+  TRY_(registry.networks.add(std::make_unique<networking::IsolatedNetwork>(
+      parts.ring, parts.namespace_pool)));
+  return registry.runtime_handlers.add(std::make_unique<NativeRuntime>(parts.keeper));
+}
+
+}  // namespace berth::plugins

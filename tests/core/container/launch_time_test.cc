@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a launch costs, by stage, from a mount namespace like the keeper's: an almost empty tmpfs.
+// Not a benchmark: the bound only notices when a step has become a different kind of slow.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "core/base/units.h"
+#include "core/linux/capability.h"
+#include "core/linux/namespace.h"
+#include "core/linux/seccomp.h"
+#include "tests/core/container/launcher.h"
+
+namespace berth::container::testing {
+namespace {
+
+constexpr int kLaunches = 100;
+constexpr std::int64_t kMedianNsMax = 10 * kNanosecondsPerMillisecond;
+
+std::int64_t median(std::vector<std::int64_t> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+void measure(bool bare_root) {
+  oci::Spec spec = base_spec({"/bin/true"});
+  const std::uint64_t caps = spec.process.capabilities.bounding;
+  spec.seccomp.instructions = sys::runtime_default_program(caps).value();
+  spec.process.oom_score_adj = 999;
+  const sys::NamespaceSet pod =
+      sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
+  spec.namespaces.network = {oci::Namespace::Mode::join, pod.netns.get()};
+  spec.namespaces.ipc = {oci::Namespace::Mode::join, pod.ipc.get()};
+  spec.namespaces.uts = {oci::Namespace::Mode::join, pod.uts.get()};
+  std::vector<sys::UniqueMount> roots;
+  for (int i = 0; i < kLaunches; ++i) roots.push_back(make_rootfs());
+  const UniqueFd proc_fd = enter_bare_root();
+  std::array<std::vector<std::int64_t>, kStages + 2> times;
+  for (const sys::UniqueMount& rootfs : roots) {
+    const std::int64_t begin = monotonic_now_ns();
+    const EncodedPlan plan = encode_container(spec, {.rootfs = rootfs.get()}).value();
+    Launch launched = launch(plan, {.proc_fd = proc_fd.get(), .bare_root = bare_root});
+    launched.wait_started();
+    const std::int64_t end = monotonic_now_ns();
+    ASSERT_TRUE(launched.executed()) << launched.failure();
+    ASSERT_EQ(launched.wait_exit(), 0);
+    const Report* ready = launched.find(ReportKind::ready);
+    std::int64_t last = begin;
+    for (int stage = 0; stage < kStages; ++stage) {
+      const auto at = static_cast<std::int64_t>(ready->stage_ns[stage]);
+      times[stage].push_back(at - last);
+      last = at;
+    }
+    times[kStages].push_back(end - last);
+    times[kStages + 1].push_back(end - begin);
+  }
+  constexpr const char* kNames[] = {
+      "plan and clone", "cgroups and namespaces", "root", "mounts", "devices and paths",
+      "identity",       "filter and exec",        "whole"};
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    std::printf("%-24s %6ld us\n", kNames[i], static_cast<long>(median(times[i]) / 1000));
+  }
+  EXPECT_LT(median(times[kStages + 1]), kMedianNsMax);
+}
+
+// By both ways into the root: the change of root, and pivot_root with umount.
+class LaunchTime : public ::testing::TestWithParam<bool> {};
+
+TEST_P(LaunchTime, MedianLaunchStaysInItsOrderOfMagnitude) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    measure(GetParam());
+    std::fflush(nullptr);
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(BareRoot, LaunchTime, ::testing::Bool());
+
+}  // namespace
+}  // namespace berth::container::testing

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP server that misbehaves on request: it serves what a handler tells it to, cut short,
+// stalled or with a wrong length, and remembers what it was asked. One connection, one exchange.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace berth::image {
+
+struct ServerRequest {
+  std::string method;
+  std::string path;                            // with the query
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+
+  std::string header(const std::string& name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? "" : found->second;
+  }
+};
+
+struct ServerResponse {
+  int status = 200;
+  std::vector<std::string> headers;  // "Name: value"
+  std::string body;
+  std::int64_t declared_length = -1;  // Content-Length when it is not the body's
+  std::int64_t cut_after = -1;        // bytes of the body after which the connection is closed
+  int stall_ms = 0;                   // before the status line
+};
+
+class FakeServer {
+ public:
+  using Handler = std::function<ServerResponse(const ServerRequest&)>;
+
+  // `address` is an IPv4 address of loopback, so that two servers can be two hosts.
+  explicit FakeServer(Handler handler, const char* address = "127.0.0.1");
+  ~FakeServer();
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+
+  std::string host() const { return host_; }  // "127.0.0.1:4711"
+  std::vector<ServerRequest> requests() const;
+  // How often a method and path were asked for.
+  std::size_t count(const std::string& method, const std::string& path) const;
+  void forget();
+
+ private:
+  void accept_all();
+  void serve(int connection);
+
+  Handler handler_;
+  int listener_ = -1;
+  std::string host_;
+  mutable std::mutex mutex_;
+  std::vector<ServerRequest> requests_;
+  std::vector<std::thread> connections_;
+  std::atomic<bool> ending_{false};
+  std::thread acceptor_;
+};
+
+// The paths of a registry as a plain map, which tests fill and spoil.
+class FakeRegistry {
+ public:
+  FakeRegistry() : server_([this](const ServerRequest& request) { return answer(request); }) {}
+
+  std::string host() const { return server_.host(); }
+  FakeServer& server() { return server_; }
+
+  // What `path` answers with; Range is honoured. Returns the digest.
+  std::string add_blob(const std::string& repository, const std::string& bytes);
+  std::string add_manifest(const std::string& repository, const std::string& tag,
+                           const std::string& media_type, const std::string& json);
+  // Runs before the map; a response with status 0 means "go on".
+  void set_hook(FakeServer::Handler hook) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    hook_ = std::move(hook);
+  }
+
+ private:
+  struct File {
+    std::string type;
+    std::string digest;
+    std::string bytes;
+  };
+  ServerResponse answer(const ServerRequest& request);
+
+  std::mutex mutex_;
+  std::map<std::string, File> files_;
+  FakeServer::Handler hook_;
+  FakeServer server_;  // last: it answers as soon as it is there
+};
+
+}  // namespace berth::image

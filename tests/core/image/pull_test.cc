@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: a pull ends with a whole, verified image, or with nothing.
+#include "tests/core/image/pull_fixture.h"
+
+namespace berth::image {
+namespace {
+
+const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
+const std::vector<std::string> kLayers = {"layer one", std::string(300'000, 'x'), "layer three"};
+
+TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {
+  const Made made = add("app", "1", kLayers);
+  Result<PullResult> result = pull("app:1");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->image_id, made.config_digest);
+  EXPECT_EQ(result->root_digest.text(), made.manifest_digest);
+  EXPECT_GT(result->pulled_bytes, 0u);
+  Result<ImageEntry> entry = images_->resolve(name("app:1"));
+  ASSERT_TRUE(entry.ok());
+  EXPECT_EQ(entry->image->config.config.cmd, std::vector<std::string>{"/x"});
+  EXPECT_EQ(entry->repo_digests, std::vector<std::string>{name("app@" + made.manifest_digest)});
+  EXPECT_EQ(layers_.extracted, kLayers);
+  ASSERT_EQ(entry->image->chain_ids.size(), 3u);
+  EXPECT_EQ(layers_.committed.at(entry->image->chain_ids[2]).parent, entry->image->chain_ids[1]);
+  EXPECT_EQ(content_->list()->size(), 5u);  // manifest, configuration, three layers
+  EXPECT_EQ(layers_.syncs, 1);
+  EXPECT_TRUE(puller_->progress().empty());
+}
+
+TEST_F(PullTest, ARepeatedPullIsOneHead) {
+  const Made made = add("app", "1", kLayers);
+  ASSERT_TRUE(pull("app:1").ok());
+  registry_.server().forget();
+  Result<PullResult> again = pull("app:1");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->image_id, made.config_digest);
+  EXPECT_EQ(again->pulled_bytes, 0u);
+  ASSERT_EQ(registry_.server().requests().size(), 1u);
+  EXPECT_EQ(registry_.server().requests()[0].method, "HEAD");
+  publish("app", "other", made.manifest);
+  ASSERT_TRUE(pull("app:other").ok());
+  ASSERT_TRUE(pull("app@" + made.manifest_digest).ok());
+  EXPECT_EQ(images_->list().size(), 1u);
+  EXPECT_EQ(images_->list()[0].repo_tags.size(), 2u);
+  EXPECT_EQ(layers_.extractions, 3);
+}
+
+TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
+  const Made mine = make("app", {"mine"});
+  const Made other = make("app", {"other"});
+  const std::string mine_digest = publish("app", "", mine.manifest);
+  const std::string other_digest = publish("app", "", other.manifest);
+  const oci::Platform host = oci::host_platform();
+  const auto entry = [](const std::string& digest, std::size_t size, const std::string& arch) {
+    std::string text = descriptor("application/vnd.oci.image.manifest.v1+json", digest, size);
+    text.pop_back();
+    return text + R"(,"platform":{"os":"linux","architecture":")" + arch + "\"}}";
+  };
+  const std::string index = R"({"schemaVersion":2,"manifests":[)" +
+                            entry(other_digest, other.manifest.size(), "s390x") + "," +
+                            entry(mine_digest, mine.manifest.size(), host.architecture) + "]}";
+  const std::string index_digest =
+      registry_.add_manifest("app", "1", "application/vnd.oci.image.index.v1+json", index);
+  Result<PullResult> result = pull("app:1");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->image_id, mine.config_digest);
+  EXPECT_EQ(result->root_digest.text(), index_digest);
+  EXPECT_TRUE(images_->find(name("app@" + index_digest)).has_value());
+  EXPECT_EQ(layers_.extracted, std::vector<std::string>{"mine"});
+  // The index is needed by its reference: a sweep leaves it.
+  ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
+  EXPECT_TRUE((*content_->size(*oci::Digest::parse(index_digest))).has_value());
+}
+
+TEST_F(PullTest, FetchesOnlyTheLayersThatAreMissing) {
+  add("app", "1", {"base", "one"});
+  const Made second = add("app", "2", {"base", "two"});
+  ASSERT_TRUE(pull("app:1").ok());
+  registry_.server().forget();
+  ASSERT_TRUE(pull("app:2").ok());
+  EXPECT_EQ(fetched("app", second.blobs[0]), 0u);
+  EXPECT_EQ(fetched("app", second.blobs[1]), 1u);
+  EXPECT_EQ(layers_.extractions, 3);
+}
+
+TEST_F(PullTest, TheSameLayerTwiceInOneImageIsFetchedOnce) {
+  const Made made = add("app", "1", {"a", "same", "same", "same"});
+  ASSERT_TRUE(pull("app:1").ok());
+  EXPECT_EQ(fetched("app", made.blobs[1]), 1u);
+  EXPECT_EQ(layers_.extractions, 4);
+}
+
+TEST_F(PullTest, AnImageWithoutLayersIsAnImage) {
+  add("app", "1", {});
+  EXPECT_TRUE(pull("app:1").ok());
+  EXPECT_TRUE(images_->find(name("app:1"))->image->chain_ids.empty());
+}
+
+TEST_F(PullTest, AWrongDiffIdLeavesNothing) {
+  Made made = make("app", kLayers);
+  const std::string lie = oci::digest_of("another tar").text();
+  made.config.replace(made.config.find(oci::digest_of(kLayers[2]).text()), lie.size(), lie);
+  const std::string old_config = made.config_digest;
+  made.config_digest = registry_.add_blob("app", made.config);
+  made.manifest.replace(made.manifest.find(old_config), old_config.size(), made.config_digest);
+  publish("app", "1", made.manifest);
+  const std::string text = must_fail("app:1");
+  EXPECT_NE(text.find("diff_id " + lie), std::string::npos) << text;
+  EXPECT_NE(text.find(made.blobs[2]), std::string::npos) << text;
+  EXPECT_EQ(text.find("pull " + name("app:1")), 0u) << text;
+  expect_nothing_left();
+}
+
+TEST_F(PullTest, WrongBytesACutAndAMissingLayerLeaveNothing) {
+  const Made made = add("app", "1", kLayers);
+  const std::string path = "/v2/app/blobs/" + made.blobs[1];
+  ServerResponse answer;
+  registry_.set_hook([&](const ServerRequest& request) {
+    return request.path == path ? answer : ServerResponse{.status = 0, .headers = {}, .body = ""};
+  });
+  answer.body = std::string(gzip(kLayers[1]).size(), 'w');
+  EXPECT_NE(must_fail("app:1").find("the bytes have digest"), std::string::npos);
+  expect_nothing_left();
+  answer.body = gzip(kLayers[1]);
+  answer.cut_after = 10;
+  EXPECT_NE(must_fail("app:1").find(path), std::string::npos);
+  expect_nothing_left();
+  answer = {.status = 404, .headers = {}, .body = ""};
+  EXPECT_NE(must_fail("app:1").find("HTTP 404"), std::string::npos);
+  expect_nothing_left();
+  registry_.set_hook({});
+  EXPECT_TRUE(pull("app:1").ok());
+}
+
+TEST_F(PullTest, RefusesWhatIsNoImage) {
+  EXPECT_NE(must_fail("none:1").find("HTTP 404"), std::string::npos);
+  EXPECT_NE(must_fail("None:1").find("capital"), std::string::npos);
+  registry_.add_manifest("app", "list", "application/vnd.oci.image.index.v1+json",
+                         R"({"schemaVersion":2,"manifests":[]})");
+  EXPECT_NE(must_fail("app:list").find("no image for"), std::string::npos);
+  publish("app", "junk", "junk");
+  EXPECT_NE(must_fail("app:junk").find("not valid JSON"), std::string::npos);
+  Made made = make("app", {"x"});
+  std::string artifact = made.manifest;
+  artifact.replace(artifact.find("oci.image.config"), 16, "oci.other.config");
+  publish("app", "artifact", artifact);
+  EXPECT_NE(must_fail("app:artifact").find("artifact of type"), std::string::npos);
+  std::string fewer = made.manifest;
+  fewer = fewer.substr(0, fewer.find("\"layers\":[")) + "\"layers\":[]}";
+  publish("app", "fewer", fewer);
+  EXPECT_NE(must_fail("app:fewer").find("rootfs.diff_ids"), std::string::npos);
+  expect_nothing_left();
+}
+
+TEST_F(PullTest, ALayerThatEndsBeforeItsStreamIsVerifiedToTheEnd) {
+  layers_.extract_at_most = 10;
+  add("app", "1", kLayers);
+  EXPECT_TRUE(pull("app:1").ok());
+}
+
+TEST_F(PullTest, ABombIsRefused) {
+  close();
+  options_.inflate_ratio_grace = 1 << 20;
+  options_.inflate_ratio_max = 100;
+  open();
+  add("app", "1", {std::string(8 << 20, '\0')});
+  EXPECT_NE(must_fail("app:1").find("times its size"), std::string::npos);
+  expect_nothing_left();
+}
+
+TEST_F(PullTest, SweepRemovesWhatAKilledPullLeftAndKeepsTheRest) {
+  add("app", "1", kLayers);
+  ASSERT_TRUE(pull("app:1").ok());
+  const std::size_t blobs = content_->list()->size();
+  ASSERT_TRUE(content_->put(oci::digest_of("orphan"), "orphan").ok());
+  layers_.committed["sha256:orphan"] = {};
+  layers_.committed["sha256:child"] = {.parent = "sha256:orphan", .tar = ""};
+  layers_.active["sha256:half"] = {};
+  close();
+  open();
+  ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
+  EXPECT_EQ(content_->list()->size(), blobs);
+  EXPECT_EQ(layers_.committed.size(), 3u);
+  EXPECT_TRUE(layers_.active.empty());
+}
+
+TEST_F(PullTest, RemoveGivesBackWhatNobodyElseNeeds) {
+  add("app", "1", {"base", "one"});
+  add("app", "2", {"base", "two"});
+  ASSERT_TRUE(pull("app:1").ok());
+  ASSERT_TRUE(pull("app:2").ok());
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:1"))));
+  EXPECT_EQ(layers_.committed.size(), 2u);
+  EXPECT_FALSE(*ring_->run_until(puller_->remove(name("app:1"))));
+  // A container still stands on the layers of the second.
+  const std::string top = images_->list()[0].image->chain_ids[1];
+  layers_.in_use.insert(top);
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:2"))));
+  EXPECT_EQ(layers_.committed.size(), 2u);
+  layers_.in_use.clear();
+  ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
+  expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace berth::image

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: however many pulls want a blob or a layer, one works on it; and one's failure is not
+// another's.
+#include "tests/core/image/pull_fixture.h"
+
+namespace berth::image {
+namespace {
+
+class PullTogether : public PullTest {
+ protected:
+  // Pulls all at once and gives the results in the order of `names`.
+  std::vector<Result<PullResult>> pull_all(const std::vector<std::string>& names) {
+    std::vector<Result<PullResult>> results(names.size(), make_error(Errc::unknown, "did not run"));
+    Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      PullRequest request;
+      request.reference = name(names[i]);
+      scope.spawn(keep(puller_->pull(std::move(request)), results[i]));
+    }
+    ring_->run_until(close_scope(scope)).value();
+    return results;
+  }
+  static Task<void> keep(Task<PullResult> task, Result<PullResult>& into) {
+    Result<PullResult> result = co_await std::move(task).result();
+    into = std::move(result);
+  }
+  static Task<void> close_scope(Scope& scope) { co_await scope.close(); }
+};
+
+TEST_F(PullTogether, ThirtyTwoPullsOfOverlappingImagesFetchEverythingOnce) {
+  std::vector<Made> made;
+  std::vector<std::string> names;
+  for (int i = 0; i < 8; ++i) {
+    const std::string tag = std::to_string(i);
+    made.push_back(add("app", tag, {"base", std::string(200'000, 's'), "own " + tag}));
+  }
+  for (int i = 0; i < 32; ++i) names.push_back("app:" + std::to_string(i % 8));
+  for (const Result<PullResult>& result : pull_all(names)) {
+    ASSERT_TRUE(result.ok()) << result.error().message();
+  }
+  EXPECT_EQ(images_->list().size(), 8u);
+  EXPECT_EQ(layers_.extractions, 2 + 8);
+  EXPECT_EQ(fetched("app", made[0].blobs[0]), 1u);
+  EXPECT_EQ(fetched("app", made[0].blobs[1]), 1u);
+  for (const Made& image : made) EXPECT_EQ(fetched("app", image.blobs[2]), 1u);
+}
+
+TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
+  const Made good = add("app", "good", {"base", std::string(100'000, 'g')});
+  const Made bad = add("app", "bad", {"base", "bad"});
+  registry_.set_hook([=](const ServerRequest& request) {
+    const bool spoiled = request.path.ends_with(bad.blobs[1]);
+    const bool slow = request.path.ends_with(good.blobs[1]);
+    ServerResponse response{.status = spoiled ? 404 : 0, .headers = {}, .body = ""};
+    if (slow) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    return response;
+  });
+  const std::vector<Result<PullResult>> results = pull_all({"app:bad", "app:good"});
+  EXPECT_FALSE(results[0].ok());
+  ASSERT_TRUE(results[1].ok()) << results[1].error().message();
+  EXPECT_EQ(images_->list().size(), 1u);
+  EXPECT_EQ(layers_.committed.size(), 2u);
+  EXPECT_EQ(fetched("app", good.blobs[0]), 1u);
+  // What the failed one had got alone is gone, without a further call.
+  EXPECT_EQ(content_->list()->size(), 4u);
+}
+
+TEST_F(PullTogether, RemovalDuringAPullWaitsForItsEnd) {
+  add("app", "old", {"old"});
+  ASSERT_TRUE(pull("app:old").ok());
+  const Made fresh = add("app", "new", {"old", "fresh"});
+  registry_.set_hook([=](const ServerRequest& request) {
+    if (request.path.ends_with(fresh.blobs[1])) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+    return ServerResponse{.status = 0, .headers = {}, .body = ""};
+  });
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  Result<PullResult> result = make_error(Errc::unknown, "did not run");
+  PullRequest request;
+  request.reference = name("app:new");
+  scope.spawn(keep(puller_->pull(std::move(request)), result));
+  while (registry_.server().count("GET", "/v2/app/blobs/" + fresh.blobs[1]) == 0) {
+    ring_->turn(false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:old"))));
+  ring_->run_until(close_scope(scope)).value();
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(layers_.committed.size(), 2u);
+  EXPECT_EQ(images_->list().size(), 1u);
+}
+
+TEST_F(PullTogether, ProgressIsReadableWhileItRuns) {
+  const Made made = add("app", "1", {"first", std::string(100'000, 'p')});
+  registry_.set_hook([=](const ServerRequest& request) {
+    if (request.path.ends_with(made.blobs[1])) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return ServerResponse{.status = 0, .headers = {}, .body = ""};
+  });
+  std::atomic<bool> ended{false};
+  bool seen = false;
+  std::thread reader([&] {
+    while (!ended) {
+      for (const PullProgress& progress : puller_->progress()) {
+        seen = seen || (progress.reference == name("app:1") && progress.layers.size() == 2);
+      }
+    }
+  });
+  EXPECT_TRUE(pull("app:1").ok());
+  ended = true;
+  reader.join();
+  EXPECT_TRUE(seen);
+}
+
+TEST_F(PullTogether, CloseGivesUpAStalledPullSoon) {
+  const Made made = add("app", "1", {"first", "second"});
+  registry_.set_hook([=](const ServerRequest& request) {
+    const bool stalled = request.path.ends_with(made.blobs[1]);
+    return ServerResponse{
+        .status = stalled ? 200 : 0, .headers = {}, .body = "", .stall_ms = stalled ? 20'000 : 0};
+  });
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  Result<PullResult> result = make_error(Errc::unknown, "did not run");
+  PullRequest request;
+  request.reference = name("app:1");
+  scope.spawn(keep(puller_->pull(std::move(request)), result));
+  while (registry_.server().count("GET", "/v2/app/blobs/" + made.blobs[1]) == 0) {
+    ring_->turn(false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ring_->run_until(puller_->close()).ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  ring_->run_until(close_scope(scope)).value();
+  EXPECT_EQ(result.error().code, Errc::cancelled);
+  EXPECT_TRUE(images_->list().empty());
+  EXPECT_TRUE(layers_.active.empty());
+}
+
+}  // namespace
+}  // namespace berth::image

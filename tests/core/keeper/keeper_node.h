@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test support: a state directory of its own with a keeper in it, in a PID namespace whose first process is
+// the test, so that whatever a test leaves behind ends with it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/keeper/client.h"
+#include "core/keeper/stdio.h"
+#include "tests/core/container/launcher.h"
+
+namespace berth::keeper::testing {
+
+constexpr std::int64_t kLongMs = 20'000;
+
+std::string read_file(const std::string& path);
+std::vector<std::string> lines_of(const std::string& text);
+// What a CRI log says on one stream: the records' texts joined as kubelet joins them. Fails the test
+// on a record that is not in the format.
+std::string joined_log(const std::string& log, const std::string& stream = "stdout");
+int count_fds(pid_t pid);
+// False when it did not become true in time.
+bool eventually(const std::function<bool()>& condition, std::int64_t limit_ms = kLongMs);
+
+class KeeperTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  // Kills and forgets what is left, ends the keeper, and checks that nothing remains.
+  void TearDown() override;
+
+  // A client like a new agent's.
+  void connect();
+  // Like an agent that is killed: no goodbye.
+  void drop_client();
+
+  struct LaunchWish {
+    std::vector<std::string> args;
+    bool logged = true;
+    bool terminal = false;
+    bool open_stdin = false;
+    std::function<void(oci::Spec&)> change = {};
+  };
+  Result<Started> try_launch(const std::string& id, LaunchWish wish);
+  Started launch(const std::string& id, LaunchWish wish);
+  Started shell(const std::string& id, const std::string& script);
+  // The next exit of `id`; others are put aside.
+  ProcessExit wait_exit(const std::string& id);
+  void forget(const std::string& id);
+  void kill_keeper();
+  std::string log_path(const std::string& id) const { return dir_ + "/" + id + ".log"; }
+  std::string log_of(const std::string& id) const { return read_file(log_path(id)); }
+  UniqueFd open_log(const std::string& path) const;
+
+  template <typename T>
+  Result<T> run(Task<T> task) {
+    return ring_->run_until(std::move(task));
+  }
+  static Deadline soon() { return Deadline::after_ms(kLongMs); }
+
+  std::string dir_;
+  Log log_{LogLevel::error};
+  ClientOptions options_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<KeeperClient> client_;
+  std::vector<ProcessExit> aside_;
+};
+
+}  // namespace berth::keeper::testing

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/linux/openat2.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace berth::sys {
+namespace {
+
+namespace fs = std::filesystem;
+
+class InRoot : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "berth-openat2-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    base_ = pattern;
+    fs::create_directories(base_ / "root/etc");
+    fs::create_directories(base_ / "outside");
+    std::ofstream(base_ / "root/etc/file") << "inside";
+    std::ofstream(base_ / "outside/file") << "outside";
+    root_.reset(::open((base_ / "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(root_.valid());
+  }
+  void TearDown() override { fs::remove_all(base_); }
+
+  void link(const std::string& name, const std::string& target) {
+    fs::create_symlink(target, base_ / "root" / name);
+  }
+  bool made(const std::string& path) { return fs::is_directory(base_ / "root" / path); }
+
+  fs::path base_;
+  UniqueFd root_;
+};
+
+TEST_F(InRoot, LinksAndDotsAreResolvedBelowTheRoot) {
+  link("absolute", "/etc/file");
+  link("climbing", "../../../etc/file");
+  for (const char* path : {"etc/file", "/etc/file", "absolute", "climbing", "../../etc/file"}) {
+    EXPECT_EQ(read_small_file_in_root(root_.get(), path).value(), "inside") << path;
+  }
+  EXPECT_FALSE(read_small_file_in_root(root_.get(), "../outside/file").ok());
+}
+
+TEST_F(InRoot, MagicLinksAreRefused) {
+  const UniqueFd outside(::open((base_ / "outside").c_str(), O_PATH | O_CLOEXEC));
+  const std::string path = "fd/" + std::to_string(outside.get());
+  const UniqueFd proc(::open("/proc/self", O_PATH | O_CLOEXEC));
+  EXPECT_EQ(open_in_root(proc.get(), path, O_PATH).error().sys_errno, ELOOP);
+}
+
+TEST_F(InRoot, AbsenceIsNoErrorWhereThatWasAsked) {
+  EXPECT_FALSE(open_in_root_if_exists(root_.get(), "none", O_PATH).value().valid());
+  EXPECT_FALSE(open_in_root_if_exists(root_.get(), "etc/file/none", O_PATH).value().valid());
+  EXPECT_EQ(open_in_root(root_.get(), "none", O_PATH).error().message(), "openat2 `none`: ENOENT");
+}
+
+TEST_F(InRoot, MissingDirectoriesAreMadeWithTheirMode) {
+  const mode_t old = ::umask(0);
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "/a/b//c/", {.mode = 0750}).ok());
+  ::umask(old);
+  EXPECT_TRUE(made("a/b/c"));
+  EXPECT_EQ(fs::status(base_ / "root/a/b").permissions(), fs::perms(0750));
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "a/b/c").ok()) << "again";
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "").ok()) << "the root itself";
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "a/new/../x").ok());
+  EXPECT_TRUE(made("a/x"));
+}
+
+TEST_F(InRoot, DanglingLinksAreMadeInsideWhereTheyPoint) {
+  link("var-run", "/run/deep");
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "var-run/x/y").ok());
+  EXPECT_TRUE(made("run/deep/x/y"));
+  fs::create_directories(base_ / "root/d");
+  link("d/relative", "other/place");
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "d/relative").ok());
+  EXPECT_TRUE(made("d/other/place"));
+  link("escape", (base_ / "outside/new").string());
+  EXPECT_TRUE(mkdirs_in_root(root_.get(), "escape").ok());
+  EXPECT_FALSE(fs::exists(base_ / "outside/new"));
+}
+
+TEST_F(InRoot, ObstaclesAreErrorsAndNothingHangs) {
+  EXPECT_EQ(mkdirs_in_root(root_.get(), "etc/file/x").error().sys_errno, ENOTDIR);
+  EXPECT_EQ(mkdirs_in_root(root_.get(), "etc/file").error().sys_errno, ENOTDIR);
+  link("self", "self");
+  EXPECT_EQ(mkdirs_in_root(root_.get(), "self/x").error().sys_errno, ELOOP);
+  // Each one points below the other: no file system loop, but no end either.
+  link("ping", "/pong/a");
+  link("pong", "/ping/b");
+  EXPECT_FALSE(mkdirs_in_root(root_.get(), "ping").ok());
+  EXPECT_EQ(mkdirs_in_root(root_.get(), std::string(5000, 'x')).error().sys_errno, ENAMETOOLONG);
+  EXPECT_EQ(mkdirs_in_root(root_.get(), std::string(300, 'x')).error().sys_errno, ENAMETOOLONG);
+}
+
+TEST_F(InRoot, OnlyRegularFilesOfBoundedSizeAreRead) {
+  ASSERT_EQ(::mkfifo((base_ / "root/fifo").c_str(), 0600), 0);
+  EXPECT_EQ(read_small_file_in_root(root_.get(), "fifo").error().code, Errc::failed_precondition);
+  EXPECT_EQ(read_small_file_in_root(root_.get(), "etc/file", 3).error().code,
+            Errc::resource_exhausted);
+}
+
+}  // namespace
+}  // namespace berth::sys

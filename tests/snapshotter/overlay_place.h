@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// An overlay snapshotter in a directory that is removed with what is in it.
+#pragma once
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "snapshotter/overlay.h"
+#include "tests/conformance/snapshotter_factory.h"
+
+namespace berth::snapshotter {
+
+class OverlayPlace final : public plugins::SnapshotterFactory {
+ public:
+  OverlayPlace() : ring_(MUST(Ring::create())) {
+    char name[] = "/tmp/berth-test-overlay-XXXXXX";
+    if (::mkdtemp(name) == nullptr) ::abort();
+    dir_ = name;
+    start();
+  }
+  ~OverlayPlace() override {
+    stop();
+    std::error_code ignored;
+    std::filesystem::remove_all(dir_, ignored);
+  }
+
+  Ring& ring() override { return *ring_; }
+  Overlay& snapshotter() override { return *overlay_; }
+  void restart() override {
+    stop();
+    start();
+  }
+  // The node was down: tmpfs is empty, the disk is not.
+  void reboot() {
+    stop();
+    std::filesystem::remove_all(state_dir());
+    start();
+  }
+  void stop() {
+    if (overlay_ != nullptr) static_cast<void>(ring_->run_until(overlay_->close()));
+    overlay_.reset();
+  }
+  void start() {
+    overlay_ = MUST(Overlay::create(
+        *ring_, log_, {.dir = path(), .state_dir = state_dir(), .ready_trees = ready_trees}));
+    MUST(ring_->run_until(overlay_->recover()));
+  }
+
+  // What a crash at the wrong moment would leave in the records; the snapshotter is started again.
+  template <typename Edit>
+  void restart_with(Edit edit) {
+    stop();
+    {
+      store::State state = MUST(store::State::open(state_dir(), {}));
+      edit(state);
+    }
+    start();
+  }
+  // Directories made ahead would have to be subtracted everywhere; tests of the pool set it.
+  std::size_t ready_trees = 0;
+
+  std::string state_dir() const { return dir_ + "/run/snapshots"; }
+  std::string path() const { return dir_ + "/root/snapshots/overlay"; }
+  // Snapshot directories on disk, without meta and trash.
+  std::size_t directories() const { return entries(path()) - 2; }
+  std::size_t in_trash() const { return entries(path() + "/trash"); }
+
+ private:
+  static std::size_t entries(const std::string& dir) {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(dir), {}));
+  }
+
+  Log log_{LogLevel::error};
+  std::string dir_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Overlay> overlay_;
+};
+
+}  // namespace berth::snapshotter
