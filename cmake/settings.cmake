@@ -18,7 +18,7 @@ add_library(berth_settings INTERFACE)
 target_compile_options(berth_settings INTERFACE -Wall -Wextra -Werror -fno-strict-aliasing)
 # GCC 12 reports false positives of these inside libstdc++ at -O2.
 target_compile_options(berth_settings INTERFACE -Wno-restrict -Wno-stringop-overflow
-                                                -Wno-maybe-uninitialized)
+                                                -Wno-maybe-uninitialized -Wno-array-bounds)
 if(BERTH_SANITIZE)
   add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${BERTH_SANITIZE})

@@ -33,7 +33,7 @@ struct OverlayOptions {
   // Both are made, with their parents, when missing.
   std::string dir;               // store::Layout::overlay_snapshots()
   std::string state_dir;         // store::Layout::snapshots_state(), on tmpfs
-  std::size_t ready_trees = 16;  // directories kept ready for the next snapshots
+  std::size_t ready_trees = 32;  // directories kept ready for the next snapshots
 };
 
 // Pure: what to mount for `record`, whose parents' ids come nearest first.

@@ -9,14 +9,13 @@ namespace berth::bench {
 
 namespace {
 
-constexpr double kNanosecondsPerMillisecond = 1e6;
+constexpr double kNanosecondsPerUnit = 1e6;  // shown in milliseconds
 
 // `sorted` is not empty; `rank` in (0, 1].
 double percentile(const std::vector<std::int64_t>& sorted, double rank) {
   const auto position =
       static_cast<std::size_t>(std::ceil(rank * static_cast<double>(sorted.size())));
-  return static_cast<double>(sorted[std::max<std::size_t>(position, 1) - 1]) /
-         kNanosecondsPerMillisecond;
+  return static_cast<double>(sorted[std::max<std::size_t>(position, 1) - 1]) / kNanosecondsPerUnit;
 }
 
 double median(std::vector<std::int64_t> samples) {
@@ -31,7 +30,7 @@ Distribution distribution_of(std::vector<std::int64_t> samples_ns) {
   std::sort(samples_ns.begin(), samples_ns.end());
   Distribution found{percentile(samples_ns, 0.5), percentile(samples_ns, 0.9),
                      percentile(samples_ns, 0.99), percentile(samples_ns, 1.0), 0};
-  const auto middle_ns = static_cast<std::int64_t>(found.p50 * kNanosecondsPerMillisecond);
+  const auto middle_ns = static_cast<std::int64_t>(found.p50 * kNanosecondsPerUnit);
   for (std::int64_t& sample : samples_ns) sample = std::llabs(sample - middle_ns);
   found.mad = median(std::move(samples_ns));
   return found;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -11,6 +10,8 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <charconv>
 
 #include "core/container/child.h"
 
@@ -40,7 +41,9 @@ int current_oom_score_adj(int proc_fd) noexcept {
   if (fd < 0) return 0;
   const ssize_t length = ::read(fd, text, sizeof text - 1);
   ::close(fd);
-  return length > 0 ? ::atoi(text) : 0;
+  int value = 0;
+  std::from_chars(text, text + (length > 0 ? length : 0), value);
+  return value;
 }
 
 }  // namespace

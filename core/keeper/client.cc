@@ -163,6 +163,14 @@ void KeeperClient::dispatch(Incoming& message) {
     start_error_ = refusal_error(header, message.bytes());
     return;
   }
+  if (const auto* body = message.body<LaunchAnswer>();
+      header.type == MessageType::launch && header.request == 0 && body != nullptr) {
+    // An earlier agent asked for it and was gone before it was done.
+    const std::string id(body->record.id.view());
+    processes_[id].abandoned = true;
+    take_launch_answer(id, header, message);
+    return;
+  }
   const auto found = pending_.find(header.request);
   if (found == pending_.end()) {
     const auto late = abandoned_.find(header.request);

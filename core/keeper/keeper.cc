@@ -246,7 +246,7 @@ void Keeper::flush() noexcept {
 // One after the other, in the order in which they happen in a process's life.
 bool Keeper::speak(std::uint32_t index) noexcept {
   Life& state = life(index);
-  const Entry& entry = station_.table.at(index);
+  Entry& entry = station_.table.at(index);
   const auto done = [&state](std::uint8_t what) { state.say &= static_cast<std::uint8_t>(~what); };
   if ((state.say & kSayLaunched) != 0) {
     LaunchAnswer body;
@@ -266,6 +266,7 @@ bool Keeper::speak(std::uint32_t index) noexcept {
     }
     state.launch_request = 0;
     done(kSayLaunched);
+    if (entry.state == EntryState::exited) UniqueFd pidfd(std::exchange(entry.pidfd, -1));
   }
   if ((state.say & kSayReopened) != 0) {
     if (!tell(Header{.type = MessageType::reopen_log, .request = state.reopen_request}, {}, {})) {

@@ -253,7 +253,7 @@ void LogPump::drain(std::uint32_t entry) noexcept {
   state.budget = kDrainPieces;
   const Entry& process = table_->at(entry);
   for (const Stream stream : {kStdout, kStderr}) {
-    if (process.stream[stream] >= 0) state.ready |= bit(stream);
+    if (process.carried() && process.stream[stream] >= 0) state.ready |= bit(stream);
   }
   enqueue(entry);
   check_drained(entry);

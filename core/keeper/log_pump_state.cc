@@ -118,6 +118,7 @@ void LogPump::start(std::uint32_t entry) noexcept {
   state.reopening = reopening ? 1 : 0;
   state.next_log = next_log;
   const Entry& process = table_->at(entry);
+  if (!process.carried()) return;
   for (const Stream stream : {kStdout, kStderr}) {
     if (process.stream[stream] >= 0) arm(entry, stream);
   }

@@ -159,7 +159,8 @@ void Keeper::on_report(std::uint32_t index) noexcept {
       UniqueFd helper(std::exchange(entry.pidfd, pidfd->release()));
       station_.table.set_pid(index, report.pid);
     } else if (report.kind == container::ReportKind::terminal && passed_fd.valid()) {
-      set_nonblocking(passed_fd.get());
+      // What only the agent reads stays blocking: its ring wants that.
+      if (entry.carried()) set_nonblocking(passed_fd.get());
       UniqueFd old(std::exchange(entry.stream[kStdout], passed_fd.release()));
       entry.flags |= kTerminal;
     } else if (report.kind == container::ReportKind::ready) {
@@ -245,7 +246,8 @@ void Keeper::ended(std::uint32_t index, std::optional<int> exit_code) noexcept {
   entry.exit_known = exit_code.has_value() ? 1 : 0;
   entry.finished_at_ns = realtime_now_ns();
   station_.table.publish(index, EntryState::exited);
-  UniqueFd pidfd(std::exchange(entry.pidfd, -1));
+  // The answer of a launch that is not told yet still carries it.
+  if ((life(index).say & kSayLaunched) == 0) UniqueFd pidfd(std::exchange(entry.pidfd, -1));
   UniqueFd stdin_fd(std::exchange(entry.stdin_fd, -1));
   life(index).exit_waits = 1;
   pump_->drain(index);

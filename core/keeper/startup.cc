@@ -196,6 +196,10 @@ Result<Station> take_place_again(const char* numbers) {
   station.proc_dir.reset(proc);
   if (connection >= 0) station.connection.reset(connection);
   TRY(station.table, Table::open(UniqueFd(table)));
+  if (station.table.started_anew()) {
+    // The agent starts a fresh keeper and gives it all that it holds.
+    return make_error(Errc::failed_precondition, "keeper.table is of another version");
+  }
   return station;
 }
 

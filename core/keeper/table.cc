@@ -73,6 +73,7 @@ Result<Table> Table::open(UniqueFd fd) {
     header.next_serial = 1;
     for (LogSlot& slot : header.slots) slot.staging_read = slot.staging_write = -1;
     header.magic = kTableMagic;
+    table.started_anew_ = true;
   }
   table.rebuild();
   return table;

@@ -58,6 +58,10 @@ struct Entry {
   std::int64_t finished_at_ns;
   Name name;
 
+  // The pump reads its output. An exec without a log has streams that belong to the agent.
+  bool carried() const noexcept {
+    return (flags & kLogged) != 0 || kind != ProcessKind::exec;
+  }
   bool is_process() const noexcept {
     return state != EntryState::free && state != EntryState::held;
   }
@@ -109,6 +113,8 @@ class Table {
     return *reinterpret_cast<const TableHeader*>(map_.data());
   }
   int fd() const noexcept { return fd_.get(); }
+  // The file was empty, or of another version and is lost.
+  bool started_anew() const noexcept { return started_anew_; }
   std::uint32_t size() const noexcept { return header().entries; }
   Entry& at(std::uint32_t index) noexcept;
   const Entry& at(std::uint32_t index) const noexcept;
@@ -155,6 +161,7 @@ class Table {
   UniqueFd fd_;
   sys::Mmap map_;
   sys::Mmap index_;
+  bool started_anew_ = false;
   std::uint32_t first_free_ = 0;  // no free entry below it
   std::uint32_t processes_ = 0;
   std::uint32_t held_ = 0;

@@ -103,7 +103,7 @@ Status bring_loopback_up() {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return sys_error(errno, "socket", "lo");
   ifreq request{};
-  ::strcpy(request.ifr_name, "lo");
+  ::memcpy(request.ifr_name, "lo", sizeof "lo");
   request.ifr_flags = IFF_UP;
   if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0) return {};
   return sys_error(errno, "SIOCSIFFLAGS", "lo");

@@ -41,15 +41,19 @@ bool is_jump_if(const sock_filter& at) {
 
 bool jumps(const sock_filter& at, std::uint32_t a) {
   switch (BPF_OP(at.code)) {
-    case BPF_JEQ: return a == at.k;
-    case BPF_JGE: return a >= at.k;
-    case BPF_JGT: return a > at.k;
-    default: return (a & at.k) != 0;
+    case BPF_JEQ:
+      return a == at.k;
+    case BPF_JGE:
+      return a >= at.k;
+    case BPF_JGT:
+      return a > at.k;
+    default:
+      return (a & at.k) != 0;
   }
 }
 
-// One walk through a program. Between two instructions the state is the position and the accumulator;
-// without a value the accumulator depends on the arguments.
+// One walk through a program. Between two instructions the state is the position and the
+// accumulator; without a value the accumulator depends on the arguments.
 struct Walker {
   const std::vector<sock_filter>& program;
   std::uint32_t architecture;
@@ -71,8 +75,8 @@ struct Walker {
         return;
       }
       // A mask on a number would make verdicts change at other numbers than the constants.
-      const bool masks = now.code == (BPF_ALU | BPF_AND | BPF_K) ||
-                         now.code == (BPF_JMP | BPF_JSET | BPF_K);
+      const bool masks =
+          now.code == (BPF_ALU | BPF_AND | BPF_K) || now.code == (BPF_JMP | BPF_JSET | BPF_K);
       if (masks && a.has_value()) understood = false;
       if (is_jump_if(now) && !a.has_value()) {
         walk(at + 1 + now.jt, a);
@@ -162,7 +166,8 @@ class Compactor {
     return std::nullopt;
   }
 
-  // A verdict can change only at a constant of the program, or one after it: every comparison is with one.
+  // A verdict can change only at a constant of the program, or one after it: every comparison is
+  // with one.
   std::vector<Range> survey(std::uint32_t architecture) {
     std::set<std::uint32_t> borders = {0, kX32Bit};
     for (const sock_filter& now : program_) {
@@ -178,8 +183,8 @@ class Compactor {
     return ranges;
   }
 
-  // The instructions that decide by arguments, in their order. A branch that no such call takes led to
-  // an instruction that is not kept; where it leads now does not matter.
+  // The instructions that decide by arguments, in their order. A branch that no such call takes led
+  // to an instruction that is not kept; where it leads now does not matter.
   void make_slice() {
     std::map<std::size_t, std::size_t> moved;
     for (const std::size_t at : kept_) moved.emplace(at, moved.size());
@@ -193,8 +198,8 @@ class Compactor {
         slice_.push_back(
             encode(kJump, 0, 0, static_cast<std::uint32_t>(distance(at, at + 1 + now.k))));
       } else if (is_jump_if(now)) {
-        slice_.push_back(encode(now.code, distance(at, at + 1 + now.jt),
-                                distance(at, at + 1 + now.jf), now.k));
+        slice_.push_back(
+            encode(now.code, distance(at, at + 1 + now.jt), distance(at, at + 1 + now.jf), now.k));
       } else {
         slice_.push_back(encode(now.code, 0, 0, now.k));
       }

@@ -80,11 +80,14 @@ std::string human_size(std::uint64_t bytes) {
 }
 
 std::string grouped(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  for (int at = static_cast<int>(digits.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), " ");
+  const std::string digits = std::to_string(number);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const std::size_t left = digits.size() - i;
+    if (left % 3 == 0 && i > 0 && digits[i - 1] != '-') text += ' ';
+    text += digits[i];
   }
-  return digits;
+  return text;
 }
 
 Json message_json(const google::protobuf::Message& message) {

@@ -5,10 +5,12 @@
 // Repeated with the same metadata it gives the container that is there, or joins the running attempt.
 // A crash between two steps leaves a record in CONTAINER_CREATING; the reconciler removes it.
 #include "core/base/units.h"
+#include "core/linux/capability.h"
 #include "core/linux/openat2.h"
 #include "core/store/ledger.h"
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
+#include "cri/container/capabilities.h"
 #include "cri/container/log_file.h"
 #include "cri/container/process.h"
 #include "cri/container/spec.h"
@@ -129,7 +131,11 @@ Status refuse_early(Node& node, const records::ContainerRecord& record) {
   const v1::LinuxContainerSecurityContext& security = record.config().linux().security_context();
   TRY_(check_profiles(security));
   TRY([[maybe_unused]] const auto devices, devices_of(record.config()));
-  TRY([[maybe_unused]] const auto program, node.seccomp.program_of(security, 0));
+  // Compiled with the same capabilities as at the start, so that it is in the cache by then.
+  TRY(const std::uint64_t available, sys::capability_permitted());
+  TRY(const oci::Capabilities capabilities, capabilities_of(security, available));
+  TRY([[maybe_unused]] const auto program,
+      node.seccomp.program_of(security, capabilities.bounding));
   const v1::NamespaceOption& options = security.namespace_options();
   if (options.pid() != v1::NamespaceMode::TARGET) return {};
   TRY(const std::shared_ptr<Container> target,
@@ -151,6 +157,7 @@ Task<std::string> make_container(Node& node, const Request& request,
   records::ContainerRecord record = new_record(request, entry, pod.config().log_directory());
   const std::string id = co_await make_id();
   record.set_id(id);
+  stages->enter("profile.check");
   co_await refuse_early(node, record);
 
   stages->enter("state.intent");

@@ -63,6 +63,8 @@ Status write_limits(const sys::Cgroup& group, const std::vector<ControlWrite>& w
       // The file is what the machine lacks; the caller's container is not what was not found.
       error.code = Errc::failed_precondition;
     }
+    // A CPU that does not exist: the number was wrong, not we.
+    if (error.sys_errno == ERANGE) error.code = Errc::invalid_argument;
     return std::move(error);
   }
   return {};

@@ -55,10 +55,11 @@ std::vector<std::uint32_t> numbers() {
 
 void expect_same(const SeccompInstructions& one, const SeccompInstructions& other,
                  std::mt19937_64& random) {
-  for (const std::uint32_t architecture : {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_ARM}) {
+  for (const unsigned architecture :
+       {AUDIT_ARCH_X86_64 + 0U, AUDIT_ARCH_I386 + 0U, AUDIT_ARCH_ARM + 0U}) {
     for (const std::uint32_t number : numbers()) {
       for (int round = 0; round < 4; ++round) {
-        SeccompCall call{static_cast<std::uint32_t>(architecture), number, {}};
+        SeccompCall call{architecture, number, {}};
         for (std::uint64_t& argument : call.arguments) {
           argument = random() % 2 == 0 ? random() % 8 : random();
         }
