@@ -18,6 +18,7 @@
 #include "core/image/content.h"
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
+#include "cri/container/mount_points.h"
 #include "cri/options.h"
 #include "cri/reconcile.h"
 #include "cri/server.h"
@@ -63,7 +64,7 @@ Status make_directories(const store::Layout& layout, const std::string& listen) 
   for (const std::string& dir : {layout.root_dir(), layout.state_dir()}) {
     if (::chmod(dir.c_str(), 0711) != 0) return sys_error(errno, "chmod", dir);
   }
-  return {};
+  return make_mount_points(layout.mount_points());
 }
 
 // Members in the order in which they are built; the language destroys them in reverse.

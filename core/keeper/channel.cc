@@ -65,8 +65,7 @@ Result<bool> Incoming::receive(int socket) noexcept {
 
 Status send(int socket, Header header, std::span<const std::byte> body, std::span<const int> fds) {
   header.body_bytes = static_cast<std::uint32_t>(body.size());
-  iovec parts[2] = {{&header, sizeof header},
-                    {const_cast<std::byte*>(body.data()), body.size()}};
+  iovec parts[2] = {{&header, sizeof header}, {const_cast<std::byte*>(body.data()), body.size()}};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMessageFdsMax)];
   msghdr message{};
   message.msg_iov = parts;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One message in or out of the keeper's socket. Used by both ends; allocates nothing and never blocks.
+// One message in or out of the keeper's socket. Used by both ends; allocates nothing and never
+// blocks.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@
 
 namespace berth::keeper {
 
-// A received message owns its descriptors: what nobody took is closed when it is overwritten or dies.
+// A received message owns its descriptors: what nobody took is closed when it is overwritten or
+// dies.
 class Incoming {
  public:
   Incoming() = default;
@@ -35,9 +37,9 @@ class Incoming {
   int peek_fd(int index) const noexcept;
   std::span<const int> fds() const noexcept { return {fds_, static_cast<size_t>(fd_count_)}; }
 
-  // Reads one message from `socket`. False: the peer is gone. Errors: resource_exhausted with EAGAIN
-  // when nothing is there; invalid_argument for what is not a message of this protocol, failed_precondition for
-  // another version (the header is then readable).
+  // Reads one message from `socket`. False: the peer is gone. Errors: resource_exhausted with
+  // EAGAIN when nothing is there; invalid_argument for what is not a message of this protocol,
+  // failed_precondition for another version (the header is then readable).
   Result<bool> receive(int socket) noexcept;
   void close_fds() noexcept;
 

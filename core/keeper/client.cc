@@ -24,9 +24,9 @@ const char* literal_step(const char* step) {
     const char* name = container::step_name(static_cast<container::Step>(i));
     if (::strcmp(name, step) == 0) return name;
   }
-  for (const char* name : {"launch", "hello", "handover", "request", "forget", "reopen_log", "hold",
-                           "adopt", "shutdown", "execveat", "find process", "fallocate",
-                           "start berth-keeper"}) {
+  for (const char* name :
+       {"launch", "hello", "handover", "request", "forget", "reopen_log", "hold", "adopt",
+        "shutdown", "execveat", "find process", "fallocate", "start berth-keeper"}) {
     if (::strcmp(name, step) == 0) return name;
   }
   return "berth-keeper";
@@ -44,7 +44,9 @@ Error keeper_died() {
   return Error{Errc::unavailable, 0, "berth-keeper", "died before it answered", {}};
 }
 
-Task<void> wait_for(Event& event) { co_await event.wait(); }
+Task<void> wait_for(Event& event) {
+  co_await event.wait();
+}
 
 }  // namespace
 
@@ -235,11 +237,11 @@ void KeeperClient::note_exit(const ExitRecord& record) {
     scope_->spawn(forget_abandoned(found->first));
     return;
   }
-  exits_.push_back({.id = found->first,
-                    .kind = record.kind,
-                    .exit_code = record.exit_known != 0 ? std::optional<int>(record.exit_code)
-                                                        : std::nullopt,
-                    .finished_at_ns = record.finished_at_ns});
+  exits_.push_back(
+      {.id = found->first,
+       .kind = record.kind,
+       .exit_code = record.exit_known != 0 ? std::optional<int>(record.exit_code) : std::nullopt,
+       .finished_at_ns = record.finished_at_ns});
   exits_ready_.set();
 }
 
@@ -267,7 +269,8 @@ Task<void> KeeperClient::answer_reap(std::string id) {
   }
 }
 
-// A launch without an answer may have happened: the next keeper's list tells, and it is undone then.
+// A launch without an answer may have happened: the next keeper's list tells, and it is undone
+// then.
 void KeeperClient::fail_pending() {
   abandoned_.clear();
   for (auto& [number, pending] : pending_) {

@@ -11,8 +11,8 @@
 //   co_await keeper->close();                               // the keeper and the containers go on
 //
 // Single-threaded: everything on the loop of `ring`. Errors of every request: unavailable when the
-// keeper died meanwhile (reopen_log, close_stdin, forget, hold and drop may simply be repeated, a launch
-// was undone), deadline_exceeded, and the keeper's own refusal with its step as `op`.
+// keeper died meanwhile (reopen_log, close_stdin, forget, hold and drop may simply be repeated, a
+// launch was undone), deadline_exceeded, and the keeper's own refusal with its step as `op`.
 #pragma once
 
 #include <sys/types.h>
@@ -71,7 +71,7 @@ struct KnownProcess {
   std::string id;
   ProcessKind kind = ProcessKind::container;
   pid_t pid = 0;
-  int pidfd = -1;   // -1 once exited
+  int pidfd = -1;     // -1 once exited
   int stdin_fd = -1;  // write end of stdin, or the terminal's master
   std::uint8_t flags = 0;
   std::int64_t started_at_ns = 0;
@@ -80,7 +80,8 @@ struct KnownProcess {
 
 class KeeperClient {
  public:
-  // Errors: unavailable with the keeper's own start-up line (io_uring disabled, another keeper, ...).
+  // Errors: unavailable with the keeper's own start-up line (io_uring disabled, another keeper,
+  // ...).
   static Task<std::unique_ptr<KeeperClient>> connect_or_start(Ring& ring, Log& log,
                                                               ClientOptions options,
                                                               Deadline deadline);
@@ -101,8 +102,8 @@ class KeeperClient {
   // failed_precondition: it runs. Unknown: fine.
   Task<void> forget(std::string id, Deadline deadline);
 
-  // A small store of descriptors that outlives the agent (namespaces of pods). 1..8 of them under a key;
-  // hold of a known key replaces.
+  // A small store of descriptors that outlives the agent (namespaces of pods). 1..8 of them under a
+  // key; hold of a known key replaces.
   Task<void> hold(std::string key, std::vector<UniqueFd> fds, Deadline deadline);
   Task<void> drop(std::string key, Deadline deadline);
   // Duplicates of what is held under `key`; empty: unknown key.
@@ -112,13 +113,14 @@ class KeeperClient {
   // What the keeper knew when the client connected, kept up to date since.
   std::vector<KnownProcess> list() const;
   std::optional<KnownProcess> find(const std::string& id) const;
-  // The next end of a process. Ends that happened while no agent was connected come first, again after
-  // every connect until forget().
+  // The next end of a process. Ends that happened while no agent was connected come first, again
+  // after every connect until forget().
   Task<ProcessExit> next_exit();
 
   // Replaces the keeper's program by `binary` (opened for reading); everything goes on.
   Task<void> reexec(UniqueFd binary, Deadline deadline);
-  // Ends the keeper; failed_precondition unless its table is empty. Then only close() is left to do.
+  // Ends the keeper; failed_precondition unless its table is empty. Then only close() is left to
+  // do.
   Task<void> shutdown(Deadline deadline);
 
   pid_t keeper_pid() const noexcept { return keeper_pid_; }

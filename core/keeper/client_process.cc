@@ -27,11 +27,11 @@ Result<UniqueFd> duplicate(const UniqueFd& fd) {
 
 std::optional<ProcessExit> exit_of(const std::string& id, const ProcessRecord& record) {
   if (record.state != ProcessState::exited) return std::nullopt;
-  return ProcessExit{.id = id,
-                     .kind = record.kind,
-                     .exit_code = record.exit_known != 0 ? std::optional<int>(record.exit_code)
-                                                         : std::nullopt,
-                     .finished_at_ns = record.finished_at_ns};
+  return ProcessExit{
+      .id = id,
+      .kind = record.kind,
+      .exit_code = record.exit_known != 0 ? std::optional<int>(record.exit_code) : std::nullopt,
+      .finished_at_ns = record.finished_at_ns};
 }
 
 }  // namespace
@@ -48,11 +48,14 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
   record.kind = order.kind;
   record.flags = order.stdio.flags;
   std::vector<int> fds;
-  const std::pair<FdBit, const UniqueFd*> all[] = {
-      {kFdPlan, &order.plan},           {kFdLog, &order.stdio.log},
-      {kFdOut, &order.stdio.out},       {kFdErr, &order.stdio.err},
-      {kFdStdin, &order.stdio.in},      {kFdChildIn, &order.stdio.child_in},
-      {kFdChildOut, &order.stdio.child_out}, {kFdChildErr, &order.stdio.child_err}};
+  const std::pair<FdBit, const UniqueFd*> all[] = {{kFdPlan, &order.plan},
+                                                   {kFdLog, &order.stdio.log},
+                                                   {kFdOut, &order.stdio.out},
+                                                   {kFdErr, &order.stdio.err},
+                                                   {kFdStdin, &order.stdio.in},
+                                                   {kFdChildIn, &order.stdio.child_in},
+                                                   {kFdChildOut, &order.stdio.child_out},
+                                                   {kFdChildErr, &order.stdio.child_err}};
   for (const auto& [bit, fd] : all) {
     if (!fd->valid()) continue;
     record.fds |= bit;
@@ -73,8 +76,7 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
   LaunchAnswer body;
   if (answer.body.size() != sizeof body) co_await fail(Errc::internal, "keeper: odd answer");
   std::memcpy(&body, answer.body.data(), sizeof body);
-  Started started{.pid = body.record.pid, .pidfd = {},
-                  .started_at_ns = body.record.started_at_ns};
+  Started started{.pid = body.record.pid, .pidfd = {}, .started_at_ns = body.record.started_at_ns};
   std::memcpy(started.stage_ns, body.stage_ns, sizeof started.stage_ns);
   // It may have ended and its pidfd be closed by now; the number is then still right to report.
   const auto found = processes_.find(order.id);
@@ -148,14 +150,15 @@ std::optional<KnownProcess> KeeperClient::find(const std::string& id) const {
   }
   const Holding& holding = found->second;
   const bool terminal = (holding.record.flags & kTerminal) != 0;
-  return KnownProcess{.id = id,
-                      .kind = holding.record.kind,
-                      .pid = holding.record.pid,
-                      .pidfd = holding.record.state == ProcessState::exited ? -1 : holding.pidfd.get(),
-                      .stdin_fd = terminal ? holding.out.get() : holding.in.get(),
-                      .flags = holding.record.flags,
-                      .started_at_ns = holding.record.started_at_ns,
-                      .exit = exit_of(id, holding.record)};
+  return KnownProcess{
+      .id = id,
+      .kind = holding.record.kind,
+      .pid = holding.record.pid,
+      .pidfd = holding.record.state == ProcessState::exited ? -1 : holding.pidfd.get(),
+      .stdin_fd = terminal ? holding.out.get() : holding.in.get(),
+      .flags = holding.record.flags,
+      .started_at_ns = holding.record.started_at_ns,
+      .exit = exit_of(id, holding.record)};
 }
 
 std::vector<KnownProcess> KeeperClient::list() const {

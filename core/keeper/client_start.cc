@@ -42,14 +42,14 @@ Result<pid_t> spawn_keeper(const ClientOptions& options, int connection) {
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::string number = std::to_string(kConnectionFd);
   std::string state_dir = options.state_dir;
   char name[] = "berth-keeper";
   char state_option[] = "--state-dir";
   char connection_option[] = "--connection";
-  char* arguments[] = {name,          state_option,      state_dir.data(), connection_option,
+  char* arguments[] = {name,          state_option, state_dir.data(), connection_option,
                        number.data(), nullptr};
   char* environment[] = {nullptr};
   pid_t pid = -1;
@@ -65,9 +65,8 @@ Result<pid_t> spawn_keeper(const ClientOptions& options, int connection) {
 
 KeeperClient::KeeperClient(Ring& ring, Log& log, ClientOptions options)
     : ring_(ring), log_(log), options_(std::move(options)) {
-  scope_ = std::make_unique<Scope>(ring.ready(), [&log](Error error) {
-    log.warn("keeper", error.message());
-  });
+  scope_ = std::make_unique<Scope>(ring.ready(),
+                                   [&log](Error error) { log.warn("keeper", error.message()); });
 }
 
 KeeperClient::~KeeperClient() = default;
@@ -289,8 +288,10 @@ void KeeperClient::learn_process(Answer& part) {
     fd->reset();
   }
   size_t next = 0;
-  const std::pair<FdBit, UniqueFd*> all[] = {{kFdPidfd, &holding.pidfd}, {kFdLog, &holding.log},
-                                             {kFdOut, &holding.out},     {kFdErr, &holding.err},
+  const std::pair<FdBit, UniqueFd*> all[] = {{kFdPidfd, &holding.pidfd},
+                                             {kFdLog, &holding.log},
+                                             {kFdOut, &holding.out},
+                                             {kFdErr, &holding.err},
                                              {kFdStdin, &holding.in}};
   for (const auto& [bit, fd] : all) {
     if ((record.fds & bit) != 0 && next < part.fds.size()) *fd = std::move(part.fds[next++]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a keeper follows a keeper: by re-execution with everything in its hands, or fresh after a death,
-// when the agent gives back its duplicates and the table tells the rest.
+// How a keeper follows a keeper: by re-execution with everything in its hands, or fresh after a
+// death, when the agent gives back its duplicates and the table tells the rest.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +19,8 @@
 namespace berth::keeper {
 namespace {
 
-constexpr std::uint64_t kLaunchTicks = 300;  // a process is made within 3 s of its entry, in USER_HZ
+constexpr std::uint64_t kLaunchTicks =
+    300;  // a process is made within 3 s of its entry, in USER_HZ
 
 // Field 22 of /proc/PID/stat; 0: no such process.
 std::uint64_t start_ticks(int proc_dir, pid_t pid) noexcept {
@@ -72,13 +73,14 @@ void Keeper::adopt_process(Incoming& message, const ProcessRecord& record) noexc
     entry.exit_known = record.exit_known;
     entry.started_at_ns = record.started_at_ns;
     entry.finished_at_ns = record.finished_at_ns;
-    table.publish(index, record.state == ProcessState::exited ? EntryState::exited
-                                                              : EntryState::running);
+    table.publish(index,
+                  record.state == ProcessState::exited ? EntryState::exited : EntryState::running);
     table.set_pid(index, record.pid);
   }
   Entry& entry = table.at(index);
   Life& state = life(index);
-  if (state.kept != 0) return refuse(header.request, header.type, EEXIST, "adopt", record.id.view());
+  // The agent lost its connection in the middle and begins again.
+  if (state.kept != 0) return answer(header.request, header.type);
   state = {};
   state.kept = 1;
   entry.adopted = 1;
@@ -101,14 +103,9 @@ void Keeper::adopt_process(Incoming& message, const ProcessRecord& record) noexc
 }
 
 void Keeper::adopt_held(Incoming& message, const NameBody& body) noexcept {
-  const Header& header = message.header();
   const std::uint32_t known = station_.table.find_held(body.name.view());
-  if (known != kNoEntry) {
-    if (life(known).kept != 0) {
-      return refuse(header.request, header.type, EEXIST, "adopt", body.name.view());
-    }
-    station_.table.free(known);
-  }
+  // Numbers of a dead process, unless the agent begins again.
+  if (known != kNoEntry && life(known).kept == 0) station_.table.free(known);
   hold(message, body);
   const std::uint32_t made = station_.table.find_held(body.name.view());
   if (made != kNoEntry) {
@@ -190,7 +187,9 @@ bool Keeper::find_again(std::uint32_t index) noexcept {
   return true;
 }
 
-void Keeper::resume() noexcept { start_all(); }
+void Keeper::resume() noexcept {
+  start_all();
+}
 
 void Keeper::start_all() noexcept {
   Table& table = station_.table;
@@ -208,8 +207,7 @@ void Keeper::start_all() noexcept {
 }
 
 bool Keeper::ready_for_exec() noexcept {
-  if (!pump_->quiet() || launching_ != 0 || first_say_ != kNoEntry || stalled_ ||
-      listing_.active) {
+  if (!pump_->quiet() || launching_ != 0 || first_say_ != kNoEntry || stalled_ || listing_.active) {
     return false;
   }
   for (std::uint32_t i = 0; i < station_.table.size(); ++i) {
@@ -236,8 +234,8 @@ void Keeper::keep_across_exec(bool keep) noexcept {
   for (std::uint32_t i = 0; i < station_.table.size(); ++i) {
     const Entry& entry = station_.table.at(i);
     if (entry.state == EntryState::free) continue;
-    for (const int fd : {entry.pidfd, entry.log, entry.stream[0], entry.stream[1],
-                         entry.stdin_fd}) {
+    for (const int fd :
+         {entry.pidfd, entry.log, entry.stream[0], entry.stream[1], entry.stdin_fd}) {
       mark(fd);
     }
     for (const int fd : entry.held) mark(fd);

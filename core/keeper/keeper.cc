@@ -61,7 +61,8 @@ Status Keeper::run() {
 
 void Keeper::dispatch(Token token, int result) noexcept {
   switch (token.kind) {
-    case TokenKind::ignored: return;
+    case TokenKind::ignored:
+      return;
     case TokenKind::listener:
       accept_agent();
       watch(station_.listener.get(), POLLIN, token);
@@ -81,9 +82,14 @@ void Keeper::dispatch(Token token, int result) noexcept {
     case TokenKind::connection_out:
       if (token.serial == connection_serial_) stalled_out_ = false;
       return;
-    case TokenKind::log_write: pump_->on_written(token.index, result); return;
-    case TokenKind::log_retry: pump_->on_retry(); return;
-    default: break;
+    case TokenKind::log_write:
+      pump_->on_written(token.index, result);
+      return;
+    case TokenKind::log_retry:
+      pump_->on_retry();
+      return;
+    default:
+      break;
   }
   // About an entry: it may be another one by now.
   if (token.index >= station_.table.size()) return;
@@ -284,7 +290,8 @@ bool Keeper::speak(std::uint32_t index) noexcept {
     done(kSayExit);
   }
   if ((state.say & kSayLaunchFailed) != 0) {
-    const Header header{.type = MessageType::launch, .request = state.launch_request,
+    const Header header{.type = MessageType::launch,
+                        .request = state.launch_request,
                         .sys_errno = state.launch_errno};
     if (!tell(header, {}, {})) return false;
     done(kSayLaunchFailed);

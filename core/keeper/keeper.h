@@ -2,9 +2,9 @@
 // Keeper: the loop of berth-keeper. Parent of every container process; owns the table, the log pump
 // and the socket to the agent. One thread, no heap, never waits for anything but the ring.
 //
-// Life of a process: launch -> launching -> running -> exited -> (forget) -> gone. Life of a connection:
-// one agent at a time, a new one replaces the old; nothing that happened is lost with a connection,
-// because everything worth telling is in the table and told again by list.
+// Life of a process: launch -> launching -> running -> exited -> (forget) -> gone. Life of a
+// connection: one agent at a time, a new one replaces the old; nothing that happened is lost with a
+// connection, because everything worth telling is in the table and told again by list.
 #pragma once
 
 #include <sys/types.h>
@@ -26,13 +26,13 @@ namespace berth::keeper {
 // What startup.cc prepared, or what came through a re-execution.
 struct Station {
   UniqueFd state_dir;
-  UniqueFd lock;        // keeper.lock, locked for this process (fcntl: kept by execve, not by fork)
+  UniqueFd lock;  // keeper.lock, locked for this process (fcntl: kept by execve, not by fork)
   UniqueFd listener;
-  UniqueFd proc_dir;    // /proc of the keeper's own mount namespace
+  UniqueFd proc_dir;    // procfs, mounted nowhere
   UniqueFd signals;     // signalfd of SIGCHLD
   UniqueFd connection;  // to the agent that started us, if any
   Table table;
-  bool fresh = true;              // not re-executed: what the table names must be given back
+  bool fresh = true;                 // not re-executed: what the table names must be given back
   std::uint64_t reexec_request = 0;  // to be answered
 };
 
@@ -50,21 +50,25 @@ class Keeper final : private LogPump::Owner {
     std::uint64_t launch_request;
     std::uint64_t reopen_request;
     std::uint64_t forget_request;
-    std::int32_t channel;     // 1 + the launch report's descriptor; 0: none
+    std::int32_t channel;  // 1 + the launch report's descriptor; 0: none
     std::int32_t launch_errno;
-    std::uint32_t next;       // in the line of entries with something to say
-    std::uint8_t say;         // Say
+    std::uint32_t next;  // in the line of entries with something to say
+    std::uint8_t say;    // Say
     std::uint8_t queued;
     std::uint8_t ready;       // the child said that the exec comes next
     std::uint8_t helper;      // pid is a helper's that will report the real one
     std::uint8_t exit_waits;  // for its output to be logged before the exit is told
     std::uint8_t forgetting;
-    std::uint8_t kept;        // adopted, in the handover that is going on
+    std::uint8_t kept;  // adopted, in the handover that is going on
     std::uint8_t exit_tries;
     std::uint64_t stage_ns[6];
   };
   enum Say : std::uint8_t {
-    kSayLaunched = 1, kSayLaunchFailed = 2, kSayReopened = 4, kSayExit = 8, kSayReapPlease = 16,
+    kSayLaunched = 1,
+    kSayLaunchFailed = 2,
+    kSayReopened = 4,
+    kSayExit = 8,
+    kSayReapPlease = 16,
     kSayForgotten = 32,
   };
   // A list or held request being answered, one message per entry.
@@ -91,7 +95,8 @@ class Keeper final : private LogPump::Owner {
   bool flush_listing() noexcept;
   void say(std::uint32_t entry, std::uint8_t what) noexcept;
   bool speak(std::uint32_t entry) noexcept;
-  bool tell(const Header& header, std::span<const std::byte> body, std::span<const int> fds) noexcept;
+  bool tell(const Header& header, std::span<const std::byte> body,
+            std::span<const int> fds) noexcept;
   template <Body T>
   bool tell(MessageType type, std::uint64_t request, const T& body, std::span<const int> fds = {}) {
     return tell(Header{.type = type, .request = request}, std::as_bytes(std::span(&body, 1)), fds);

@@ -93,9 +93,8 @@ Formatted format_end(const FormatInput& input, std::span<char> out) noexcept {
   char stamp[kStampBytes];
   format_stamp(input.time_ns, stamp);
   const char* end = put_record(out.data(), stamp, input.stream, 'F', {});
-  return {.raw_bytes = 0,
-          .out_bytes = static_cast<std::size_t>(end - out.data()),
-          .partial = false};
+  return {
+      .raw_bytes = 0, .out_bytes = static_cast<std::size_t>(end - out.data()), .partial = false};
 }
 
 }  // namespace berth::keeper

@@ -21,7 +21,7 @@ void format_stamp(std::int64_t time_ns, char (&out)[kStampBytes]) noexcept;
 struct Formatted {
   std::size_t raw_bytes = 0;  // of the input, in the output
   std::size_t out_bytes = 0;
-  bool partial = false;       // the last record is a P
+  bool partial = false;  // the last record is a P
 };
 
 struct FormatInput {

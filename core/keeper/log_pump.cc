@@ -20,7 +20,9 @@ constexpr std::uint8_t kDrainPieces = 24;  // a full pipe of the default size, a
 constexpr int kPiecesPerTurn = 32;         // then the keeper looks at its other duties
 constexpr std::int64_t kRetryNs = 200 * kNanosecondsPerMillisecond;
 
-std::uint8_t bit(Stream stream) noexcept { return static_cast<std::uint8_t>(1u << stream); }
+std::uint8_t bit(Stream stream) noexcept {
+  return static_cast<std::uint8_t>(1u << stream);
+}
 
 }  // namespace
 

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogPump carries what containers write from their pipes into their log files, losing nothing and
-// repeating nothing when the keeper is killed at any moment. A piece of output takes these steps, each
-// recorded in a slot of the table before the next begins:
+// repeating nothing when the keeper is killed at any moment. A piece of output takes these steps,
+// each recorded in a slot of the table before the next begins:
 //
-//   moving   splice(2) from the container's pipe into the slot's own staging pipe. The bytes are in one
-//            or the other, and nobody else writes to the staging pipe, so its fill (FIONREAD) tells.
-//   staged   read(2) from the staging pipe into the slot's raw buffer, which lives in the table. What
+//   moving   splice(2) from the container's pipe into the slot's own staging pipe. The bytes are in
+//   one
+//            or the other, and nobody else writes to the staging pipe, so its fill (FIONREAD)
+//            tells.
+//   staged   read(2) from the staging pipe into the slot's raw buffer, which lives in the table.
+//   What
 //            is not in the staging pipe any more is in the buffer.
 //   raw      format_records and one write to the log per batch. The log's size before, the time and
 //            the bytes covered are recorded first; formatting is deterministic, so the log's size
 //            afterwards tells how much of the batch was written, and the rest is appended.
 //
-// A successor finishes the slots (recover) and goes on. One slot per container at a time, which keeps
-// stdout and stderr in order; kLogSlots containers at once, the others wait in line.
-// A log that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
+// A successor finishes the slots (recover) and goes on. One slot per container at a time, which
+// keeps stdout and stderr in order; kLogSlots containers at once, the others wait in line. A log
+// that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
 // and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
 // A process without a log has its output read and discarded.
 #pragma once
@@ -31,8 +34,8 @@ namespace berth::keeper {
 
 class LogPump {
  public:
-  // Told of what the pump finished. Called from inside the pump's functions: must not call back into
-  // it for the same entry except by close().
+  // Told of what the pump finished. Called from inside the pump's functions: must not call back
+  // into it for the same entry except by close().
   class Owner {
    public:
     // What the process had written by the time of drain() is in the log, or cannot be written.
@@ -52,8 +55,8 @@ class LogPump {
   void start(std::uint32_t entry) noexcept;
   // A successor, in the same turn of the loop in which it starts all entries: finishes the slots.
   void recover() noexcept;
-  // Asks for drained(); at most a bounded number of pieces are carried first, so a grandchild that goes
-  // on writing delays nothing for long.
+  // Asks for drained(); at most a bounded number of pieces are carried first, so a grandchild that
+  // goes on writing delays nothing for long.
   void drain(std::uint32_t entry) noexcept;
   // Takes `log` over at once or after the write in flight, then log_reopened().
   void reopen(std::uint32_t entry, UniqueFd log) noexcept;
@@ -73,26 +76,27 @@ class LogPump {
 
  private:
   struct Flow {
-    std::uint8_t ready;      // bit per stream: readable as far as known
-    std::uint8_t armed;      // bit per stream: a poll is in the kernel
-    std::uint8_t slot;       // 1 + the slot in use; 0: none
+    std::uint8_t ready;  // bit per stream: readable as far as known
+    std::uint8_t armed;  // bit per stream: a poll is in the kernel
+    std::uint8_t slot;   // 1 + the slot in use; 0: none
     std::uint8_t queued;
     std::uint8_t draining;
-    std::uint8_t budget;     // pieces left while draining
-    std::uint8_t last;       // stream served last
+    std::uint8_t budget;  // pieces left while draining
+    std::uint8_t last;    // stream served last
     std::uint8_t reopening;
-    std::int32_t next_log;   // while reopening
-    std::uint32_t next;      // in the line
+    std::int32_t next_log;  // while reopening
+    std::uint32_t next;     // in the line
   };
   struct SlotState {
     bool in_flight = false;
-    bool blocked = false;    // the log refused; waits for the retry timer or a reopen
+    bool blocked = false;  // the log refused; waits for the retry timer or a reopen
     std::uint32_t out_bytes = 0;
     std::uint32_t out_done = 0;
     bool partial_after = false;
   };
 
-  LogPump(Table& table, RawRing& ring, Owner& owner) : table_(&table), ring_(&ring), owner_(&owner) {}
+  LogPump(Table& table, RawRing& ring, Owner& owner)
+      : table_(&table), ring_(&ring), owner_(&owner) {}
 
   Flow& flow(std::uint32_t entry) noexcept;
   LogSlot& slot(std::uint32_t index) noexcept { return table_->header().slots[index]; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LogPump's bookkeeping: the line of waiting entries, polls, opening, closing, and recovery of what a
-// dead keeper left in the slots.
+// LogPump's bookkeeping: the line of waiting entries, polls, opening, closing, and recovery of what
+// a dead keeper left in the slots.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +20,9 @@ namespace {
 constexpr std::size_t kOutBytes = kRawBytesMax + 4096;
 static_assert(kOutBytes >= kRawBytesMax + kRecordOverhead);
 
-std::uint8_t bit(Stream stream) noexcept { return static_cast<std::uint8_t>(1u << stream); }
+std::uint8_t bit(Stream stream) noexcept {
+  return static_cast<std::uint8_t>(1u << stream);
+}
 
 std::uint64_t stream_token(const Entry& entry, std::uint32_t index, Stream stream) noexcept {
   return Token{TokenKind::stream, stream, static_cast<std::uint16_t>(entry.serial), index}.pack();
@@ -200,8 +202,7 @@ void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
     return;
   }
   struct stat log {};
-  if (state.reopening != 0 && ::fstat(state.next_log, &log) == 0 &&
-      log.st_ino == piece.log_inode) {
+  if (state.reopening != 0 && ::fstat(state.next_log, &log) == 0 && log.st_ino == piece.log_inode) {
     switch_log(piece.entry);  // it had been done, only not answered
   }
   if (process.log < 0 || ::fstat(process.log, &log) != 0 || log.st_ino != piece.log_inode) {
@@ -212,8 +213,8 @@ void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
   format_batch(slot_index);
   SlotState& batch = states_[slot_index];
   const std::int64_t written = log.st_size - piece.log_size_before;
-  if (written > 0) batch.out_done = static_cast<std::uint32_t>(std::min<std::int64_t>(
-                       written, batch.out_bytes));
+  if (written > 0)
+    batch.out_done = static_cast<std::uint32_t>(std::min<std::int64_t>(written, batch.out_bytes));
   if (batch.out_done == batch.out_bytes) {
     end_batch(slot_index);
   } else {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,10 @@ int give_up(const berth::Error& error, int connection) {
 }
 
 int usage() {
-  ::fputs("usage: berth-keeper --state-dir DIR [--connection FD]\n"
-          "Started by berthd; holds every container process of the node.\n", stderr);
+  ::fputs(
+      "usage: berth-keeper --state-dir DIR [--connection FD]\n"
+      "Started by berthd; holds every container process of the node.\n",
+      stderr);
   return 2;
 }
 
@@ -59,7 +62,9 @@ int main(int argc, char** argv) {
     if (::strcmp(argv[i], "--state-dir") == 0) {
       options.state_dir = argv[i + 1];
     } else if (::strcmp(argv[i], "--connection") == 0) {
-      options.connection = ::atoi(argv[i + 1]);
+      const char* end = argv[i + 1] + ::strlen(argv[i + 1]);
+      const auto parsed = std::from_chars(argv[i + 1], end, options.connection);
+      if (parsed.ec != std::errc() || parsed.ptr != end || options.connection < 3) return usage();
     } else {
       return usage();
     }

@@ -16,7 +16,6 @@
 #include "core/container/spawn.h"
 #include "core/keeper/entry_record.h"
 #include "core/keeper/keeper.h"
-#include "core/keeper/startup.h"
 #include "core/linux/pidfd.h"
 
 namespace berth::keeper {
@@ -50,8 +49,7 @@ int index_of_bit(std::uint32_t fds, FdBit bit) noexcept {
 void Keeper::launch(Incoming& message) noexcept {
   const Header& header = message.header();
   const auto* body = message.body<ProcessRecord>();
-  constexpr std::uint32_t kAllowed =
-      kFdPlan | kFdLog | kFdOut | kFdErr | kFdStdin | kFdChild;
+  constexpr std::uint32_t kAllowed = kFdPlan | kFdLog | kFdOut | kFdErr | kFdStdin | kFdChild;
   if (body == nullptr || !body->id.valid() || (body->fds & kFdPlan) == 0 ||
       (body->fds & ~kAllowed) != 0 || __builtin_popcount(body->fds) > message.fd_count()) {
     return refuse(header.request, header.type, EINVAL, "launch", "malformed request");
@@ -95,8 +93,9 @@ int Keeper::begin_launch(Incoming& message, std::uint32_t index, std::uint32_t f
   if (status.st_size <= 0 || status.st_size > static_cast<off_t>(container::kPlanSizeMax)) {
     return EMSGSIZE;
   }
-  Result<sys::Mmap> map = sys::Mmap::create(plan_fd, static_cast<size_t>(status.st_size),
-                                            {.protection = PROT_READ, .flags = MAP_PRIVATE}, "plan");
+  Result<sys::Mmap> map =
+      sys::Mmap::create(plan_fd, static_cast<size_t>(status.st_size),
+                        {.protection = PROT_READ, .flags = MAP_PRIVATE}, "plan");
   if (!map.ok()) return map.error().sys_errno;
   container::PlanView plan;
   if (!container::PlanView::parse(map->data(), map->size(), &plan)) return EBADMSG;
@@ -109,7 +108,8 @@ int Keeper::begin_launch(Incoming& message, std::uint32_t index, std::uint32_t f
       .stdout_fd = message.peek_fd(index_of_bit(fds, kFdChildOut)),
       .stderr_fd = message.peek_fd(index_of_bit(fds, kFdChildErr)),
       .parent_tid = &entry.clone_pid,
-      .empty_dir = kEmptyDir};
+      .proc_fd = station_.proc_dir.get(),
+      .bare_root = true};
   container::SpawnResult spawned;
   const int failed = container::spawn(request, &spawned);
   if (failed != 0) return failed;
@@ -209,8 +209,8 @@ void Keeper::launch_failed(std::uint32_t index, int sys_errno, const char* step,
   }
 }
 
-// Each zombie is looked at first, recorded, and only then reaped: killed in between, a successor finds
-// the code in the table.
+// Each zombie is looked at first, recorded, and only then reaped: killed in between, a successor
+// finds the code in the table.
 void Keeper::reap() noexcept {
   reap_again_ = false;
   for (;;) {
@@ -224,7 +224,8 @@ void Keeper::reap() noexcept {
       on_report(index);
       index = station_.table.find_pid(info.si_pid);
     }
-    // A process made by a helper is nobody's until the helper names it, and must stay a zombie so long.
+    // A process made by a helper is nobody's until the helper names it, and must stay a zombie so
+    // long.
     if (index == kNoEntry && helpers_ > 0) return;
     if (index != kNoEntry && station_.table.at(index).state == EntryState::running) {
       const int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
@@ -253,8 +254,8 @@ void Keeper::ended(std::uint32_t index, std::optional<int> exit_code) noexcept {
   pump_->drain(index);
 }
 
-// An adopted process ended. Its parent is the agent (a subreaper) or init, so the code comes from the
-// agent's waitid, or from the pidfd once it was reaped; else it is unknown.
+// An adopted process ended. Its parent is the agent (a subreaper) or init, so the code comes from
+// the agent's waitid, or from the pidfd once it was reaped; else it is unknown.
 void Keeper::on_pidfd(std::uint32_t index) noexcept {
   constexpr std::uint8_t kTries = 25;
   static const __kernel_timespec kPause{0, 100 * kNanosecondsPerMillisecond};
@@ -304,8 +305,8 @@ void Keeper::log_reopened(std::uint32_t index) {
 
 void Keeper::close_process(std::uint32_t index) noexcept {
   Entry& entry = station_.table.at(index);
-  for (std::int32_t* fd : {&entry.pidfd, &entry.log, &entry.stream[kStdout],
-                           &entry.stream[kStderr], &entry.stdin_fd}) {
+  for (std::int32_t* fd : {&entry.pidfd, &entry.log, &entry.stream[kStdout], &entry.stream[kStderr],
+                           &entry.stdin_fd}) {
     UniqueFd closed(std::exchange(*fd, -1));
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The language of the socket between the agent and the keeper: flat structs over SOCK_SEQPACKET, one
-// message per datagram, descriptors as SCM_RIGHTS. Both programs are built from this file; a change
-// that an older peer would misread raises kVersion, and a peer of another version is told so and
-// disconnected.
+// The language of the socket between the agent and the keeper: flat structs over SOCK_SEQPACKET,
+// one message per datagram, descriptors as SCM_RIGHTS. Both programs are built from this file; a
+// change that an older peer would misread raises kVersion, and a peer of another version is told so
+// and disconnected.
 //
 //   agent                                 keeper
 //   hello                              -> hello (epoch, `fresh`), the staging pipes
@@ -109,7 +109,7 @@ struct ProcessRecord {
   std::int32_t exit_code = 0;  // 128 + signal when killed by one
   ProcessKind kind = ProcessKind::container;
   ProcessState state = ProcessState::launching;
-  std::uint8_t flags = 0;      // ProcessFlag
+  std::uint8_t flags = 0;  // ProcessFlag
   std::uint8_t exit_known = 0;
   std::int64_t started_at_ns = 0;   // Unix time
   std::int64_t finished_at_ns = 0;  // Unix time

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent asks for. Every request gets one answer; descriptors nobody took are closed with the
-// message.
+// What the agent asks for. Every request gets one answer; descriptors nobody took are closed with
+// the message.
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -16,15 +16,16 @@ void Keeper::handle(Incoming& message) noexcept {
   const Header& header = message.header();
   if (header.type == MessageType::hello) return handle_hello(message);
   if (!greeted_) return refuse(header.request, header.type, EPROTO, "hello", "expected first");
-  const bool handing_over =
-      header.type == MessageType::adopt_process || header.type == MessageType::adopt_held ||
-      header.type == MessageType::adopt_done;
+  const bool handing_over = header.type == MessageType::adopt_process ||
+                            header.type == MessageType::adopt_held ||
+                            header.type == MessageType::adopt_done;
   if (handing_over != station_.fresh) {
     return refuse(header.request, header.type, EBUSY, "handover",
                   station_.fresh ? "not done yet" : "done already");
   }
   switch (header.type) {
-    case MessageType::launch: return launch(message);
+    case MessageType::launch:
+      return launch(message);
     case MessageType::list:
     case MessageType::held:
       listing_ = {header.request, 0, header.type == MessageType::held, true};
@@ -34,7 +35,8 @@ void Keeper::handle(Incoming& message) noexcept {
         return adopt_process(message, *body);
       }
       break;
-    case MessageType::adopt_done: return adopt_done(message);
+    case MessageType::adopt_done:
+      return adopt_done(message);
     case MessageType::record_exit:
       if (const auto* body = message.body<ExitRecord>(); body != nullptr && body->id.valid()) {
         return record_exit(message, *body);
@@ -45,7 +47,8 @@ void Keeper::handle(Incoming& message) noexcept {
       reexec_binary_ = message.take_fd(0);
       reexec_request_ = header.request;
       return;
-    case MessageType::shutdown: return shut_down(header);
+    case MessageType::shutdown:
+      return shut_down(header);
     default:
       if (const auto* body = message.body<NameBody>(); body != nullptr && body->name.valid()) {
         return handle_named(message, *body);
@@ -93,8 +96,10 @@ void Keeper::handle_named(Incoming& message, const NameBody& body) noexcept {
     case MessageType::forget:
       if (process == kNoEntry) return answer(header.request, header.type);
       return forget(header.request, process);
-    case MessageType::hold: return hold(message, body);
-    case MessageType::adopt_held: return adopt_held(message, body);
+    case MessageType::hold:
+      return hold(message, body);
+    case MessageType::adopt_held:
+      return adopt_held(message, body);
     case MessageType::drop: {
       const std::uint32_t held = table.find_held(body.name.view());
       if (held != kNoEntry) drop(held);

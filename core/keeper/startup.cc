@@ -21,6 +21,8 @@
 
 #include <utility>
 
+#include "core/linux/mount.h"
+
 namespace berth::keeper {
 namespace {
 
@@ -81,9 +83,8 @@ Result<UniqueFd> lock_state(int state_dir, const std::string& path) {
   if (::fcntl(fd.get(), F_SETLK, &whole) != 0) {
     struct flock holder = whole;
     ::fcntl(fd.get(), F_GETLK, &holder);
-    return make_error(Errc::failed_precondition, "another keeper (pid " +
-                                                     std::to_string(holder.l_pid) +
-                                                     ") serves " + path);
+    return make_error(Errc::failed_precondition,
+                      "another keeper (pid " + std::to_string(holder.l_pid) + ") serves " + path);
   }
   return fd;
 }
@@ -114,26 +115,21 @@ Result<UniqueFd> listen_at(int state_dir, const std::string& path) {
   return fd;
 }
 
-// A root of two mounts, so that CLONE_NEWNS of a container copies two, and no mount of the host is
-// kept busy by us.
+// An empty read-only root, so that CLONE_NEWNS of a container copies one mount, and no mount of the
+// host is kept busy by us.
 Status leave_mounts() {
   if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return sys_error(errno, "mount", "/ private");
   }
   // Any directory will do to hang the new root on; this one is always there.
-  if (::mount("berth-keeper", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=16k,mode=755") != 0) {
+  if (::mount("berth-keeper", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k,mode=755") != 0) {
     return sys_error(errno, "mount", "tmpfs");
   }
-  if (::chdir("/proc") != 0 || ::mkdir("proc", 0555) != 0 || ::mkdir("empty", 0555) != 0) {
-    return sys_error(errno, "mkdir", "the keeper's root");
-  }
+  if (::chdir("/proc") != 0) return sys_error(errno, "chdir", "the keeper's root");
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return sys_error(errno, "pivot_root");
   if (::umount2(".", MNT_DETACH) != 0) return sys_error(errno, "umount", "the host's root");
   if (::chdir("/") != 0) return sys_error(errno, "chdir", "/");
-  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
-    return sys_error(errno, "mount", "proc");
-  }
   if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
               nullptr) != 0) {
     return sys_error(errno, "mount", "/ read-only");
@@ -166,7 +162,9 @@ Result<Station> take_place(const StartOptions& options) {
   TRY(station.table, Table::open(std::move(table)));
   TRY(station.listener, listen_at(station.state_dir.get(), options.state_dir + "/keeper.sock"));
   TRY_(leave_mounts());
-  TRY(station.proc_dir, open_directory("/proc"));
+  TRY(sys::UniqueMount proc,
+      sys::mount_filesystem("proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  station.proc_dir = proc.release();
   if (options.connection >= 0) {
     ::fcntl(options.connection, F_SETFD, FD_CLOEXEC);
     station.connection.reset(options.connection);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the keeper takes its place: alone on its state directory, in its own session and mount namespace,
-// holding nothing of whoever started it. Every failure is one line that names what to do.
+// How the keeper takes its place: alone on its state directory, in its own session and mount
+// namespace, holding nothing of whoever started it. Every failure is one line that names what to
+// do.
 #pragma once
 
 #include <string>
@@ -9,9 +10,6 @@
 #include "core/keeper/keeper.h"
 
 namespace berth::keeper {
-
-// In the keeper's mount namespace: an empty directory, for whoever wants to hide something.
-constexpr const char* kEmptyDir = "/empty";
 
 struct StartOptions {
   std::string state_dir;

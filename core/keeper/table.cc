@@ -56,11 +56,10 @@ Result<Table> Table::open(UniqueFd fd) {
   TRY(table.map_, sys::Mmap::create(fd.get(), kBytesMax,
                                     {.protection = PROT_READ | PROT_WRITE, .flags = MAP_SHARED},
                                     "keeper.table"));
-  TRY(table.index_,
-      sys::Mmap::create(-1, sizeof(Index),
-                        {.protection = PROT_READ | PROT_WRITE,
-                         .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE},
-                        "keeper index"));
+  TRY(table.index_, sys::Mmap::create(-1, sizeof(Index),
+                                      {.protection = PROT_READ | PROT_WRITE,
+                                       .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE},
+                                      "keeper index"));
   table.fd_ = std::move(fd);
   const bool has_header = status.st_size >= static_cast<off_t>(kPage);
   if (!has_header || !usable(table.header(), status.st_size)) {
@@ -89,8 +88,8 @@ const Entry& Table::at(std::uint32_t index) const noexcept {
 }
 
 std::uint32_t Table::index_of(const Entry& entry) const noexcept {
-  return static_cast<std::uint32_t>(
-      &entry - reinterpret_cast<const Entry*>(map_.data() + kEntriesOffset));
+  return static_cast<std::uint32_t>(&entry -
+                                    reinterpret_cast<const Entry*>(map_.data() + kEntriesOffset));
 }
 
 std::byte* Table::raw(int slot) noexcept {
@@ -147,8 +146,12 @@ std::uint32_t Table::find(std::string_view name, bool held) const noexcept {
   return kNoEntry;
 }
 
-std::uint32_t Table::find_process(std::string_view id) const noexcept { return find(id, false); }
-std::uint32_t Table::find_held(std::string_view key) const noexcept { return find(key, true); }
+std::uint32_t Table::find_process(std::string_view id) const noexcept {
+  return find(id, false);
+}
+std::uint32_t Table::find_held(std::string_view key) const noexcept {
+  return find(key, true);
+}
 
 std::uint32_t Table::find_pid(pid_t pid) const noexcept {
   std::uint16_t next = index().pids[static_cast<std::uint32_t>(pid) % kBuckets];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keeper's table: everything it must not forget, in one shared mapping of `keeper.table` in the
-// state directory (tmpfs). It outlives the keeper, its re-execution, and the death of keeper and agent
-// together. Fixed-size entries; the file grows by chunks with its space reserved first, so a full
-// tmpfs is an error at launch and never a SIGBUS. Nothing here allocates.
+// state directory (tmpfs). It outlives the keeper, its re-execution, and the death of keeper and
+// agent together. Fixed-size entries; the file grows by chunks with its space reserved first, so a
+// full tmpfs is an error at launch and never a SIGBUS. Nothing here allocates.
 //
-// Written by one keeper at a time (main.cc holds the lock). A kill may come between any two stores, so
-// an entry's `state` is stored last when it is filled and first when it is freed.
+// Written by one keeper at a time (main.cc holds the lock). A kill may come between any two stores,
+// so an entry's `state` is stored last when it is filled and first when it is freed.
 #pragma once
 
 #include <cstdint>
@@ -38,30 +38,28 @@ enum Stream : std::uint8_t { kStdout = 0, kStderr = 1 };
 struct Entry {
   EntryState state;
   ProcessKind kind;
-  std::uint8_t flags;       // ProcessFlag
+  std::uint8_t flags;  // ProcessFlag
   std::uint8_t exit_known;
   std::uint8_t partial[2];  // per Stream: the last record written was a P
   std::uint8_t adopted;     // not our child: reaped by the agent or by init
   std::uint8_t held_count;
   std::int32_t pid;
-  std::int32_t clone_pid;   // stored by the kernel when the process is made; only recovery reads it
+  std::int32_t clone_pid;  // stored by the kernel when the process is made; only recovery reads it
   std::int32_t pidfd;
   std::int32_t log;
   std::int32_t stream[2];
   std::int32_t stdin_fd;
   std::int32_t exit_code;
   std::int32_t held[kHeldFdsMax];
-  std::uint64_t serial;            // never reused; names the entry in a log slot
-  std::uint64_t stream_inode[2];   // to find the pipes again through the process
-  std::uint64_t launch_ticks;      // boot time of the launch: with pid, the identity of the process
+  std::uint64_t serial;           // never reused; names the entry in a log slot
+  std::uint64_t stream_inode[2];  // to find the pipes again through the process
+  std::uint64_t launch_ticks;     // boot time of the launch: with pid, the identity of the process
   std::int64_t started_at_ns;
   std::int64_t finished_at_ns;
   Name name;
 
   // The pump reads its output. An exec without a log has streams that belong to the agent.
-  bool carried() const noexcept {
-    return (flags & kLogged) != 0 || kind != ProcessKind::exec;
-  }
+  bool carried() const noexcept { return (flags & kLogged) != 0 || kind != ProcessKind::exec; }
   bool is_process() const noexcept {
     return state != EntryState::free && state != EntryState::held;
   }
@@ -73,19 +71,19 @@ enum class SlotPhase : std::uint8_t { free = 0, moving, staged, raw };
 struct LogSlot {
   SlotPhase phase;
   std::uint8_t stream;
-  std::uint8_t at_eof;          // no bytes: only the empty F that ends a partial line
-  std::uint8_t writing;         // the batch_* fields describe a write that may have begun
-  std::uint8_t batch_partial;   // the stream's partial flag before the batch
+  std::uint8_t at_eof;         // no bytes: only the empty F that ends a partial line
+  std::uint8_t writing;        // the batch_* fields describe a write that may have begun
+  std::uint8_t batch_partial;  // the stream's partial flag before the batch
   std::uint8_t unused[3];
   std::uint32_t entry;
   std::uint32_t raw_bytes;
-  std::uint32_t raw_done;       // how much of raw is in the log
-  std::uint32_t batch_start;    // raw_done when the batch began
-  std::uint32_t batch_raw;      // raw bytes the batch covers
-  std::int32_t staging_read;    // the slot's own pipe
+  std::uint32_t raw_done;     // how much of raw is in the log
+  std::uint32_t batch_start;  // raw_done when the batch began
+  std::uint32_t batch_raw;    // raw bytes the batch covers
+  std::int32_t staging_read;  // the slot's own pipe
   std::int32_t staging_write;
-  std::uint64_t serial;         // of the entry
-  std::uint64_t log_inode;      // the file the batch goes to
+  std::uint64_t serial;     // of the entry
+  std::uint64_t log_inode;  // the file the batch goes to
   std::int64_t log_size_before;
   std::int64_t batch_time_ns;
 };
@@ -137,7 +135,8 @@ class Table {
   std::uint32_t held() const noexcept { return held_; }
 
  private:
-  // Chains of entries by name and by pid, in private memory, rebuilt by open. 0: end, else index + 1.
+  // Chains of entries by name and by pid, in private memory, rebuilt by open. 0: end, else index
+  // + 1.
   struct Links {
     std::uint16_t by_name;
     std::uint16_t by_pid;

@@ -17,8 +17,8 @@ enum class TokenKind : std::uint8_t {
   stream,     // arg: Stream
   log_write,  // index: slot
   log_retry,
-  report,     // the launch report of an entry
-  pidfd,      // an adopted process
+  report,  // the launch report of an entry
+  pidfd,   // an adopted process
   exit_retry,
 };
 

@@ -6,7 +6,7 @@
 //     keeper.sock     the keeper's              images/             LMDB, durable
 //     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
 //     snapshots/      LMDB, not durable
-//     pods/<pod id>/  hosts hostname resolv.conf
+//     pods/<pod id>/  hosts hostname resolv.conf  snapshots/mount-points/
 #pragma once
 
 #include <string>
@@ -43,6 +43,8 @@ class Layout {
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }
   std::string snapshots() const { return root_dir_ + "/snapshots"; }
+  // Lowest layer of every root filesystem (cri/container/mount_points.h).
+  std::string mount_points() const { return snapshots() + "/mount-points"; }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

@@ -51,10 +51,11 @@ bool has_option(const plugins::SnapshotMount& mount, std::string_view wanted) {
   return false;
 }
 
-Result<UniqueFd> attach_nowhere(const sys::MountFeatures& features,
-                                const plugins::SnapshotMount& mount) {
+Result<UniqueFd> attach_nowhere(const Node& node, const plugins::SnapshotMount& mount) {
   if (mount.type == "overlay") {
-    TRY(sys::UniqueMount overlay, sys::mount_overlay(features, layers_of(mount)));
+    sys::OverlayLayers layers = layers_of(mount);
+    layers.lowerdirs.push_back(node.layout.mount_points());
+    TRY(sys::UniqueMount overlay, sys::mount_overlay(node.mount_features, layers));
     return overlay.release();
   }
   if (mount.type == "bind") {
@@ -75,7 +76,7 @@ Task<UniqueFd> mount_rootfs(Node& node, const std::string& container_id) {
     co_await fail(Errc::internal, "snapshot `" + container_id + "` has " +
                                       std::to_string(mounts.size()) + " mounts, one is expected");
   }
-  UniqueFd rootfs = co_await attach_nowhere(node.mount_features, mounts.front());
+  UniqueFd rootfs = co_await attach_nowhere(node, mounts.front());
   co_return rootfs;
 }
 

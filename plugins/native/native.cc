@@ -61,9 +61,8 @@ Result<UniqueFd> duplicate(int fd) {
 }
 
 Exit exit_of(keeper::ProcessExit exit) {
-  return {.id = std::move(exit.id),
-          .exit_code = exit.exit_code,
-          .finished_at_ns = exit.finished_at_ns};
+  return {
+      .id = std::move(exit.id), .exit_code = exit.exit_code, .finished_at_ns = exit.finished_at_ns};
 }
 
 Result<Living> living_of(const keeper::KnownProcess& known) {

@@ -32,10 +32,11 @@ class ImageAgent {
     fs::create_directories(layout_.root_dir());
     fs::create_directories(layout_.state_dir());
     ring = Ring::create().value();
-    state_.emplace(store::State::open(layout_.state_store(), {}).value());
     records_.emplace(store::State::open(layout_.images_store(), {.durable = true}).value());
-    OverlayOptions options{layout_.overlay_snapshots()};
-    overlay = Overlay::create(*ring, log_, *state_, options).value();
+    OverlayOptions options;
+    options.dir = layout_.overlay_snapshots();
+    options.state_dir = layout_.snapshots_state();
+    overlay = Overlay::create(*ring, log_, options).value();
     ring->run_until(overlay->recover()).value();
     content.emplace(image::ContentStore::open(layout_.content()).value());
     images = image::ImageStore::open(*records_).value();
@@ -66,7 +67,6 @@ class ImageAgent {
   std::unique_ptr<Ring> ring;
 
  private:
-  std::optional<store::State> state_;
   std::optional<store::State> records_;
 
  public:

@@ -134,7 +134,10 @@ TEST_F(PullTogether, CloseGivesUpAStalledPullSoon) {
   EXPECT_TRUE(ring_->run_until(puller_->close()).ok());
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
   ring_->run_until(close_scope(scope)).value();
-  EXPECT_EQ(result.error().code, Errc::cancelled);
+  ASSERT_FALSE(result.ok());
+  // Cut off in the transfer, or refused when it wanted to begin the next step.
+  EXPECT_TRUE(result.error().is(Errc::cancelled) || result.error().is(Errc::unavailable))
+      << result.error().message();
   EXPECT_TRUE(images_->list().empty());
   EXPECT_TRUE(layers_.active.empty());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 of the keeper, of the agent, of both: no container ends, no line is lost or doubled, exit codes
-// are right or unknown.
+// kill -9 of the keeper, of the agent, of both: no container ends, no line is lost or doubled, exit
+// codes are right or unknown.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -21,9 +21,7 @@ constexpr int kLines = 400'000;
 class CrashTest : public KeeperTest {
  protected:
   // Lets the client's own tasks run for a while.
-  void pass_ms(std::int64_t duration_ms) {
-    ASSERT_TRUE(run(sleep(*ring_, duration_ms)).ok());
-  }
+  void pass_ms(std::int64_t duration_ms) { ASSERT_TRUE(run(sleep(*ring_, duration_ms)).ok()); }
   static Task<void> sleep(Ring& ring, std::int64_t duration_ms) {
     co_await ring.sleep_until(Deadline::after_ms(duration_ms));
   }
@@ -32,6 +30,8 @@ class CrashTest : public KeeperTest {
     while (client_->starts() < starts && !limit.passed()) pass_ms(2);
     EXPECT_EQ(client_->starts(), starts);
   }
+  // Until what the dead keeper held is handed over.
+  void wait_handed_over() { ASSERT_TRUE(run(client_->drop("nothing", soon())).ok()); }
   // A program that is quicker than the log: numbered lines of changing length.
   void make_numbers() {
     std::ofstream file(container::testing::place("lower/numbers"));
@@ -118,8 +118,8 @@ TEST_F(CrashTest, SecondKeeperDeathAfterAnAgentRestartLosesNothing) {
 }
 
 TEST_F(CrashTest, ContainersOutliveKeeperAndAgentTogether) {
-  const Started started =
-      shell("c1", "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.02; done; exit 4");
+  const Started started = shell(
+      "c1", "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.02; done; exit 4");
   const pid_t keeper = client_->keeper_pid();
   drop_client();
   ASSERT_EQ(::kill(keeper, SIGKILL), 0);
@@ -146,7 +146,7 @@ TEST_F(CrashTest, HeldDescriptorsSurviveTheKeeper) {
   ASSERT_EQ(::fstat(fds[0].get(), &before), 0);
   ASSERT_TRUE(run(client_->hold("pod", std::move(fds), soon())).ok());
   kill_keeper();
-  wait_revived(2);
+  wait_handed_over();
   drop_client();
   connect();
   std::vector<UniqueFd> back = client_->held("pod").value();

@@ -19,8 +19,8 @@ long field_of(const std::string& path, const std::string& name) {
 
 TEST_F(KeeperTest, HundredContainersCostTheKeeperLessThanAMegabyte) {
   for (int i = 0; i < 100; ++i) {
-    launch("c" + std::to_string(i), {.args = {"sh", "-c", "echo up; exec sleep 1000"},
-                                     .open_stdin = true});
+    launch("c" + std::to_string(i),
+           {.args = {"sh", "-c", "echo up; exec sleep 1000"}, .open_stdin = true});
   }
   ASSERT_TRUE(eventually([&] { return joined_log(log_of("c99")) == "up\n"; }));
   const std::string proc = "/proc/" + std::to_string(client_->keeper_pid());

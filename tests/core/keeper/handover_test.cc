@@ -18,8 +18,9 @@ class HandoverTest : public KeeperTest {
 };
 
 TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {
-  launch("flood", {.args = {"sh", "-c",
-                            "i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; exit 6"}});
+  launch("flood",
+         {.args = {"sh", "-c",
+                   "i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; exit 6"}});
   shell("ended", "exit 3");
   EXPECT_EQ(wait_exit("ended").exit_code, 3);
   std::vector<UniqueFd> fds;

@@ -107,7 +107,8 @@ void KeeperTest::TearDown() {
   EXPECT_FALSE(fs::exists(dir_ + "/keeper.lock"));
   std::error_code busy;  // a test may have mounted something
   fs::remove_all(dir_, busy);
-  // No child of ours or of the keeper goes on. One that was just ending when the keeper went is ours.
+  // No child of ours or of the keeper goes on. One that was just ending when the keeper went is
+  // ours.
   EXPECT_TRUE(eventually([] { return ::waitpid(-1, nullptr, WNOHANG) == -1; }, 1000));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test support: a state directory of its own with a keeper in it, in a PID namespace whose first process is
-// the test, so that whatever a test leaves behind ends with it.
+// Test support: a state directory of its own with a keeper in it, in a PID namespace whose first
+// process is the test, so that whatever a test leaves behind ends with it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@ constexpr std::int64_t kLongMs = 20'000;
 
 std::string read_file(const std::string& path);
 std::vector<std::string> lines_of(const std::string& text);
-// What a CRI log says on one stream: the records' texts joined as kubelet joins them. Fails the test
-// on a record that is not in the format.
+// What a CRI log says on one stream: the records' texts joined as kubelet joins them. Fails the
+// test on a record that is not in the format.
 std::string joined_log(const std::string& log, const std::string& stream = "stdout");
 int count_fds(pid_t pid);
 // False when it did not become true in time.

@@ -72,8 +72,8 @@ TEST_F(KeeperTest, WithoutOpenStdinTheProcessReadsNothing) {
 }
 
 TEST_F(KeeperTest, TerminalOutputIsLoggedAsStdout) {
-  launch("c1", {.args = {"sh", "-c", "tty; echo two >&2; read line; echo got $line"},
-                .terminal = true});
+  launch("c1",
+         {.args = {"sh", "-c", "tty; echo two >&2; read line; echo got $line"}, .terminal = true});
   const auto known = client_->find("c1");
   ASSERT_TRUE(known.has_value());
   ASSERT_GE(known->stdin_fd, 0);

@@ -28,8 +28,8 @@ struct Written {
 Written format(const std::string& raw, bool partial = false, Stream stream = kStdout,
                std::size_t room = kRawBytesMax + 4096) {
   std::vector<char> out(room);
-  const FormatInput input{.raw = std::as_bytes(std::span(raw)), .stream = stream,
-                          .time_ns = kTime, .partial = partial};
+  const FormatInput input{
+      .raw = std::as_bytes(std::span(raw)), .stream = stream, .time_ns = kTime, .partial = partial};
   Written written;
   written.done = format_records(input, out);
   written.text.assign(out.data(), written.done.out_bytes);

@@ -30,7 +30,8 @@ TEST_F(KeeperTest, LongLinesAndBinaryBytesArriveUnchanged) {
   launch("c1", {.args = {"cat", "/data"}});
   EXPECT_EQ(wait_exit("c1").exit_code, 0);
   const std::string log = log_of("c1");
-  EXPECT_EQ(joined_log(log) == data, true) << "sizes " << joined_log(log).size() << " " << data.size();
+  EXPECT_EQ(joined_log(log) == data, true)
+      << "sizes " << joined_log(log).size() << " " << data.size();
   // No record is longer than a reader must be able to hold.
   for (const std::string& line : lines_of(log)) EXPECT_LE(line.size(), 40 + 16384u);
 }
@@ -45,8 +46,8 @@ TEST_F(KeeperTest, UnfinishedLastLineIsClosedByAnEmptyRecord) {
 }
 
 TEST_F(KeeperTest, ReopenedLogContinuesWhereTheOldOneEnds) {
-  launch("c1", {.args = {"sh", "-c",
-                         "i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done"}});
+  launch("c1",
+         {.args = {"sh", "-c", "i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done"}});
   std::vector<std::string> paths = {log_path("c1")};
   for (int turn = 0; turn < 20; ++turn) {
     paths.push_back(log_path("c1") + "." + std::to_string(turn));
@@ -103,9 +104,7 @@ TEST_F(FullDiskTest, WriterWaitsAndNothingIsLostWhenSpaceComesBack) {
   EXPECT_EQ(joined_log(log_of("c2")), "alive\n");
   ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
   EXPECT_EQ(wait_exit("c1").exit_code, 0);
-  EXPECT_TRUE(eventually([&] {
-    return joined_log(read_file(disk_ + "/log")) == much();
-  }));
+  EXPECT_TRUE(eventually([&] { return joined_log(read_file(disk_ + "/log")) == much(); }));
 }
 
 TEST_F(FullDiskTest, ReopeningElsewhereEndsTheWait) {

@@ -78,7 +78,8 @@ TEST_F(ProtocolTest, AnotherVersionOrAnotherMagicEndsTheConnection) {
   dial();
   EXPECT_EQ(ask(Header{.magic = 1, .type = MessageType::hello, .request = 1}, {}), -1);
   dial();
-  EXPECT_EQ(ask(Header{.type = MessageType::list, .request = 1}, {}), EPROTO) << "hello comes first";
+  EXPECT_EQ(ask(Header{.type = MessageType::list, .request = 1}, {}), EPROTO)
+      << "hello comes first";
 }
 
 TEST_F(ProtocolTest, OversizedAndTruncatedMessagesEndTheConnection) {
@@ -123,8 +124,8 @@ TEST_F(ProtocolTest, HostilePlansAreRefusedAndLeaveNothing) {
   EXPECT_EQ(ask(MessageType::launch, record("c1", ~0u)), EINVAL);
   std::mt19937 random(5);
   const auto try_plan = [&](std::span<const std::byte> bytes, bool sealed) {
-    UniqueFd memfd = sealed ? sys::sealed_memfd("plan", bytes).value()
-                            : sys::memfd_create("plan").value();
+    UniqueFd memfd =
+        sealed ? sys::sealed_memfd("plan", bytes).value() : sys::memfd_create("plan").value();
     const int fd = memfd.get();
     return ask(MessageType::launch, record("c1", kFdPlan), std::span(&fd, 1));
   };
@@ -181,8 +182,8 @@ TEST_F(ProtocolTest, RandomMessagesDoNotHurt) {
     const int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     UniqueFd owned(fd);
     const size_t fds = type == MessageType::reexec ? 0 : random() % 2;
-    static_cast<void>(send(socket_.get(), header, std::span(body, sizes[random() % 5]),
-                           std::span(&fd, fds)));
+    static_cast<void>(
+        send(socket_.get(), header, std::span(body, sizes[random() % 5]), std::span(&fd, fds)));
   }
   dial();
   greet();
@@ -196,14 +197,16 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   Log log(LogLevel::error);
   const ClientOptions options{.keeper_binary = BERTH_KEEPER, .state_dir = dir};
   auto client = std::move(ring->run_until(KeeperClient::connect_or_start(
-                              *ring, log, options, Deadline::after_ms(kLongMs)))).value();
+                              *ring, log, options, Deadline::after_ms(kLongMs))))
+                    .value();
   const std::string command =
       std::string(BERTH_KEEPER) + " --state-dir " + dir + " 2>" + dir + "/stderr";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   const std::string text = read_file(dir + "/stderr");
   EXPECT_NE(text.find("another keeper (pid " + std::to_string(client->keeper_pid())),
-            std::string::npos) << text;
+            std::string::npos)
+      << text;
   EXPECT_EQ(lines_of(text).size(), 1u);
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
   EXPECT_TRUE(ring->run_until(client->close()).ok());

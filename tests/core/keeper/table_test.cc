@@ -13,8 +13,12 @@
 namespace berth::keeper {
 namespace {
 
-UniqueFd table_file() { return sys::memfd_create("table").value(); }
-UniqueFd again(const Table& table) { return UniqueFd(::dup(table.fd())); }
+UniqueFd table_file() {
+  return sys::memfd_create("table").value();
+}
+UniqueFd again(const Table& table) {
+  return UniqueFd(::dup(table.fd()));
+}
 
 std::uint32_t add(Table& table, const std::string& name, EntryState state) {
   const std::uint32_t index = table.allocate().value();

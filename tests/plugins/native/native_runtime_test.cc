@@ -80,7 +80,8 @@ TEST_F(NativeRuntimeTest, LivingContainerIsFoundByTheNextAgent) {
 }
 
 TEST_F(NativeRuntimeTest, ExecRunsInsideTheContainerWithItsOwnStreams) {
-  ASSERT_TRUE(run(runtime_->launch(request("c1", {"sh", "-c", "echo x >/tmp/mark; sleep 100"}))).ok());
+  ASSERT_TRUE(
+      run(runtime_->launch(request("c1", {"sh", "-c", "echo x >/tmp/mark; sleep 100"}))).ok());
   ASSERT_TRUE(keeper::testing::eventually([&] { return client_->find("c1").has_value(); }));
   int out[2];
   ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);

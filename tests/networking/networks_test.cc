@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of plugins/api/network.h for "host" and "isolated". Namespaces are looked into with
+// setns on a thread of their own; nothing of the machine's own namespace is changed.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/ring/ring.h"
+#include "networking/host.h"
+#include "networking/isolated.h"
+
+namespace berth::networking {
+namespace {
+
+using plugins::NetworkAttachment;
+using plugins::NetworkPod;
+using plugins::NetworkRequest;
+using plugins::PortMapping;
+
+ino_t inode_of(int fd) {
+  struct stat found {};
+  EXPECT_EQ(::fstat(fd, &found), 0);
+  return found.st_ino;
+}
+
+// What a process in the namespace would see.
+struct Sight {
+  int interfaces = 0;
+  bool loopback_answers = false;
+};
+
+Sight look_into(int netns) {
+  Sight sight;
+  std::thread([netns, &sight] {
+    if (::setns(netns, CLONE_NEWNET) != 0) return;
+    struct if_nameindex* const all = ::if_nameindex();
+    for (const struct if_nameindex* at = all; at != nullptr && at->if_index != 0; ++at) {
+      ++sight.interfaces;
+    }
+    ::if_freenameindex(all);
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    address.sin_port = ::htons(4711);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    sight.loopback_answers = ::bind(listener.get(), any, sizeof address) == 0 &&
+                             ::listen(listener.get(), 1) == 0 &&
+                             ::connect(client.get(), any, sizeof address) == 0;
+  }).join();
+  return sight;
+}
+
+NetworkRequest request_for(std::string pod_id) {
+  NetworkRequest request;
+  request.pod_id = std::move(pod_id);
+  return request;
+}
+
+PortMapping mapping(std::uint16_t container_port, std::uint16_t host_port) {
+  PortMapping mapped;
+  mapped.container_port = container_port;
+  mapped.host_port = host_port;
+  return mapped;
+}
+
+class NetworksTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "making network namespaces needs root";
+    ring_ = MUST(Ring::create());
+  }
+  void TearDown() override {
+    if (isolated_ != nullptr) MUST(run(isolated_->close()));
+  }
+  template <typename T>
+  Result<T> run(Task<T> task) {
+    return ring_->run_until(std::move(task));
+  }
+  IsolatedNetwork& isolated(std::size_t pool_size = 2) {
+    if (isolated_ == nullptr) {
+      isolated_ = std::make_unique<IsolatedNetwork>(*ring_, pool_size);
+      MUST(run(isolated_->recover({})));
+    }
+    return *isolated_;
+  }
+
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<IsolatedNetwork> isolated_;
+};
+
+TEST_F(NetworksTest, HostPodsHaveNoNamespaceOfTheirOwnAndTheNetworkIsReady) {
+  HostNetwork host;
+  EXPECT_TRUE(host.status().ready);
+  const NetworkAttachment attached = MUST(run(host.attach(request_for("p"))));
+  EXPECT_FALSE(attached.netns.valid());
+  EXPECT_TRUE(attached.ips.empty());
+  EXPECT_TRUE(run(host.detach("p")).ok());
+  EXPECT_TRUE(run(host.detach("never seen")).ok());
+}
+
+TEST_F(NetworksTest, HostPortThatWouldHaveToBeAnotherIsRefused) {
+  HostNetwork host;
+  NetworkRequest same = request_for("p");
+  same.port_mappings = {mapping(80, 80), mapping(81, 0)};
+  EXPECT_TRUE(run(host.attach(std::move(same))).ok());
+  NetworkRequest other = request_for("p");
+  other.port_mappings = {mapping(80, 8080)};
+  const auto refused = run(host.attach(std::move(other)));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(refused.error().is(Errc::invalid_argument));
+}
+
+TEST_F(NetworksTest, IsolatedPodHasLoopbackUpAndNothingElse) {
+  EXPECT_TRUE(isolated().status().ready);
+  const NetworkAttachment attached = MUST(run(isolated().attach(request_for("p"))));
+  ASSERT_TRUE(attached.netns.valid());
+  EXPECT_TRUE(attached.ips.empty());
+  const Sight sight = look_into(attached.netns.get());
+  EXPECT_EQ(sight.interfaces, 1);
+  EXPECT_TRUE(sight.loopback_answers);
+}
+
+TEST_F(NetworksTest, EveryPodGetsItsOwnNamespaceAlsoWhenThePoolIsEmpty) {
+  const UniqueFd own(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  std::vector<ino_t> seen{inode_of(own.get())};
+  for (int i = 0; i < 6; ++i) {
+    const NetworkAttachment attached =
+        MUST(run(isolated(2).attach(request_for("p" + std::to_string(i)))));
+    const ino_t inode = inode_of(attached.netns.get());
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), inode), 0);
+    seen.push_back(inode);
+  }
+}
+
+TEST_F(NetworksTest, SecondAttachOfAPodGivesTheFirstOnesNamespace) {
+  const NetworkAttachment first = MUST(run(isolated().attach(request_for("p"))));
+  const NetworkAttachment second = MUST(run(isolated().attach(request_for("p"))));
+  EXPECT_EQ(inode_of(first.netns.get()), inode_of(second.netns.get()));
+}
+
+TEST_F(NetworksTest, DetachForgetsThePodAndToleratesOneItNeverSaw) {
+  const NetworkAttachment first = MUST(run(isolated().attach(request_for("p"))));
+  EXPECT_TRUE(run(isolated().detach("p")).ok());
+  EXPECT_TRUE(run(isolated().detach("p")).ok());
+  EXPECT_TRUE(run(isolated().detach("never seen")).ok());
+  const NetworkAttachment again = MUST(run(isolated().attach(request_for("p"))));
+  EXPECT_NE(inode_of(first.netns.get()), inode_of(again.netns.get()));
+}
+
+TEST_F(NetworksTest, RecoverRemembersTheNamespacesOfLivingPods) {
+  NetworkAttachment before = MUST(run(isolated().attach(request_for("p"))));
+  const ino_t inode = inode_of(before.netns.get());
+  MUST(run(isolated_->close()));
+  isolated_ = std::make_unique<IsolatedNetwork>(*ring_, 1);  // a new agent
+  std::vector<NetworkPod> living(1);
+  living[0].pod_id = "p";
+  living[0].netns = std::move(before.netns);
+  MUST(run(isolated_->recover(std::move(living))));
+  const NetworkAttachment after = MUST(run(isolated_->attach(request_for("p"))));
+  EXPECT_EQ(inode_of(after.netns.get()), inode);
+}
+
+TEST_F(NetworksTest, HostPortsOfAnIsolatedPodAreRefused) {
+  NetworkRequest request = request_for("p");
+  request.port_mappings = {mapping(80, 8080)};
+  const auto refused = run(isolated().attach(std::move(request)));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message().find("8080"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace berth::networking
