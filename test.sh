@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every check there is, on Debian 12 as root, from a clean clone; .ci/run is this and nothing else.
 #
-#   ./test.sh                   all steps; the summary is at the end, the exit status 0 if all passed
+#   ./test.sh                   all steps; a summary at the end, exit status 0 if all passed
 #   ./test.sh STEP...           only these, in their order: see STEPS below
 #   ./test.sh --yardstick ...   also a small run of the yardstick against containerd
 #
@@ -18,8 +18,8 @@ export BERTH_BUILD_DIR=$build
 release=$build/release
 jobs=$(nproc)
 STEPS=(packages format scripts-lint build headers tidy ctest asan tsan bench node quickstart vm)
-# Rooms without gRPC, whose memory and threads are worth a sanitizer. The keeper is static and has no
-# heap; its own tests run with the release build.
+# Rooms without gRPC, whose memory and threads are worth a sanitizer. The keeper is static and has
+# no heap; its own tests run with the release build.
 asan_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;core/image;core/container;"
 asan_rooms+="core/keeper;plugins/api;plugins/resources;snapshotter;tests"
 tsan_rooms="core/base;core/task;core/ring;core/oci;tests"

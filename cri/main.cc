@@ -3,6 +3,7 @@
 // in an orderly way. Containers and the keeper go on without it.
 #include <errno.h>
 #include <fcntl.h>
+#include <gperftools/malloc_extension.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@
 #include <thread>
 
 #include "core/image/content.h"
+#include "core/linux/text_pages.h"
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/mount_points.h"
@@ -67,6 +69,12 @@ Status make_directories(const store::Layout& layout, const std::string& listen) 
   return make_mount_points(layout.mount_points());
 }
 
+// What only the past needed.
+void give_back() {
+  MallocExtension::instance()->ReleaseFreeMemory();
+  sys::drop_text_pages();
+}
+
 // Members in the order in which they are built; the language destroys them in reverse.
 struct Parts {
   explicit Parts(const Options& options)
@@ -79,6 +87,7 @@ struct Parts {
   SeccompCache seccomp;
   Pods pods;
   std::unique_ptr<Ring> ring;
+  std::unique_ptr<Quiet> quiet;
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::State> image_state;
   std::unique_ptr<image::ContentStore> content;
@@ -151,7 +160,7 @@ Status build_plugins(Parts& parts, const Options& options) {
                             .keeper = *parts.keeper, .ipc_uts = *parts.ipc_uts,
                             .mount_features = parts.mount_features, .images = *parts.images,
                             .puller = *parts.puller, .attempts = *parts.attempts,
-                            .pods = parts.pods, .seccomp = parts.seccomp,
+                            .pods = parts.pods, .seccomp = parts.seccomp, .quiet = *parts.quiet,
                             .options = options.pods});
   return {};
 }
@@ -174,6 +183,9 @@ Task<void> recover(Parts& parts) {
   if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
   parts.ipc_uts->prefill();
   parts.watch->spawn(watch_exits(*parts.node));
+  parts.watch->spawn(parts.quiet->watch());
+  // The start itself has touched much that is not needed again.
+  parts.quiet->touch();
 }
 
 Task<void> until_signal(Parts& parts, const UniqueFd& signals) {
@@ -219,7 +231,12 @@ Status serve(const Options& options) {
   // Containers whose keeper dies come to us, so that their exit codes are not lost.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   Parts parts(options);
+  // A thread of gRPC's needs little; the allocator would keep up to 32 MiB for threads.
+  constexpr std::size_t kThreadCacheBytesMax = 2_MiB;
+  MallocExtension::instance()->SetNumericProperty("tcmalloc.max_total_thread_cache_bytes",
+                                                  kThreadCacheBytesMax);
   TRY(parts.ring, Ring::create());
+  parts.quiet = std::make_unique<Quiet>(*parts.ring, give_back);
   TRY_(open_stores(parts, options));
   TRY_(parts.ring->run_until(connect_keeper(parts, options)));
   Status built = build_plugins(parts, options);

@@ -18,6 +18,7 @@
 #include "core/task/scope.h"
 #include "cri/container/seccomp_cache.h"
 #include "cri/pods.h"
+#include "cri/quiet.h"
 #include "plugins/api/network.h"
 #include "plugins/api/resources.h"
 #include "plugins/api/runtime_handler.h"
@@ -55,6 +56,7 @@ struct Node {
   Scope& attempts;  // what was begun for a client and goes on without it
   Pods& pods;
   SeccompCache& seccomp;
+  Quiet& quiet;
   PodOptions options;
 };
 

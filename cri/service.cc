@@ -17,6 +17,7 @@ grpc::ServerUnaryReactor* CallLine::run(grpc::CallbackServerContext* context,
                                         Task<Response> (*call)(Node&, const Request&)) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   node_.ring.post([this, request, response, reactor, call]() {
+    node_.quiet.touch();
     const bool begun = scope_.spawn(finish_unary(call(node_, *request), response, reactor));
     if (!begun) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "berthd is shutting down"});
   });

@@ -36,6 +36,7 @@ Status Keeper::open() {
   watch(station_.signals.get(), POLLIN, {TokenKind::child_signal, 0, 0, 0});
   if (station_.connection.valid()) adopt_connection(std::move(station_.connection));
   if (station_.reexec_request != 0) {
+    greeted_ = true;  // by the program that was here before
     answer(std::exchange(station_.reexec_request, 0), MessageType::reexec);
   }
   reap();

@@ -81,8 +81,8 @@ TEST_F(CrashTest, ExitCodeOfAnOrphanOfTheKeeperIsFetchedByTheAgent) {
 TEST_F(CrashTest, ProcessThatEndsWhileNoKeeperLivesIsReported) {
   const Started started = shell("c1", "sleep 100");
   kill_keeper();
-  ASSERT_EQ(::kill(started.pid, SIGTERM), 0);
-  ASSERT_EQ(::kill(started.pid, SIGKILL), 0);
+  kill_process(started, SIGTERM);
+  kill_process(started, SIGKILL);
   EXPECT_EQ(wait_exit("c1").exit_code, 128 + SIGKILL);
 }
 
@@ -173,7 +173,7 @@ TEST_F(CrashTest, LaunchThatTheKeeperDidNotLiveToAnswerIsUndone) {
     pass_ms(20);
     if (started.ok()) {
       ASSERT_TRUE(client_->find(id).has_value());
-      ::kill(started->pid, SIGKILL);
+      kill_process(*started, SIGKILL);
       EXPECT_EQ(wait_exit(id).exit_code, 128 + SIGKILL);
       forget(id);
     } else {

@@ -140,6 +140,12 @@ Started KeeperTest::launch(const std::string& id, LaunchWish wish) {
   return started.ok() ? std::move(*started) : Started{};
 }
 
+void KeeperTest::kill_process(const Started& started, int signal_number) {
+  // 0 and -1 mean the whole world to kill(2).
+  ASSERT_GT(started.pid, 1);
+  ASSERT_EQ(::kill(started.pid, signal_number), 0);
+}
+
 Started KeeperTest::shell(const std::string& id, const std::string& script) {
   return launch(id, {.args = {"sh", "-c", script}});
 }

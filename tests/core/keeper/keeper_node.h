@@ -48,6 +48,7 @@ class KeeperTest : public ::testing::Test {
   Result<Started> try_launch(const std::string& id, LaunchWish wish);
   Started launch(const std::string& id, LaunchWish wish);
   Started shell(const std::string& id, const std::string& script);
+  static void kill_process(const Started& started, int signal_number);
   // The next exit of `id`; others are put aside.
   ProcessExit wait_exit(const std::string& id);
   void forget(const std::string& id);

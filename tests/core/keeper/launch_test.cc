@@ -24,7 +24,7 @@ TEST_F(KeeperTest, ReportsExitCodeAfterTheWholeOutputIsInTheLog) {
 
 TEST_F(KeeperTest, DeathBySignalIs128PlusTheSignal) {
   const Started started = shell("c1", "sleep 100");
-  ASSERT_EQ(::kill(started.pid, SIGKILL), 0);
+  kill_process(started, SIGKILL);
   EXPECT_EQ(wait_exit("c1").exit_code, 128 + SIGKILL);
 }
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container's files: root filesystem, volumes, the pod's files, devices, masked paths.
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/cri/integration/node_fixture.h"
+
+namespace berth::node_test {
+namespace {
+
+class Rootfs : public Node {
+ protected:
+  std::string volume() {
+    const std::string path = dir("BERTH_NODE_DIR") + "/volume";
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/given") << "host\n";
+    return path;
+  }
+  static v1::LinuxContainerSecurityContext& security(v1::ContainerConfig& config) {
+    return *config.mutable_linux()->mutable_security_context();
+  }
+};
+
+TEST_F(Rootfs, LayersAreMergedAndWritesAreTheContainersOwn) {
+  const std::string pod = run_pod();
+  EXPECT_EQ(printed(pod, "cat /etc/motd; ls /opt/mixed; test -e /etc/lower-only || echo gone; "
+                         "echo x >/written; ls /written"),
+            "upper\nupper\ngone\n/written\n");
+  EXPECT_EQ(printed(pod, "ls /written 2>/dev/null || echo none"), "none\n");
+}
+
+TEST_F(Rootfs, ReadOnlyRootRefusesWritesAndVolumesStayWritable) {
+  const std::string path = volume();
+  const std::string text = printed(
+      run_pod(), "touch /x 2>/dev/null || echo refused; touch /data/made && echo written",
+      [&](v1::ContainerConfig& config) {
+        security(config).set_readonly_rootfs(true);
+        v1::Mount* mount = config.add_mounts();
+        mount->set_host_path(path);
+        mount->set_container_path("/data");
+      });
+  EXPECT_EQ(text, "refused\nwritten\n");
+  EXPECT_TRUE(std::filesystem::exists(path + "/made"));
+}
+
+TEST_F(Rootfs, ReadOnlyVolumeRefusesWritesAndStatusListsIt) {
+  const std::string path = volume();
+  const auto tweak = [&](v1::ContainerConfig& config) {
+    v1::Mount* mount = config.add_mounts();
+    mount->set_host_path(path);
+    mount->set_container_path("/deep/er/data");
+    mount->set_readonly(true);
+  };
+  const std::string id =
+      start_script(run_pod(), "cat /deep/er/data/given; touch /deep/er/data/no || echo refused", tweak);
+  wait_exited(id);
+  EXPECT_EQ(stdout_of(id), "host\nrefused\n");
+  ASSERT_EQ(status(id).mounts_size(), 1);
+  EXPECT_EQ(status(id).mounts(0).container_path(), "/deep/er/data");
+}
+
+TEST_F(Rootfs, VolumeMayBeAFileAndAMissingHostDirectoryIsMade) {
+  const std::string path = volume();
+  const std::string text = printed(
+      run_pod(), "cat /etc/given; ls -d /fresh", [&](v1::ContainerConfig& config) {
+        v1::Mount* file = config.add_mounts();
+        file->set_host_path(path + "/given");
+        file->set_container_path("/etc/given");
+        v1::Mount* fresh = config.add_mounts();
+        fresh->set_host_path(path + "/a/b");
+        fresh->set_container_path("/fresh");
+      });
+  EXPECT_EQ(text, "host\n/fresh\n");
+  EXPECT_TRUE(std::filesystem::is_directory(path + "/a/b"));
+}
+
+TEST_F(Rootfs, PodsNameAndResolverAreInItsFiles) {
+  const std::string pod = run_pod([](v1::PodSandboxConfig& config) {
+    config.set_hostname("harbour");
+    config.mutable_dns_config()->add_servers("10.0.0.10");
+    config.mutable_dns_config()->add_searches("tests.svc");
+    config.mutable_dns_config()->add_options("ndots:5");
+  });
+  EXPECT_EQ(printed(pod, "hostname; cat /etc/hostname; echo $HOSTNAME"),
+            "harbour\nharbour\nharbour\n");
+  EXPECT_EQ(printed(pod, "cat /etc/resolv.conf"),
+            "search tests.svc\nnameserver 10.0.0.10\noptions ndots:5\n");
+  const std::string hosts = printed(pod, "cat /etc/hosts");
+  EXPECT_NE(hosts.find("127.0.0.1\tlocalhost"), std::string::npos) << hosts;
+  EXPECT_NE(hosts.find("harbour"), std::string::npos) << hosts;
+}
+
+TEST_F(Rootfs, DevicesAndKernelFilesystemsAreThere) {
+  const std::string text = printed(
+      run_pod(),
+      "for d in null zero full random urandom tty; do test -c /dev/$d && echo $d; done; "
+      "echo x >/dev/null; ls -d /dev/pts /dev/shm /dev/mqueue /dev/fd; "
+      "readlink /dev/stdout; touch /dev/shm/x && echo shm; "
+      "test -r /proc/version && echo proc; test -d /sys/class && echo sys");
+  EXPECT_EQ(text,
+            "null\nzero\nfull\nrandom\nurandom\ntty\n/dev/fd\n/dev/mqueue\n/dev/pts\n/dev/shm\n"
+            "/proc/self/fd/1\nshm\nproc\nsys\n");
+}
+
+TEST_F(Rootfs, ContainersOfAPodShareShm) {
+  const std::string pod = run_pod();
+  start_script(pod, "echo shared >/dev/shm/word; sleep 1000");
+  EXPECT_EQ(printed(pod, "until test -s /dev/shm/word; do sleep 0.05; done; cat /dev/shm/word"),
+            "shared\n");
+}
+
+TEST_F(Rootfs, MaskedPathsAreEmptyAndReadOnlyPathsRefuseWrites) {
+  const std::string text = printed(
+      run_pod(),
+      "cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; "
+      "echo 1 2>/dev/null >/proc/sys/kernel/shmall || echo refused",
+      [](v1::ContainerConfig& config) {
+        security(config).add_masked_paths("/proc/timer_list");
+        security(config).add_masked_paths("/sys/firmware");
+        security(config).add_masked_paths("/proc/there/is/none");
+        security(config).add_readonly_paths("/proc/sys");
+      });
+  EXPECT_EQ(text, "0\n0\nrefused\n");
+}
+
+TEST_F(Rootfs, HostsMountTableDoesNotGrowWithPods) {
+  const std::string before = read_file("/proc/self/mounts");
+  const std::string pod = run_pod();
+  start(pod, {"sleep", "1000"});
+  EXPECT_EQ(read_file("/proc/self/mounts"), before);
+}
+
+}  // namespace
+}  // namespace berth::node_test

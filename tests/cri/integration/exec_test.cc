@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// ExecSync: output, exit code, its timeout, its limit, and grandchildren that hold the pipes.
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/cri/integration/node_fixture.h"
+
+namespace berth::node_test {
+namespace {
+
+class Exec : public Node {
+ protected:
+  void SetUp() override {
+    Node::SetUp();
+    pod_ = run_pod();
+    id_ = start(pod_, {"sleep", "1000"});
+  }
+
+  // Processes of the container's PID namespace whose command line is exactly `words`.
+  bool runs(const std::string& words) {
+    const auto listed = exec(id_, "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done");
+    EXPECT_TRUE(listed.ok()) << listed.text();
+    return listed.value.stdout().find("\n" + words + " \n") != std::string::npos;
+  }
+
+  std::string pod_;
+  std::string id_;
+};
+
+TEST_F(Exec, GivesBothStreamsAndTheExitCode) {
+  const auto answer = exec(id_, "echo out; echo err >&2; exit 5");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.stdout(), "out\n");
+  EXPECT_EQ(answer.value.stderr(), "err\n");
+  EXPECT_EQ(answer.value.exit_code(), 5);
+}
+
+TEST_F(Exec, KilledCommandGives128PlusTheSignal) {
+  const auto answer = exec(id_, "kill -KILL $$");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.exit_code(), 137);
+}
+
+TEST_F(Exec, BytesArriveUnchanged) {
+  const auto answer = exec(id_, R"(printf 'a\000\377\n')");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.stdout(), std::string("a\0\xff\n", 4));
+}
+
+TEST_F(Exec, TimeoutKillsTheCommandAndSaysDeadlineExceeded) {
+  const auto answer = exec(id_, "sleep 4321", 1);
+  EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << answer.text();
+  EXPECT_GE(answer.seconds, 0.9);
+  EXPECT_LT(answer.seconds, 4);
+  EXPECT_FALSE(runs("sleep 4321"));
+}
+
+TEST_F(Exec, TimeoutKillsWhatTheCommandStarted) {
+  const auto answer = exec(id_, "sleep 4322 & sleep 4323; true", 1);
+  EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << answer.text();
+  EXPECT_FALSE(runs("sleep 4322"));
+  EXPECT_FALSE(runs("sleep 4323"));
+}
+
+TEST_F(Exec, GrandchildHoldingThePipeDoesNotHangTheCall) {
+  const auto answer = exec(id_, "echo said; sleep 30 & exit 0");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.stdout(), "said\n");
+  EXPECT_LT(answer.seconds, 5);
+}
+
+TEST_F(Exec, OutputBeyond16MiBIsCutAndTheCommandStillEnds) {
+  const auto answer = exec(id_, "head -c 20000000 /dev/zero; exit 4", 0, 60);
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.stdout().size(), 16u << 20);
+  EXPECT_EQ(answer.value.exit_code(), 4);
+}
+
+TEST_F(Exec, RunsInTheContainersNamespacesWithItsEnvironmentAndLimits) {
+  const auto answer = exec(id_, "hostname; cat /etc/hostname; readlink /proc/self/ns/net");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  const std::string self = std::filesystem::read_symlink(
+      "/proc/" + std::to_string(pid_of(id_)) + "/ns/net").string();
+  EXPECT_NE(answer.value.stdout().find(self), std::string::npos) << answer.value.stdout();
+  const std::string own = exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/self/status")
+                              .value.stdout();
+  const std::string first = exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/1/status")
+                                .value.stdout();
+  EXPECT_EQ(own, first);
+}
+
+TEST_F(Exec, CommandThatDoesNotExistIsAnErrorWithItsName) {
+  v1::ExecSyncRequest request;
+  request.set_container_id(id_);
+  request.add_cmd("/no/such/program");
+  const auto answer = call(&Runtime::ExecSync, request);
+  EXPECT_FALSE(answer.ok());
+  EXPECT_NE(answer.text().find("/no/such/program"), std::string::npos) << answer.text();
+  EXPECT_NE(answer.text().find("ENOENT"), std::string::npos) << answer.text();
+}
+
+TEST_F(Exec, ContainerThatDoesNotRunIsRefused) {
+  ASSERT_TRUE(stop(id_).ok());
+  EXPECT_EQ(exec(id_, "true").code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(Exec, ManyAtOnceGetTheirOwnOutput) {
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([this, i] {
+      for (int round = 0; round < 5; ++round) {
+        const std::string word = std::to_string(i) + "." + std::to_string(round);
+        const auto answer = exec(id_, "echo " + word);
+        EXPECT_EQ(answer.value.stdout(), word + "\n") << answer.text();
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST_F(Exec, ContainerThatEndsMeanwhileEndsTheCall) {
+  std::thread stopper([this] {
+    ::usleep(300'000);
+    EXPECT_TRUE(stop(id_).ok());
+  });
+  const auto answer = exec(id_, "sleep 100");
+  stopper.join();
+  EXPECT_LT(answer.seconds, 10);
+  if (answer.ok()) {
+    EXPECT_EQ(answer.value.exit_code(), 137);
+  }
+}
+
+}  // namespace
+}  // namespace berth::node_test
