@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # From a clean clone to a pod started through CRI, on Debian 12 as root:
 #
-#   ./quickstart.sh          installs what is missing, builds into build/release/bin, runs one pod in a
-#                            node of its own, shows what each step took, and checks nothing is left
+#   ./quickstart.sh          installs what is missing, builds into build/release/bin, runs one pod
+#                            in a node of its own, shows what each step took, checks nothing is left
 #   ./quickstart.sh --stay   the same start, then a shell in which `berth` works, until you leave it
 #
 # The node is a network, mount and PID namespace with its own cgroups and directories; nothing
@@ -55,7 +55,7 @@ build() {
 
 start_node() {
   say "a node: $BERTH_NODE_DIR, cgroups $BERTH_CGROUP, a network with only loopback"
-  mkdir -p /var/log/berth/pods
+  mkdir -p /var/log/berth/pods /var/log/berth/bench
 
   say "a registry with one image, made from busybox-static"
   "$scripts/registry.sh" start "$BERTH_NODE_DIR/registry"

@@ -112,7 +112,7 @@ step_bench() {
     [[ -f $bench && -x $bench && $bench != *.so ]] || continue
     found=1
     quiet "$build/bench-${bench##*/}.log" timeout 120 "$bench" --benchmark_min_time=0.01 || return 1
-    echo "${bench##*/}: $(grep -c '^BM_\|/' "$build/bench-${bench##*/}.log") cases ran"
+    echo "${bench##*/}: $(grep -cE ' (ns|us|ms) ' "$build/bench-${bench##*/}.log") cases ran"
   done
   ((found)) || echo "no micro benches are built"
 }

@@ -7,8 +7,8 @@
 #   bench/churn.sh [--bin DIR] [--pods N] [--parallel P]
 #
 # Prints fds, threads, PSS, mounts, cgroups, namespaces, processes and files before and after, and
-# ends with `churn: ok`. Kernel objects, fds, files and processes must be equal; threads may differ by
-# 4, and PSS grow by 2 MiB, which is the allocator's and gRPC's freedom.
+# ends with `churn: ok`. Kernel objects, fds, files and processes must be equal; threads may differ
+# by 4, and PSS grow by 2 MiB, which is the allocator's and gRPC's freedom.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

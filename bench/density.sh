@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Question: what does a pod cost in memory beyond the kernel's own floor, and what does an idle agent?
+# Question: what does a pod cost in memory beyond the kernel's own floor, and what an idle agent?
 # Baseline: berth-density-floor, the same pod made by system calls alone, on the same machine.
 # Non-goals: the memory of what runs in a pod; the pods here hold one idle static process.
 #
 #   bench/density.sh [--bin DIR] [--pods N]
 #
-# Memory is the difference of MemAvailable, so nothing hides; a machine that does other things at the
-# same time spoils it, and `noise` says by how much. The last line is
-#   density: floor_kib F berth_kib B ratio R; berthd_pss_kib P growth_kib_per_pod G; keeper_pss_kib K;
-#     wakeups_10s W; mounts_growth M; last_vs_first_start X
+# Memory is the difference of MemAvailable, so nothing hides; a machine that does other things at
+# the same time spoils it, and `noise` says by how much. The last line is
+#   density: floor_kib F berth_kib B ratio R; berthd_pss_kib P growth_kib_per_pod G;
+#     keeper_pss_kib K; wakeups_10s W; mounts_growth M; last_vs_first_start X
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -55,7 +55,9 @@ other_processes() {
     [[ $(readlink "/proc/$pid/ns/pid" 2>/dev/null) == "$(readlink /proc/self/ns/pid)" ]] || continue
     case $(readlink "/proc/$pid/exe" 2>/dev/null) in
       */berthd | */berth-keeper | */docker-registry | */bash | */awk | */gawk | */mawk) ;;
-      ?*) ps -o pid=,comm= -p "$pid" | grep -vE ' (ps|readlink|sleep|env|setpriv|unshare)$' || true ;;
+      ?*)
+        ps -o pid=,comm= -p "$pid" | grep -vE ' (ps|readlink|sleep|env|setpriv|unshare)$' || true
+        ;;
     esac
   done
 }
@@ -124,12 +126,13 @@ main() {
   other_processes | sed 's/^/  /'
 
   per_pod=$(((before - after) / pods))
-  printf '%s\n' "berthd PSS: $pss_empty KiB idle and empty, $pss_before with 8 pods, $pss_after with" \
-    "  $((pods + 8)); $(thread_count "$berthd") threads, $(fd_count "$berthd") fds" \
+  printf '%s\n' "berthd PSS: $pss_empty KiB idle and empty, $pss_before with 8 pods, $pss_after" \
+    "  with $((pods + 8)); $(thread_count "$berthd") threads, $(fd_count "$berthd") fds" \
     "keeper PSS: $(pss_kib "$keeper") KiB, $(fd_count "$keeper") fds" \
     "host mount table: $mounts_before lines before, $mounts_after after"
   echo "density: floor_kib $floor berth_kib $per_pod ratio" \
-    "$(jq -n "$per_pod / $floor * 100 | round / 100"); berthd_pss_kib $pss_empty growth_kib_per_pod" \
+    "$(jq -n "$per_pod / $floor * 100 | round / 100"); berthd_pss_kib $pss_empty" \
+    "growth_kib_per_pod" \
     "$(jq -n "($pss_after - $pss_before) / $pods * 10 | round / 10"); keeper_pss_kib" \
     "$(pss_kib "$keeper"); wakeups_10s $wakeups; mounts_growth $((mounts_after - mounts_before));" \
     "last_vs_first_start $(last_vs_first "$json")"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Question: how much faster than containerd + runc does a pod start, and how many per second?
-# Baseline: Debian's containerd and runc with the bridge CNI plugin, in the same node namespace, from
-# the same image of the same registry, driven by the same client in the same run.
+# Baseline: Debian's containerd and runc with the bridge CNI plugin, in the same node namespace,
+# from the same image of the same registry, driven by the same client in the same run.
 # Non-goals: absolute numbers; only the ratio means something on another machine.
 #
 #   bench/yardstick.sh [--bin DIR] [--pods N] [--network bridge|ptp] [--keep-json DIR]
@@ -23,8 +23,8 @@ network=bridge
 json_dir=
 image=127.0.0.1:5000/busybox:latest
 
-# One run against both; berth-bench takes its endpoints in turn. $1 is how many pods, $2 how many at a
-# time.
+# One run against both; berth-bench takes its endpoints in turn. $1 is how many pods, $2 how many at
+# a time.
 measure() {
   printf '\n== %s pods, %s at a time\n' "$1" "$2"
   "$bin/berth-bench" start --endpoint "$berth" --endpoint "$containerd" --image "$image" \
@@ -32,12 +32,14 @@ measure() {
     --json "$json_dir/parallel-$2.json"
 }
 
-# Prints "A vs B ratio R" from expression $2 over the runs of file $1; ratio is A/B, or B/A for `less`.
+# Prints "A vs B ratio R" from expression $2 over the runs of file $1; ratio is A/B, or B/A for
+# `less`.
 compare() {
   jq --raw-output --arg better "$3" "
     [.runs[] | $2] as [\$a, \$b]
     | (if \$better == \"less\" then \$b / \$a else \$a / \$b end) as \$ratio
-    | \"\\(\$a * 100 | round / 100) vs \\(\$b * 100 | round / 100) ratio \\(\$ratio * 10 | round / 10)\"
+    | \"\\(\$a * 100 | round / 100) vs \\(\$b * 100 | round / 100) \"
+      + \"ratio \\(\$ratio * 10 | round / 10)\"
   " "$1"
 }
 

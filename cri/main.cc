@@ -203,7 +203,14 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.attempts->close();
   co_await parts.node->pod_network.close();
   co_await parts.node->snapshotter.close();
+  co_await parts.node->resources.close();
   co_await parts.ipc_uts->close();
+  // A keeper that keeps nothing has no reason to stay; one that does is the next agent's to find.
+  if (parts.keeper->list().empty() && parts.keeper->held_keys().empty()) {
+    const Deadline deadline = Deadline::after_ms(kKeeperMsMax);
+    Result<void> ended = co_await parts.keeper->shutdown(deadline).result();
+    if (!ended.ok()) parts.log.warn("main", "end the keeper: " + ended.error().message());
+  }
   co_await parts.keeper->close();
 }
 
@@ -219,6 +226,16 @@ void shut_down(Parts& parts, Server& server) {
   Result<void> ended = parts.ring->run_until(wait(done));
   static_cast<void>(ended);
   stopper.join();
+}
+
+// From the first call to the last.
+Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals) {
+  TRY(const std::unique_ptr<Server> server,
+      Server::start(*parts.node, *parts.calls, options.listen));
+  parts.log.info("main", "serving runtime.v1 on " + options.listen);
+  TRY_(parts.ring->run_until(until_signal(parts, signals)));
+  shut_down(parts, *server);
+  return {};
 }
 
 Status serve(const Options& options) {
@@ -240,17 +257,15 @@ Status serve(const Options& options) {
   TRY_(open_stores(parts, options));
   TRY_(parts.ring->run_until(connect_keeper(parts, options)));
   Status built = build_plugins(parts, options);
-  Status recovered = built.ok() ? parts.ring->run_until(recover(parts)) : Status();
-  if (!built.ok() || !recovered.ok()) {
+  if (!built.ok()) {
     // The client of the keeper ends in order even then: the keeper and its containers go on.
     static_cast<void>(parts.ring->run_until(parts.keeper->close()));
-    return built.ok() ? std::move(recovered) : std::move(built);
+    return built;
   }
-  TRY(const std::unique_ptr<Server> server, Server::start(*parts.node, *parts.calls, options.listen));
-  parts.log.info("main", "serving runtime.v1 on " + options.listen);
-  TRY_(parts.ring->run_until(until_signal(parts, signals)));
-  shut_down(parts, *server);
-  return parts.ring->run_until(close_parts(parts));
+  Status served = parts.ring->run_until(recover(parts));
+  if (served.ok()) served = serve_calls(parts, options, signals);
+  Status closed = parts.ring->run_until(close_parts(parts));
+  return served.ok() ? std::move(closed) : std::move(served);
 }
 
 }  // namespace

@@ -5,8 +5,9 @@
 #   busybox-image.sh [--registry HOST:PORT] [--format oci|docker] [--compression gzip|zstd|none]
 #                    [--config JSON] [NAME:TAG]        (default busybox:latest)
 #
-# The upper layer is there to make unpacking real: it deletes /etc/lower-only by a whiteout, replaces
-# what /opt/mixed held by an opaque directory, and changes /etc/motd. Prints HOST:PORT/NAME@DIGEST.
+# The upper layer is there to make unpacking real: it deletes /etc/lower-only by a whiteout,
+# replaces what /opt/mixed held by an opaque directory, and changes /etc/motd. Prints
+# HOST:PORT/NAME@DIGEST.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -53,7 +54,8 @@ make_upper() {
 
 main() {
   local reference=busybox:latest work
-  local config='{"Cmd":["sh"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}'
+  local path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  local config="{\"Cmd\":[\"sh\"],\"Env\":[\"PATH=$path\"]}"
   local -a options=()
   while (($# > 0)); do
     case $1 in

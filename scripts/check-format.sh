@@ -21,6 +21,6 @@ status=0
 output=$(sources | xargs -0 -n 32 -P "$(nproc)" clang-format-14 --dry-run -Werror 2>&1) || status=1
 if ((status != 0)); then
   grep -oE '^[^ ]+:[0-9]+:[0-9]+: error' <<<"$output" | cut -d: -f1 | sort | uniq -c | sort -k2
-  echo "check-format: these files differ in so many places; scripts/check-format.sh --fix mends them"
+  echo "check-format: so many places differ; scripts/check-format.sh --fix mends them"
 fi
 exit "$status"

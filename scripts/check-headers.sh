@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Does every header compile alone? A header that leans on what its includer included first breaks the
-# next one that includes it.
+# Does every header compile alone? A header that leans on what its includer included first breaks
+# the next one that includes it.
 #
 #   scripts/check-headers.sh BUILD_DIR [FOLDER...]     a built tree, for the generated headers
 #
-# Each header is the only include of a source of its own in BUILD_DIR/headers; ccache makes the second
-# run take seconds.
+# Each header is the only include of a source of its own in BUILD_DIR/headers; ccache makes the
+# second run take seconds.
 set -euo pipefail
 
 build=$(realpath "${1:?usage: check-headers.sh BUILD_DIR [FOLDER...]}")

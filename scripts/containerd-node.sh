@@ -5,8 +5,9 @@
 # its network namespaces and its cgroups stay inside the node.
 #
 #   containerd-node.sh run [--network bridge|ptp] -- COMMAND [ARG...]
-#       makes a node namespace (unless already in one), starts a registry with 127.0.0.1:5000/busybox
-#       and /pause:1 (unless one answers) and containerd, and runs COMMAND with CONTAINERD_ENDPOINT
+#       makes a node namespace (unless already in one), starts a registry with
+#       127.0.0.1:5000/busybox and /pause:1 (unless one answers) and containerd, and runs COMMAND
+#       with CONTAINERD_ENDPOINT
 #   containerd-node.sh start [--network bridge|ptp]
 #       for scripts already in a node namespace with a registry: prints the endpoint
 #   containerd-node.sh stop
@@ -19,8 +20,9 @@ source "$here/node-namespace.sh"
 
 network=bridge
 
-# containerd 1.6 refuses a pod without an address on eth0, so a loopback-only network is not possible:
-# bridge is the usual plugin, ptp (a veth pair with routes) the cheapest one that gives an address.
+# containerd 1.6 refuses a pod without an address on eth0, so a loopback-only network is not
+# possible: bridge is the usual plugin, ptp (a veth pair with routes) the cheapest one that gives an
+# address.
 write_cni_config() {
   local conf=$1 ipam=$2 plugin='"type": "bridge", "bridge": "cni0", "isGateway": true'
   [[ $network == bridge ]] || plugin='"type": "ptp"'
@@ -127,7 +129,8 @@ start() {
   echo "$pid" >"$dir/pid"
   for ((tries = 0; tries < 200; tries++)); do
     # The socket appears when the plugins are loaded; CRI answers from then on.
-    if [[ -S $dir/containerd.sock ]] && ctr --address "$dir/containerd.sock" version >/dev/null 2>&1; then
+    if [[ -S $dir/containerd.sock ]] &&
+      ctr --address "$dir/containerd.sock" version >/dev/null 2>&1; then
       echo "unix://$dir/containerd.sock"
       return 0
     fi

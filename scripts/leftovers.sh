@@ -41,8 +41,21 @@ processes() {
   local pid ignored=" $$ $BASHPID $PPID "
   for pid in /proc/[0-9]*; do
     pid=${pid#/proc/}
-    [[ $ignored == *" $pid "* || $(ps -o sid= -p "$pid" | tr -d ' ') == "$own_session" ]] && continue
+    [[ $ignored == *" $pid "* ]] && continue
+    [[ $(ps -o sid= -p "$pid" | tr -d ' ') == "$own_session" ]] && continue
     ps -o pid=,stat=,comm= -p "$pid" | awk '$2 !~ /^Z/ { print "process", $1, $3 }'
+  done
+}
+
+# Directories that the snapshotter keeps ready for the next container are empty and come and go;
+# those of a container never are.
+files() {
+  local tree
+  find "$BERTH_ROOT" "$BERTH_STATE" "$BERTH_LOGS" -xdev \
+    -path '*/snapshots/overlay/[0-9]*' -prune -o -printf 'file %p\n' 2>/dev/null
+  for tree in "$BERTH_ROOT"/snapshots/overlay/[0-9]*; do
+    [[ -d $tree ]] || continue
+    [[ -z $(find "$tree" -mindepth 2 -print -quit) ]] || find "$tree" -printf 'file %p\n'
   done
 }
 
@@ -53,7 +66,7 @@ list() {
   cgroup_dirs_of "$BERTH_CGROUP" | sed 's/^/cgroup /'
   namespaces
   processes
-  find "$BERTH_ROOT" "$BERTH_STATE" "$BERTH_LOGS" -xdev -printf 'file %p\n' 2>/dev/null || true
+  files || true
 }
 
 main() {

@@ -5,8 +5,8 @@
 #   make-image.sh [--registry HOST:PORT] [--format oci|docker] [--compression gzip|zstd|none]
 #                 [--config JSON] --layer DIR|FILE.tar [--layer ...] NAME:TAG
 #
-#   --layer   a directory becomes a tar with owner 0:0 (its modes, hard links and the names .wh.* are
-#             kept), a .tar file is taken as it is. The first layer is the lowest.
+#   --layer   a directory becomes a tar with owner 0:0 (its modes, hard links and the names .wh.*
+#             are kept), a .tar file is taken as it is. The first layer is the lowest.
 #   --config  the image's "config" object, such as
 #             {"Entrypoint":["/bin/sh"],"Cmd":["-c","true"],"Env":["A=b"],"User":"nobody",
 #              "WorkingDir":"/tmp"}

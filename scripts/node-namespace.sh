@@ -6,9 +6,10 @@
 #
 # runs COMMAND in new network (lo up), mount (private) and PID namespaces, with a cgroup subtree and
 # a directory of its own. When COMMAND ends, or this script is killed in any way, every process in
-# the PID namespace dies, and with them the mounts and the network. The cgroups and the directory are
-# removed then; a script killed by SIGKILL cannot do that, so the next start sweeps what it left.
-# The exit status is COMMAND's, or 1 when COMMAND succeeded but something could not be removed.
+# the PID namespace dies, and with them the mounts and the network. The cgroups and the directory
+# are removed then; a script killed by SIGKILL cannot do that, so the next start sweeps what it
+# left. The exit status is COMMAND's, or 1 when COMMAND succeeded but something could not be
+# removed.
 #
 # COMMAND's environment:
 #   BERTH_NODE_DIR   directory of this node, removed at the end
@@ -96,7 +97,8 @@ sweep_dead_nodes() {
   done
 }
 
-# Removes the node in directory $1 with cgroup subtree $2; without $2 the directory tells the subtree.
+# Removes the node in directory $1 with cgroup subtree $2; without $2 the directory tells the
+# subtree.
 remove_node() {
   local dir=$1 cgroup=${2-} status=0
   if [[ -z $cgroup && -s $dir/cgroup ]]; then

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds scripts/pause.c statically and pushes it as an image for runtimes that need a pause process.
+# Builds scripts/pause.c statically and pushes it as an image for runtimes that need a pause
+# process.
 #
 #   pause-image.sh [--registry HOST:PORT] [NAME:TAG]   (default pause:1)
 set -euo pipefail

@@ -55,8 +55,7 @@ Task<sys::NamespaceSet> NamespacePool::take() {
   if (!sets_.empty()) {
     sys::NamespaceSet set = std::move(sets_.front());
     sets_.pop_front();
-    // Refill in batches: a thread is woken once for several pods.
-    if (sets_.size() + kBatch <= size_ || sets_.empty()) prefill();
+    prefill();
     co_return set;
   }
   prefill();

@@ -33,16 +33,20 @@ void drop_everything(Child& child) noexcept {
 
 // KERNEL 2.6.9: children of a process that ignores SIGCHLD are reaped by the kernel, and so are the
 // orphans that a PID namespace's first process inherits: no wake-up for any of them. wait(2),
-// NOTES.
-[[noreturn]] void sleep_until_asked_to_end() noexcept {
+// NOTES. SIGTERM is blocked, so that it queues: with its default action it is not delivered to a
+// first process at all. Before anyone is told that the process is up, because the first SIGTERM may
+// come right then.
+sigset_t take_signals() noexcept {
   ::signal(SIGCHLD, SIG_IGN);
-  // Blocked, so that they queue: a signal with a default action is not delivered to a first process
-  // at all.
   sigset_t ending;
   ::sigemptyset(&ending);
   ::sigaddset(&ending, SIGTERM);
   ::sigaddset(&ending, SIGINT);
   ::sigprocmask(SIG_BLOCK, &ending, nullptr);
+  return ending;
+}
+
+[[noreturn]] void sleep_until(const sigset_t& ending) noexcept {
   for (;;) {
     const int got = ::sigwaitinfo(&ending, nullptr);
     if (got > 0) ::_exit(0);
@@ -65,11 +69,12 @@ void pod_init_main(Child& child) noexcept {
   child.step = Step::prepare;
   ::prctl(PR_SET_NAME, "berth-pod-init", 0, 0, 0);
   drop_everything(child);
+  const sigset_t ending = take_signals();
   mark(child, kStageReady);
   report(child, ReportKind::ready, 0, "");
   close_all_but(child.channel);
   ::close(child.channel);
-  sleep_until_asked_to_end();
+  sleep_until(ending);
 }
 
 }  // namespace berth::container

@@ -19,7 +19,7 @@ class [[nodiscard]] OnPool final : public Leaf, private OffloadJob {
   using Outcome = std::invoke_result_t<F&>;
 
   OnPool(OffloadPool& pool, F function) : pool_(&pool), function_(std::move(function)) {}
-  OnPool(OnPool&&) = default;
+  OnPool(OnPool&&) noexcept = default;
   AsResult<OnPool> result() && { return AsResult<OnPool>(std::move(*this)); }
 
   bool suspend(PromiseBase& waiter) {

@@ -6,7 +6,6 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -19,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <utility>
 
 #include "core/linux/mount.h"
@@ -172,28 +172,31 @@ Result<Station> take_place(const StartOptions& options) {
   return station;
 }
 
-Result<Station> take_place_again(const char* numbers) {
-  int state = -1;
-  int lock = -1;
-  int listener = -1;
-  int proc = -1;
-  int table = -1;
-  int connection = -1;
-  unsigned long long request = 0;
-  if (::sscanf(numbers, "%d,%d,%d,%d,%d,%d,%llu", &state, &lock, &listener, &proc, &table,
-               &connection, &request) != 7) {
-    return make_error(Errc::invalid_argument, "--resume is for the keeper's own use");
+Result<Station> take_place_again(std::string_view numbers) {
+  // In the order in which Keeper::try_reexec writes them.
+  constexpr int kNumbers = 7;
+  std::int64_t values[kNumbers] = {};
+  const char* at = numbers.data();
+  const char* end = at + numbers.size();
+  for (std::int64_t& value : values) {
+    const auto parsed = std::from_chars(at, end, value);
+    const bool last = &value == &values[kNumbers - 1];
+    if (parsed.ec != std::errc() || (last ? parsed.ptr != end : parsed.ptr == end)) {
+      return make_error(Errc::invalid_argument, "--resume is for the keeper's own use");
+    }
+    at = parsed.ptr + 1;
   }
+  const auto fd = [&values](int i) { return static_cast<int>(values[i]); };
   Station station;
   TRY(station.signals, set_signals());
   station.fresh = false;
-  station.reexec_request = request;
-  station.state_dir.reset(state);
-  station.lock.reset(lock);
-  station.listener.reset(listener);
-  station.proc_dir.reset(proc);
-  if (connection >= 0) station.connection.reset(connection);
-  TRY(station.table, Table::open(UniqueFd(table)));
+  station.state_dir.reset(fd(0));
+  station.lock.reset(fd(1));
+  station.listener.reset(fd(2));
+  station.proc_dir.reset(fd(3));
+  TRY(station.table, Table::open(UniqueFd(fd(4))));
+  if (fd(5) >= 0) station.connection.reset(fd(5));
+  station.reexec_request = static_cast<std::uint64_t>(values[6]);
   if (station.table.started_anew()) {
     // The agent starts a fresh keeper and gives it all that it holds.
     return make_error(Errc::failed_precondition, "keeper.table is of another version");

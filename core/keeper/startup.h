@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/keeper/keeper.h"
@@ -18,6 +19,6 @@ struct StartOptions {
 
 Result<Station> take_place(const StartOptions& options);
 // After execve: `numbers` is what Keeper::try_reexec wrote.
-Result<Station> take_place_again(const char* numbers);
+Result<Station> take_place_again(std::string_view numbers);
 
 }  // namespace berth::keeper

@@ -25,7 +25,9 @@ void OffloadPool::add(OffloadJob& job) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     jobs_.push_back(job);
-    if (idle_ == 0 && threads_.size() < most_) add_thread();
+    ++queued_;
+    // A thread that was notified counts as idle until it wakes, so the queue is compared, not zero.
+    if (queued_ > idle_ && threads_.size() < most_) add_thread();
   }
   changed_.notify_one();
 }
@@ -34,6 +36,7 @@ bool OffloadPool::withdraw(OffloadJob& job) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!job.linked()) return false;
   job.unlink();
+  --queued_;
   return true;
 }
 
@@ -74,6 +77,7 @@ void OffloadPool::work() {
     }
     OffloadJob* job = jobs_.pop_front();
     if (job == nullptr) return;
+    --queued_;
     lock.unlock();
     job->work();
     ring_.post(*job);  // from here on the job belongs to the loop

@@ -57,6 +57,7 @@ class OffloadPool {
   List<OffloadJob> jobs_;
   std::vector<pthread_t> threads_;
   unsigned idle_ = 0;
+  unsigned queued_ = 0;
   bool ending_ = false;
 };
 
@@ -66,7 +67,7 @@ class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
   using Outcome = std::invoke_result_t<F&>;
 
   Offload(Ring& ring, F function) : ring_(&ring), function_(std::move(function)) {}
-  Offload(Offload&&) = default;
+  Offload(Offload&&) noexcept = default;
   AsResult<Offload> result() && { return AsResult<Offload>(std::move(*this)); }
 
   bool suspend(PromiseBase& waiter) {

@@ -21,7 +21,9 @@ class Ring;
 class Submission : public Link {
  public:
   Submission() = default;
+  // NOLINTNEXTLINE(bugprone-use-after-move): Link moves only its own part.
   Submission(Submission&& other) noexcept : Link(std::move(other)), sqe_(other.sqe_) {
+    // NOLINTNEXTLINE(bugprone-use-after-move)
     CHECK(other.quiet());
   }
   Submission& operator=(Submission&&) = delete;
@@ -67,7 +69,7 @@ class [[nodiscard]] RingOp final : public Submission, public Leaf {
   };
 
   RingOp(Ring& ring, Name name) noexcept : ring_(&ring), name_(name) {}
-  RingOp(RingOp&&) = default;
+  RingOp(RingOp&&) noexcept = default;
 
   io_uring_sqe& sqe() noexcept { return sqe_; }
   AsResult<RingOp> result() && { return AsResult<RingOp>(std::move(*this)); }

@@ -89,6 +89,9 @@ class ResourcesPlugin {
   virtual Task<void> kill(std::string pod_id, std::string container_id) = 0;
   virtual Task<void> cleanup(std::string pod_id, std::string container_id) = 0;
   virtual Task<void> cleanup_pod(std::string pod_id) = 0;
+  // Before the agent ends in order: removes what it made for all and nobody uses. Living pods keep
+  // everything; a shared cgroup with a process in it stays.
+  virtual Task<void> close() { co_return; }
 };
 
 }  // namespace berth::plugins

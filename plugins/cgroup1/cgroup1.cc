@@ -116,4 +116,12 @@ Task<void> Cgroup1::cleanup_pod(std::string pod_id) {
   parents_.erase(pod_id);
 }
 
+Task<void> Cgroup1::close() {
+  const Status removed = groups_.remove_shared();
+  if (!removed.ok() && !removed.error().is(Errc::failed_precondition)) {
+    log_.warn("cgroup1", removed.error().message());
+  }
+  co_return;
+}
+
 }  // namespace berth::plugins

@@ -40,6 +40,7 @@ class Cgroup1 final : public ResourcesPlugin {
   Task<void> kill(std::string pod_id, std::string container_id) override;
   Task<void> cleanup(std::string pod_id, std::string container_id) override;
   Task<void> cleanup_pod(std::string pod_id) override;
+  Task<void> close() override;
 
  private:
   Cgroup1(Ring& ring, Log& log, Groups groups)

@@ -285,6 +285,11 @@ Status Groups::remove_container(const GroupKey& key) const {
   return {};
 }
 
+Status Groups::remove_shared() const {
+  if (!all_.devices.valid()) return {};
+  return remove_cgroup(all_.devices, own_parent_ + "/" + kSharedDeviceGroup);
+}
+
 Status Groups::remove_pod(const GroupKey& key) const {
   const GroupKey init{key.parent, key.pod_id, std::string(kPodInit)};
   TRY_(remove_container(init));

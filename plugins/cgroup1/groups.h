@@ -38,6 +38,8 @@ class Groups {
   // Everywhere; absent is fine; failed_precondition while a process is there.
   Status remove_container(const GroupKey& key) const;
   Status remove_pod(const GroupKey& key) const;
+  // The shared device group; failed_precondition while a process is in it.
+  Status remove_shared() const;
 
   const Hierarchies& hierarchies() const { return all_; }
   const std::string& own_parent() const { return own_parent_; }

@@ -59,8 +59,8 @@ std::size_t skip_space(std::string_view code, std::size_t at) {
 enum class Opens { scope, function, data };
 
 Opens kind_of(const std::string& header) {
-  static const std::regex kScope(
-      R"(^(inline\s+)?(template\s*<[^]*>\s*)?(namespace|class|struct|union|enum|extern\s+"\s*"\s*$))");
+  static const std::regex kScope(R"(^(inline\s+)?(template\s*<[^]*>\s*)?)"
+                                 R"((namespace|class|struct|union|enum|extern\s+"\s*"\s*$))");
   static const std::regex kFunction(R"(\)[^=]*$|\)\s*=[^=]*$|operator)");
   if (header.find('(') == std::string::npos || std::regex_search(header, std::regex(R"(=\s*$)"))) {
     return std::regex_search(header, kScope) ? Opens::scope : Opens::data;

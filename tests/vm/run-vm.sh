@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Boots Debian's own kernel (6.1) in an emulated machine with pure cgroup v2 and runs a script in it.
+# Boots Debian's own kernel (6.1) in an emulated machine with pure cgroup v2 and runs a script in
+# it.
 #
 #   run-vm.sh --script FILE [--bin PROGRAM]... [--file SOURCE:TARGET]... [--module NAME]...
 #             [--timeout SECONDS] [--memory MIB] [--append KERNEL_ARGS] [--console]

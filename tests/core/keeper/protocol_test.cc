@@ -29,7 +29,7 @@ class ProtocolTest : public KeeperTest {
   }
   void TearDown() override {
     socket_.reset();
-    connect();
+    if (!client_) connect();
     EXPECT_EQ(client_->keeper_pid(), keeper_) << "the keeper must have lived through it";
     EXPECT_EQ(client_->starts(), 0u);
     KeeperTest::TearDown();

@@ -22,7 +22,7 @@ TEST_F(Log, EveryLineHasTimeStreamAndTag) {
   const std::string time = R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d))";
   EXPECT_TRUE(std::regex_search(text, std::regex(time + " stdout F to out\n"))) << text;
   EXPECT_TRUE(std::regex_search(text, std::regex(time + " stderr F to err\n"))) << text;
-  EXPECT_TRUE(std::regex_search(text, std::regex(time + " stdout P no newline\n"))) << text;
+  EXPECT_TRUE(std::regex_search(text, std::regex(time + " stdout [FP] no newline\n"))) << text;
 }
 
 TEST_F(Log, LongLinesArriveInPartsAndBinaryBytesUnchanged) {

@@ -40,8 +40,8 @@ void add_cgroups(Holdings& held, const std::string& subtree) {
   }
 }
 
-// "net:[4026532334]" becomes "net": pools are refilled with others. gRPC's own sockets, event
-// descriptors and pipes come and go with its connections, so only ours are told apart by path.
+// "net:[4026532334]" becomes "net": namespaces are interchangeable. Up to kPool of each kind are ready
+// for the next pods, more or fewer by the moment. gRPC's sockets come and go with its connections.
 void add_descriptors(Holdings& held, pid_t pid) {
   const std::string dir = "/proc/" + std::to_string(pid) + "/fd";
   std::error_code failed;
@@ -53,6 +53,12 @@ void add_descriptors(Holdings& held, pid_t pid) {
       continue;
     }
     held.insert("fd " + (target[0] == '/' ? target : target.substr(0, target.find(':'))));
+  }
+  constexpr std::size_t kPool = 8;
+  for (const char* kind : {"fd net", "fd ipc", "fd uts"}) {
+    const std::size_t count = held.count(kind);
+    held.erase(kind);
+    for (std::size_t i = kPool; i < count; ++i) held.insert(std::string(kind) + " beyond the pool");
   }
 }
 
@@ -78,14 +84,21 @@ void add_children(Holdings& held, pid_t parent) {
   }
 }
 
-std::size_t count_entries(const std::string& dir) {
+// Trees are made ahead of need. One that was mounted has a directory in its workdir, which overlayfs
+// put there; it goes with its container.
+void add_snapshots(Holdings& held, const std::string& dir) {
   std::error_code failed;
-  std::size_t count = 0;
   for (fs::directory_iterator entry(dir, failed), end; !failed && entry != end;
        entry.increment(failed)) {
-    ++count;
+    std::error_code absent;
+    if (fs::exists(entry->path() / "work" / "work", absent)) {
+      held.insert("snapshot " + entry->path().string());
+    }
   }
-  return count;
+  for (fs::directory_iterator entry(dir + "/trash", failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    held.insert("trash " + entry->path().string());
+  }
 }
 
 }  // namespace
@@ -94,9 +107,7 @@ Holdings Node::holdings() {
   Holdings held;
   add_cgroups(held, dir("BERTH_CGROUP"));
   add_tree(held, "pod files", dir("BERTH_STATE") + "/berth/pods");
-  const std::string snapshots = dir("BERTH_ROOT") + "/snapshots/overlay";
-  held.insert("snapshot trees: " + std::to_string(count_entries(snapshots)));
-  held.insert("trash: " + std::to_string(count_entries(snapshots + "/trash")));
+  add_snapshots(held, dir("BERTH_ROOT") + "/snapshots/overlay");
   add_descriptors(held, berthd_pid());
   add_children(held, keeper_pid());
   return held;

@@ -7,7 +7,7 @@
 # The binary starts berthd itself. Images, all at 127.0.0.1:5000:
 #   busybox  every applet, user root            merged  entrypoint, env, user, working dir to merge
 #   nocmd    names no command                   ghost   its user is in no passwd
-#   hostile  /etc, /tmp, /dev, /proc, /mnt and /linked are links to $BERTH_NODE_DIR/victim of the host
+#   hostile  /etc, /tmp, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
