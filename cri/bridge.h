@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From gRPC's threads to the loop and back. A call arrives on a thread of gRPC's, is posted to the ring,
-// runs there as a task of the service's scope, and its reactor is finished from there. A client that goes
-// away does not end the task: what it began either completes or is joined by the retry.
+// From gRPC's threads to the loop and back. A call arrives on a thread of gRPC's, is posted to the
+// ring, runs there as a task of the service's scope, and its reactor is finished from there. A
+// client that goes away does not end the task: what it began either completes or is joined by the
+// retry.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>

@@ -6,7 +6,9 @@
 namespace berth::cri {
 
 namespace {
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 }  // namespace
 
 std::string shown(std::string_view value) {

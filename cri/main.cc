@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berthd: builds the parts, brings records and kernel together, serves the CRI until a signal, and ends
-// in an orderly way. Containers and the keeper go on without it.
+// berthd: builds the parts, brings records and kernel together, serves the CRI until a signal, and
+// ends in an orderly way. Containers and the keeper go on without it.
 #include <errno.h>
 #include <fcntl.h>
 #include <gperftools/malloc_extension.h>
@@ -78,8 +78,10 @@ void give_back() {
 // Members in the order in which they are built; the language destroys them in reverse.
 struct Parts {
   explicit Parts(const Options& options)
-      : log(options.log_level), layout(options.root_dir, options.state_dir),
-        mount_features(sys::MountFeatures::probe()), seccomp(options.pods.seccomp_profile_root) {}
+      : log(options.log_level),
+        layout(options.root_dir, options.state_dir),
+        mount_features(sys::MountFeatures::probe()),
+        seccomp(options.pods.seccomp_profile_root) {}
 
   Log log;
   store::Layout layout;
@@ -112,8 +114,8 @@ Status open_stores(Parts& parts, const Options& options) {
       parts.state->quarantine_damaged(
           {records::kSandboxes, records::kContainers, store::kLedgerTable}));
   for (const store::Quarantined& record : damaged) {
-    parts.log.error("state", "quarantined " + record.table + "/" + record.key + ": " +
-                                 record.reason);
+    parts.log.error("state",
+                    "quarantined " + record.table + "/" + record.key + ": " + record.reason);
   }
   store::StateOptions durable;
   durable.durable = true;
@@ -153,14 +155,24 @@ Status build_plugins(Parts& parts, const Options& options) {
   pull.registry.insecure_hosts = options.insecure_registries;
   parts.puller = std::make_unique<image::Puller>(*parts.ring, *parts.content, *parts.images,
                                                  *parts.layers, parts.log, pull);
-  parts.node.reset(new Node{.ring = *parts.ring, .log = parts.log, .layout = parts.layout,
-                            .state = *parts.state, .snapshotter = *snapshotter,
-                            .pod_network = *isolated, .host_network = *host,
-                            .resources = *resources, .handler = *native,
-                            .keeper = *parts.keeper, .ipc_uts = *parts.ipc_uts,
-                            .mount_features = parts.mount_features, .images = *parts.images,
-                            .puller = *parts.puller, .attempts = *parts.attempts,
-                            .pods = parts.pods, .seccomp = parts.seccomp, .quiet = *parts.quiet,
+  parts.node.reset(new Node{.ring = *parts.ring,
+                            .log = parts.log,
+                            .layout = parts.layout,
+                            .state = *parts.state,
+                            .snapshotter = *snapshotter,
+                            .pod_network = *isolated,
+                            .host_network = *host,
+                            .resources = *resources,
+                            .handler = *native,
+                            .keeper = *parts.keeper,
+                            .ipc_uts = *parts.ipc_uts,
+                            .mount_features = parts.mount_features,
+                            .images = *parts.images,
+                            .puller = *parts.puller,
+                            .attempts = *parts.attempts,
+                            .pods = parts.pods,
+                            .seccomp = parts.seccomp,
+                            .quiet = *parts.quiet,
                             .options = options.pods});
   return {};
 }
@@ -240,8 +252,9 @@ Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals
 
 Status serve(const Options& options) {
   if (::geteuid() != 0) {
-    return make_error(Errc::permission_denied, "berthd must run as root: it makes namespaces, "
-                                               "mounts and cgroups");
+    return make_error(Errc::permission_denied,
+                      "berthd must run as root: it makes namespaces, "
+                      "mounts and cgroups");
   }
   TRY(const UniqueFd signals, block_signals());
   raise_descriptor_limit();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts that the calls work with. main builds them and owns them; everything here is borrowed and
-// outlives every call. Nobody but main.cc and the tests makes one.
+// The parts that the calls work with. main builds them and owns them; everything here is borrowed
+// and outlives every call. Nobody but main.cc and the tests makes one.
 #pragma once
 
 #include <cstdint>
@@ -31,9 +31,9 @@ constexpr std::int64_t kKeeperMsMax = 10'000;
 
 // What an operator may set about pods; limits of single operations in milliseconds.
 struct PodOptions {
-  std::int64_t pids_limit = 0;            // per container; 0: none
-  std::int64_t launch_ms_max = 30'000;    // clone to exec, volumes of a slow filesystem included
-  std::int64_t kill_ms_max = 10'000;      // from SIGKILL to the end
+  std::int64_t pids_limit = 0;          // per container; 0: none
+  std::int64_t launch_ms_max = 30'000;  // clone to exec, volumes of a slow filesystem included
+  std::int64_t kill_ms_max = 10'000;    // from SIGKILL to the end
   std::int64_t network_ms_max = 60'000;
   std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
 };

@@ -37,7 +37,8 @@ Status finish(Options& options) {
   TRY(options.state_dir, absolute("--state", options.state_dir));
   constexpr std::string_view kUnix = "unix://";
   if (options.listen.empty()) {
-    options.listen = std::string(kUnix) + store::Layout(options.root_dir, options.state_dir).cri_socket();
+    options.listen =
+        std::string(kUnix) + store::Layout(options.root_dir, options.state_dir).cri_socket();
   }
   if (options.listen.rfind(kUnix, 0) != 0) {
     return make_error(Errc::invalid_argument, "--listen: takes unix:///path/of/the.sock");

@@ -37,9 +37,9 @@ struct Sandbox {
   state::v1::SandboxPhase phase = state::v1::SANDBOX_CREATING;
   PodNamespaces namespaces;
   int init_pid = 0;
-  UniqueFd init_pidfd;   // the pod's own init, when its containers share a PID namespace
+  UniqueFd init_pidfd;  // the pod's own init, when its containers share a PID namespace
   std::vector<std::string> container_ids;
-  Mutex lock;            // serialises run, stop, remove of the pod and create, start of its containers
+  Mutex lock;  // serialises run, stop, remove of the pod and create, start of its containers
   std::unique_ptr<Stages> run_stages;
 
   const std::string& id() const { return item.id(); }
@@ -50,12 +50,13 @@ struct Container {
   runtime::v1::Container item;
   state::v1::ContainerPhase phase = state::v1::CONTAINER_CREATING;
   std::shared_ptr<Sandbox> sandbox;
-  UniqueFd rootfs;   // detached mount, from create to start; made again when the agent restarted between
+  UniqueFd
+      rootfs;  // detached mount, from create to start; made again when the agent restarted between
   UniqueFd pidfd;
   int pid = 0;
   std::string log_path;
   std::optional<plugins::Exit> early_exit;  // ended before its launch was on record
-  Event ended;       // set when the process has ended and the record says so
+  Event ended;                              // set when the process has ended and the record says so
   std::unique_ptr<Stages> create_stages;
   std::unique_ptr<Stages> start_stages;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// When calls have ceased for a moment, what was needed for them goes back to the kernel: free pages of
-// the allocator and program text that was needed once. An agent that is idle arms no timer at all.
+// When calls have ceased for a moment, what was needed for them goes back to the kernel: free pages
+// of the allocator and program text that was needed once. An agent that is idle arms no timer at
+// all.
 #pragma once
 
 #include <cstdint>

@@ -64,7 +64,8 @@ void adopt_namespaces(Node& node, Sandbox& sandbox) {
   }
 }
 
-// Both programs died: what the keeper held is gone, but a living container is still in its namespaces.
+// Both programs died: what the keeper held is gone, but a living container is still in its
+// namespaces.
 void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish, pid_t pid) {
   const std::string base = "/proc/" + std::to_string(pid) + "/ns/";
   const auto open_one = [&base](bool wanted, const char* kind, UniqueFd& into) {
@@ -112,8 +113,7 @@ Task<void> settle(Node& node, std::shared_ptr<Container> container, Known& known
   }
   if (!container->living()) co_return;
   // Nobody watches it: whatever is left of it must not go on unseen.
-  Result<void> killed =
-      co_await node.resources.kill(container->item.pod_sandbox_id(), id).result();
+  Result<void> killed = co_await node.resources.kill(container->item.pod_sandbox_id(), id).result();
   static_cast<void>(killed);
   plugins::Exit unseen;
   unseen.id = id;
@@ -151,7 +151,8 @@ Task<void> settle_all(Node& node, Known& known, Report& report) {
   }
 }
 
-// Takes apart what a crash left half made or half removed, and stops pods whose namespaces are gone.
+// Takes apart what a crash left half made or half removed, and stops pods whose namespaces are
+// gone.
 Task<void> finish_pods(Node& node, Report& report) {
   std::vector<std::shared_ptr<Container>> unfinished;
   for (const auto& [id, container] : node.pods.containers()) {
@@ -252,8 +253,8 @@ std::vector<plugins::LivingCgroup> living_cgroups(
   std::vector<plugins::LivingCgroup> living;
   for (const auto& [id, sandbox] : node.pods.sandboxes()) {
     const auto parent = cgroup_parents.find(id);
-    living.push_back({id, parent == cgroup_parents.end() ? "" : parent->second,
-                      sandbox->container_ids});
+    living.push_back(
+        {id, parent == cgroup_parents.end() ? "" : parent->second, sandbox->container_ids});
   }
   return living;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// At start the agent compares what it wrote down with what there is, and mends both ways: the records
-// (state store and ledger), the keeper's table, cgroups, snapshots, network, files. Afterwards the
-// store agrees with the kernel, and doing it again changes nothing.
+// At start the agent compares what it wrote down with what there is, and mends both ways: the
+// records (state store and ledger), the keeper's table, cgroups, snapshots, network, files.
+// Afterwards the store agrees with the kernel, and doing it again changes nothing.
 //
-// Rules. What cannot be read is never taken for absent: an unreadable record is quarantined and what it
-// stood for is left alone. A container whose end nobody saw ends as "exit code unknown". Half-made and
-// half-removed things are removed to the end.
+// Rules. What cannot be read is never taken for absent: an unreadable record is quarantined and
+// what it stood for is left alone. A container whose end nobody saw ends as "exit code unknown".
+// Half-made and half-removed things are removed to the end.
 #pragma once
 
 #include <string>

@@ -21,8 +21,7 @@ constexpr int kThreadsMax = 8;
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(Node& node, Scope& calls,
-                                              const std::string& listen) {
+Result<std::unique_ptr<Server>> Server::start(Node& node, Scope& calls, const std::string& listen) {
   std::unique_ptr<Server> server(new Server(node, calls));
   server->path_ = listen.substr(sizeof "unix://" - 1);
   if (::unlink(server->path_.c_str()) != 0 && errno != ENOENT) {
@@ -40,8 +39,8 @@ Result<std::unique_ptr<Server>> Server::start(Node& node, Scope& calls,
   builder.RegisterService(&server->image_);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) {
-    return make_error(Errc::unavailable, "cannot listen on " + listen +
-                                             ": is its directory there and writable?");
+    return make_error(Errc::unavailable,
+                      "cannot listen on " + listen + ": is its directory there and writable?");
   }
   if (::chmod(server->path_.c_str(), 0660) != 0) return sys_error(errno, "chmod", server->path_);
   return server;

@@ -19,8 +19,8 @@ class Server {
   static Result<std::unique_ptr<Server>> start(Node& node, Scope& calls, const std::string& listen);
   ~Server();
 
-  // Refuses new calls, waits for running ones until `grace_ms` have passed, then cancels them. Blocks: never on
-  // the ring's thread, which must go on to finish the calls.
+  // Refuses new calls, waits for running ones until `grace_ms` have passed, then cancels them.
+  // Blocks: never on the ring's thread, which must go on to finish the calls.
   void shutdown(std::int64_t grace_ms);
 
  private:

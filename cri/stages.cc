@@ -10,7 +10,9 @@ Stages::Stages(const char* rpc) : rpc_(rpc), begin_ns_(monotonic_now_ns()) {
   stages_.reserve(kUsualStages);
 }
 
-void Stages::enter(const char* stage) { stages_.push_back({stage, monotonic_now_ns()}); }
+void Stages::enter(const char* stage) {
+  stages_.push_back({stage, monotonic_now_ns()});
+}
 
 void Stages::done() {
   ended_ns_ = monotonic_now_ns();

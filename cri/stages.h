@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the time of one call goes. Every call that makes something keeps one of these with the thing it
-// makes; `berth explain` prints it, also while the call is still waiting somewhere.
+// Where the time of one call goes. Every call that makes something keeps one of these with the
+// thing it makes; `berth explain` prints it, also while the call is still waiting somewhere.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,9 @@
 
 namespace berth::networking {
 
-Task<void> HostNetwork::recover(std::vector<plugins::NetworkPod>) { co_return; }
+Task<void> HostNetwork::recover(std::vector<plugins::NetworkPod>) {
+  co_return;
+}
 
 Task<plugins::NetworkAttachment> HostNetwork::attach(plugins::NetworkRequest request) {
   for (const plugins::PortMapping& mapping : request.port_mappings) {
@@ -16,10 +18,16 @@ Task<plugins::NetworkAttachment> HostNetwork::attach(plugins::NetworkRequest req
   co_return plugins::NetworkAttachment();
 }
 
-Task<void> HostNetwork::detach(std::string) { co_return; }
+Task<void> HostNetwork::detach(std::string) {
+  co_return;
+}
 
-plugins::NetworkStatus HostNetwork::status() { return {true, "", ""}; }
+plugins::NetworkStatus HostNetwork::status() {
+  return {true, "", ""};
+}
 
-Task<void> HostNetwork::close() { co_return; }
+Task<void> HostNetwork::close() {
+  co_return;
+}
 
 }  // namespace berth::networking

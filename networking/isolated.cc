@@ -54,7 +54,9 @@ Task<void> IsolatedNetwork::detach(std::string pod_id) {
   co_return;
 }
 
-plugins::NetworkStatus IsolatedNetwork::status() { return {true, "", ""}; }
+plugins::NetworkStatus IsolatedNetwork::status() {
+  return {true, "", ""};
+}
 
 Task<void> IsolatedNetwork::close() {
   co_await pool_.close();

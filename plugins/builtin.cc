@@ -38,13 +38,13 @@ Status add_builtin(Registry& registry, const BuiltinParts& parts) {
   TRY(std::unique_ptr<ResourcesPlugin> resources, make_resources(parts));
   TRY_(registry.resources.add(std::move(resources)));
   TRY(std::unique_ptr<snapshotter::Overlay> overlay,
-      snapshotter::Overlay::create(parts.ring, parts.log,
-                                   {.dir = parts.layout.overlay_snapshots(),
-                                    .state_dir = parts.layout.snapshots_state()}));
+      snapshotter::Overlay::create(
+          parts.ring, parts.log,
+          {.dir = parts.layout.overlay_snapshots(), .state_dir = parts.layout.snapshots_state()}));
   TRY_(registry.snapshotters.add(std::move(overlay)));
   TRY_(registry.networks.add(std::make_unique<networking::HostNetwork>()));
-  TRY_(registry.networks.add(std::make_unique<networking::IsolatedNetwork>(
-      parts.ring, parts.namespace_pool)));
+  TRY_(registry.networks.add(
+      std::make_unique<networking::IsolatedNetwork>(parts.ring, parts.namespace_pool)));
   return registry.runtime_handlers.add(std::make_unique<NativeRuntime>(parts.keeper));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts list: the plugins that come with berth. builtin.cc alone names implementations, and only
-// the agent links it.
+// The parts list: the plugins that come with berth. builtin.cc alone names implementations, and
+// only the agent links it.
 #pragma once
 
 #include <string>

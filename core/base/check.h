@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// CHECK is for our own bugs: a false condition means the program's belief about itself is wrong, and
-// going on would make state worse. What the outside world can cause is an Error, never a CHECK.
+// CHECK is for our own bugs: a false condition means the program's belief about itself is wrong,
+// and going on would make state worse. What the outside world can cause is an Error, never a CHECK.
 #pragma once
 
 namespace berth {
 
-// Writes one line to stderr with write(2) and aborts. Allocates nothing, so the keeper and the child
-// between clone and exec may use it.
+// Writes one line to stderr with write(2) and aborts. Allocates nothing, so the keeper and the
+// child between clone and exec may use it.
 [[noreturn]] void check_failed(const char* expression, const char* file, int line) noexcept;
 
 }  // namespace berth

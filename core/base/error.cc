@@ -15,56 +15,83 @@ namespace berth {
 
 const char* errc_name(Errc code) noexcept {
   switch (code) {
-    case Errc::cancelled: return "CANCELLED";
-    case Errc::unknown: return "UNKNOWN";
-    case Errc::invalid_argument: return "INVALID_ARGUMENT";
-    case Errc::deadline_exceeded: return "DEADLINE_EXCEEDED";
-    case Errc::not_found: return "NOT_FOUND";
-    case Errc::already_exists: return "ALREADY_EXISTS";
-    case Errc::permission_denied: return "PERMISSION_DENIED";
-    case Errc::resource_exhausted: return "RESOURCE_EXHAUSTED";
-    case Errc::failed_precondition: return "FAILED_PRECONDITION";
-    case Errc::aborted: return "ABORTED";
-    case Errc::out_of_range: return "OUT_OF_RANGE";
-    case Errc::unimplemented: return "UNIMPLEMENTED";
-    case Errc::internal: return "INTERNAL";
-    case Errc::unavailable: return "UNAVAILABLE";
-    case Errc::data_loss: return "DATA_LOSS";
-    case Errc::unauthenticated: return "UNAUTHENTICATED";
+    case Errc::cancelled:
+      return "CANCELLED";
+    case Errc::unknown:
+      return "UNKNOWN";
+    case Errc::invalid_argument:
+      return "INVALID_ARGUMENT";
+    case Errc::deadline_exceeded:
+      return "DEADLINE_EXCEEDED";
+    case Errc::not_found:
+      return "NOT_FOUND";
+    case Errc::already_exists:
+      return "ALREADY_EXISTS";
+    case Errc::permission_denied:
+      return "PERMISSION_DENIED";
+    case Errc::resource_exhausted:
+      return "RESOURCE_EXHAUSTED";
+    case Errc::failed_precondition:
+      return "FAILED_PRECONDITION";
+    case Errc::aborted:
+      return "ABORTED";
+    case Errc::out_of_range:
+      return "OUT_OF_RANGE";
+    case Errc::unimplemented:
+      return "UNIMPLEMENTED";
+    case Errc::internal:
+      return "INTERNAL";
+    case Errc::unavailable:
+      return "UNAVAILABLE";
+    case Errc::data_loss:
+      return "DATA_LOSS";
+    case Errc::unauthenticated:
+      return "UNAUTHENTICATED";
   }
   return "UNKNOWN";
 }
 
 Errc errc_from_errno(int sys_errno) noexcept {
   switch (sys_errno) {
-    case ECANCELED: return Errc::cancelled;
+    case ECANCELED:
+      return Errc::cancelled;
     case EINVAL:
     case ENAMETOOLONG:
-    case ELOOP: return Errc::invalid_argument;
+    case ELOOP:
+      return Errc::invalid_argument;
     case ETIMEDOUT:
-    case ETIME: return Errc::deadline_exceeded;
+    case ETIME:
+      return Errc::deadline_exceeded;
     case ENOENT:
-    case ESRCH: return Errc::not_found;
-    case EEXIST: return Errc::already_exists;
+    case ESRCH:
+      return Errc::not_found;
+    case EEXIST:
+      return Errc::already_exists;
     case EPERM:
     case EACCES:
-    case EROFS: return Errc::permission_denied;
+    case EROFS:
+      return Errc::permission_denied;
     case ENOMEM:
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case EAGAIN: return Errc::resource_exhausted;
+    case EAGAIN:
+      return Errc::resource_exhausted;
     case ENOTDIR:
     case EISDIR:
     case ENOTEMPTY:
-    case EBUSY: return Errc::failed_precondition;
+    case EBUSY:
+      return Errc::failed_precondition;
     case ENOSYS:
-    case EOPNOTSUPP: return Errc::unimplemented;
+    case EOPNOTSUPP:
+      return Errc::unimplemented;
     case ECONNREFUSED:
     case ECONNRESET:
-    case EPIPE: return Errc::unavailable;
-    default: return Errc::internal;
+    case EPIPE:
+      return Errc::unavailable;
+    default:
+      return Errc::internal;
   }
 }
 

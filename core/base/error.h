@@ -33,9 +33,10 @@ Errc errc_from_errno(int sys_errno) noexcept;
 // "ENOENT", or "errno 4711" for a number without a name.
 std::string errno_name(int sys_errno);
 
-// Made by the lowest function that knows the object. `op` is a literal (a syscall or a verb), `subject`
-// the object with its name as the reader knows it, `context` what callers knew in addition, outermost
-// first. `sys_errno` stays readable to the end; it is 0 when no system call failed.
+// Made by the lowest function that knows the object. `op` is a literal (a syscall or a verb),
+// `subject` the object with its name as the reader knows it, `context` what callers knew in
+// addition, outermost first. `sys_errno` stays readable to the end; it is 0 when no system call
+// failed.
 struct Error {
   Errc code = Errc::unknown;
   int sys_errno = 0;
@@ -52,7 +53,8 @@ struct Error {
 
 // A system call failed: code by errc_from_errno.
 Error sys_error(int sys_errno, const char* op, std::string subject = {});
-// The outside world asked for something that cannot be: no errno, the subject is the whole sentence.
+// The outside world asked for something that cannot be: no errno, the subject is the whole
+// sentence.
 Error make_error(Errc code, std::string sentence);
 
 }  // namespace berth

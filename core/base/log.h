@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line per event on stderr: "2026-11-22T18:30:00.123456Z warn keeper: text key=value". The journal
-// or a supervisor keeps them. A function logs or returns an error, never both.
+// One line per event on stderr: "2026-11-22T18:30:00.123456Z warn keeper: text key=value". The
+// journal or a supervisor keeps them. A function logs or returns an error, never both.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace berth {
 
 enum class LogLevel : int { debug = 0, info = 1, warn = 2, error = 3 };
 
-// Made once by main and passed to who needs it. Thread-safe: each line is one write(2), so lines never
-// mix. A line that cannot be written is dropped: logging never blocks or fails the work.
+// Made once by main and passed to who needs it. Thread-safe: each line is one write(2), so lines
+// never mix. A line that cannot be written is dropped: logging never blocks or fails the work.
 class Log {
  public:
   explicit Log(LogLevel least, int fd = 2) noexcept : fd_(fd), least_(least) {}

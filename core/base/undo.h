@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Undo: multi-step work keeps one list; each acquisition pushes its reverse beside it; success calls
-// commit(); leaving without commit runs the reverses, last first. This is the synchronous list; the
-// one whose reverses must be awaited is with_undo in core/task.
+// Undo: multi-step work keeps one list; each acquisition pushes its reverse beside it; success
+// calls commit(); leaving without commit runs the reverses, last first. This is the synchronous
+// list; the one whose reverses must be awaited is with_undo in core/task.
 #pragma once
 
 #include <functional>

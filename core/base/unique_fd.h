@@ -22,8 +22,8 @@ class UniqueFd {
   int get() const noexcept { return fd_; }
   bool valid() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-  // Closes what was owned. close(2) is never retried: on Linux the number is free even after EINTR and
-  // may already be someone else's.
+  // Closes what was owned. close(2) is never retried: on Linux the number is free even after EINTR
+  // and may already be someone else's.
   void reset(int fd = -1) noexcept;
 
  private:

@@ -9,9 +9,15 @@
 
 namespace berth {
 
-constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
-constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
-constexpr std::size_t operator""_GiB(unsigned long long n) { return n << 30; }
+constexpr std::size_t operator""_KiB(unsigned long long n) {
+  return n << 10;
+}
+constexpr std::size_t operator""_MiB(unsigned long long n) {
+  return n << 20;
+}
+constexpr std::size_t operator""_GiB(unsigned long long n) {
+  return n << 30;
+}
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
@@ -22,8 +28,12 @@ inline std::int64_t clock_now_ns(clockid_t clock) noexcept {
   return now.tv_sec * kNanosecondsPerSecond + now.tv_nsec;
 }
 // For durations and deadlines. Stands still while the machine is suspended.
-inline std::int64_t monotonic_now_ns() noexcept { return clock_now_ns(CLOCK_MONOTONIC); }
+inline std::int64_t monotonic_now_ns() noexcept {
+  return clock_now_ns(CLOCK_MONOTONIC);
+}
 // For what is shown to people and to the CRI (created_at, started_at): Unix time.
-inline std::int64_t realtime_now_ns() noexcept { return clock_now_ns(CLOCK_REALTIME); }
+inline std::int64_t realtime_now_ns() noexcept {
+  return clock_now_ns(CLOCK_REALTIME);
+}
 
 }  // namespace berth

@@ -30,7 +30,8 @@ Result<Sets> make_sets(int flags, std::size_t count) {
 
 NamespacePool::NamespacePool(Ring& ring, int flags, std::size_t size)
     : ring_(ring), flags_(flags), size_(size), scope_(ring.ready(), [](Error) {
-        // A refill that fails is not reported here: the next take makes its own set and says why not.
+        // A refill that fails is not reported here: the next take makes its own set and says why
+        // not.
       }) {}
 
 void NamespacePool::prefill() {

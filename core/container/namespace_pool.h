@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // NamespacePool keeps fresh namespaces ready, so that a pod takes some in a microsecond instead of
-// waiting for the kernel to make them (0.3 to 0.5 ms). One pool makes one kind of set (network; or ipc
-// and uts). A set is handed out once and never comes back: nobody gets a dirty one.
+// waiting for the kernel to make them (0.3 to 0.5 ms). One pool makes one kind of set (network; or
+// ipc and uts). A set is handed out once and never comes back: nobody gets a dirty one.
 //
-// The pool refills on offload threads after a set was taken, up to `size`; a full pool does nothing and
-// wakes nobody. Loop thread only. close() before the destructor.
+// The pool refills on offload threads after a set was taken, up to `size`; a full pool does nothing
+// and wakes nobody. Loop thread only. close() before the destructor.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ class NamespacePool {
   // `flags` as for sys::make_namespaces. Size 0: nothing is made ahead.
   NamespacePool(Ring& ring, int flags, std::size_t size);
 
-  // A ready set, or one made now. Errors are those of unshare(2): resource_exhausted (the kernel's limit
-  // in /proc/sys/user), permission_denied.
+  // A ready set, or one made now. Errors are those of unshare(2): resource_exhausted (the kernel's
+  // limit in /proc/sys/user), permission_denied.
   Task<sys::NamespaceSet> take();
   // Fills the pool ahead of the first take.
   void prefill();

@@ -32,6 +32,12 @@ const char* literal_step(const char* step) {
   return "berth-keeper";
 }
 
+// "start berth-keeper: another keeper (pid 7) serves /run/berth".
+std::string text_of(const Refusal& refusal) {
+  return std::string(refusal.step, ::strnlen(refusal.step, sizeof refusal.step)) + ": " +
+         std::string(refusal.text, ::strnlen(refusal.text, sizeof refusal.text));
+}
+
 Error refusal_error(const Header& header, std::span<const std::byte> body) {
   if (body.size() != sizeof(Refusal)) return sys_error(header.sys_errno, "launch");
   Refusal refusal;
@@ -162,7 +168,8 @@ void KeeperClient::dispatch(Incoming& message) {
     return;
   }
   if (header.request == 0 && header.sys_errno != 0) {
-    start_error_ = refusal_error(header, message.bytes());
+    const auto* refusal = message.body<Refusal>();
+    start_error_ = make_error(Errc::unavailable, refusal != nullptr ? text_of(*refusal) : "");
     return;
   }
   if (const auto* body = message.body<LaunchAnswer>();

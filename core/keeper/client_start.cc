@@ -200,7 +200,6 @@ Task<void> KeeperClient::greet(Deadline deadline) {
   Result<Answer> answer = co_await exchange(std::move(message), deadline, nullptr).result();
   if (!answer.ok()) {
     Error error = start_error_ ? *start_error_ : std::move(answer).error();
-    if (start_error_) error.code = Errc::unavailable;
     co_await bury();
     co_await fail(std::move(error));
   }

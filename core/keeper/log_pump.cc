@@ -24,6 +24,13 @@ std::uint8_t bit(Stream stream) noexcept {
   return static_cast<std::uint8_t>(1u << stream);
 }
 
+// What was recorded before must be in the table when the phase is, whenever a kill comes.
+void set_phase(LogSlot& piece, SlotPhase phase) noexcept {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  *const_cast<volatile SlotPhase*>(&piece.phase) = phase;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
 }  // namespace
 
 bool LogPump::run() noexcept {
@@ -53,8 +60,8 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
   piece.serial = process.serial;
   piece.stream = stream;
   piece.at_eof = piece.writing = 0;
-  piece.raw_bytes = piece.raw_done = 0;
-  piece.phase = SlotPhase::moving;
+  piece.raw_bytes = piece.raw_done = piece.batch_start = 0;
+  set_phase(piece, SlotPhase::moving);
   state.slot = static_cast<std::uint8_t>(slot_index + 1);
   ssize_t moved = 0;
   do {
@@ -64,7 +71,7 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
   if (moved > 0) {
     if (state.draining != 0 && state.budget > 0) --state.budget;
     piece.raw_bytes = static_cast<std::uint32_t>(moved);
-    piece.phase = SlotPhase::staged;
+    set_phase(piece, SlotPhase::staged);
     if (fill_raw(piece, table_->raw(static_cast<int>(slot_index)))) {
       begin_batch(slot_index);
     } else {
@@ -81,7 +88,7 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
   }
   // The end of the stream. A terminal says EIO when its last other side is closed.
   piece.at_eof = 1;
-  piece.phase = SlotPhase::raw;
+  set_phase(piece, SlotPhase::raw);
   begin_batch(slot_index);
 }
 
@@ -96,7 +103,7 @@ bool LogPump::fill_raw(LogSlot& piece, std::byte* raw) noexcept {
     if (got > 0) rest -= static_cast<int>(got);
   }
   piece.raw_done = 0;
-  piece.phase = SlotPhase::raw;
+  set_phase(piece, SlotPhase::raw);
   return rest == 0;
 }
 
@@ -208,7 +215,7 @@ void LogPump::end_batch(std::uint32_t slot_index) noexcept {
 void LogPump::release(std::uint32_t slot_index) noexcept {
   LogSlot& piece = slot(slot_index);
   const std::uint32_t entry = piece.entry;
-  piece.phase = SlotPhase::free;
+  set_phase(piece, SlotPhase::free);
   states_[slot_index] = {};
   Flow& state = flow(entry);
   state.slot = 0;

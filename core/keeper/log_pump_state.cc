@@ -174,7 +174,8 @@ void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
   if (piece.phase == SlotPhase::free) return;
   const bool known = piece.entry < table_->size() && table_->at(piece.entry).is_process() &&
                      table_->at(piece.entry).serial == piece.serial && piece.stream <= kStderr &&
-                     piece.raw_bytes <= kRawBytesMax && piece.batch_start <= piece.raw_bytes;
+                     piece.raw_bytes <= kRawBytesMax &&
+                     (piece.writing == 0 || piece.batch_start <= piece.raw_bytes);
   std::byte* raw = table_->raw(static_cast<int>(slot_index));
   if (!known) {
     // Its process was forgotten: nobody wants these bytes.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one process of a container is to be: the part of the OCI runtime specification (1.2, config.md
-// and config-linux.md) that berth understands, with the specification's names. The CRI room fills it,
-// a runtime handler consumes it: the native one turns it into a launch plan, one that drives an OCI
-// command line would write it as config.json. Plain data; descriptors are borrowed unless they are
-// UniqueFd.
+// What one process of a container is to be: the part of the OCI runtime specification (1.2,
+// config.md and config-linux.md) that berth understands, with the specification's names. The CRI
+// room fills it, a runtime handler consumes it: the native one turns it into a launch plan, one
+// that drives an OCI command line would write it as config.json. Plain data; descriptors are
+// borrowed unless they are UniqueFd.
 #pragma once
 
 #include <sys/types.h>
@@ -52,9 +52,10 @@ struct Process {
 
 // One mount in the order of the list. With `source_fd` >= 0 the source is a detached mount tree
 // (open_tree or fsmount) that is moved to `destination`; type, source and data are then unused.
-// Otherwise a new filesystem of `type` is made with `data` as its option string. `flags` are MOUNT_ATTR_* values
-// (mount_setattr(2)); `recursive_flags` are applied with AT_RECURSIVE. The destination is resolved
-// inside the rootfs and made when missing: a directory, or a file when `destination_is_file`.
+// Otherwise a new filesystem of `type` is made with `data` as its option string. `flags` are
+// MOUNT_ATTR_* values (mount_setattr(2)); `recursive_flags` are applied with AT_RECURSIVE. The
+// destination is resolved inside the rootfs and made when missing: a directory, or a file when
+// `destination_is_file`.
 struct Mount {
   std::string destination{};
   std::string type{};
@@ -103,10 +104,10 @@ struct Spec {
   bool root_readonly = false;
   std::vector<Mount> mounts;
   Namespaces namespaces;
-  std::vector<Device> devices;                 // nodes in the container's /dev
+  std::vector<Device> devices;  // nodes in the container's /dev
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;
-  std::map<std::string, std::string> sysctl;   // namespaced ones, "net.ipv4.ip_forward" -> "1"
+  std::map<std::string, std::string> sysctl;  // namespaced ones, "net.ipv4.ip_forward" -> "1"
   SeccompProgram seccomp;
 };
 

@@ -17,8 +17,8 @@ void add_handler(v1::StatusResponse& response, std::string_view name) {
   handler->mutable_features()->set_user_namespaces(false);
 }
 
-// Attempts that are running now, and how long each has waited in which stage, for the question "what
-// is it stuck in".
+// Attempts that are running now, and how long each has waited in which stage, for the question
+// "what is it stuck in".
 std::string attempts_json(const Node& node) {
   std::string text = "[";
   for (const auto& [id, sandbox] : node.pods.sandboxes()) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "CreateContainer creates a new container in specified PodSandbox." Everything that can be refused
-// is refused here: image, user, command, profiles, volumes' fields, limits. Starting is then one launch.
+// CRI: "CreateContainer creates a new container in specified PodSandbox." Everything that can be
+// refused is refused here: image, user, command, profiles, volumes' fields, limits. Starting is
+// then one launch.
 //
-// Repeated with the same metadata it gives the container that is there, or joins the running attempt.
-// A crash between two steps leaves a record in CONTAINER_CREATING; the reconciler removes it.
+// Repeated with the same metadata it gives the container that is there, or joins the running
+// attempt. A crash between two steps leaves a record in CONTAINER_CREATING; the reconciler removes
+// it.
 #include "core/base/units.h"
 #include "core/linux/capability.h"
 #include "core/linux/openat2.h"
@@ -46,8 +48,7 @@ Status resolve_process(records::ContainerRecord& record, const oci::ImageConfig&
   UserFiles files;
   TRY(files.passwd, read_user_file(rootfs, "etc/passwd"));
   TRY(files.group, read_user_file(rootfs, "etc/group"));
-  TRY(const oci::User user,
-      resolve_user(image.user, config.linux().security_context(), files));
+  TRY(const oci::User user, resolve_user(image.user, config.linux().security_context(), files));
   record.set_uid(user.uid);
   record.set_gid(user.gid);
   for (const gid_t group : user.additional_gids) record.add_groups(group);
@@ -70,8 +71,7 @@ Status resolve_process(records::ContainerRecord& record, const oci::ImageConfig&
 Status write_intent(Node& node, const records::ContainerRecord& record) {
   return node.state.write([&](store::WriteTxn& txn) -> Status {
     for (const store::LedgerKind kind : {store::LedgerKind::snapshot, store::LedgerKind::cgroup}) {
-      TRY_(store::ledger_add(txn,
-                             {.owner = record.sandbox_id(), .kind = kind, .id = record.id()}));
+      TRY_(store::ledger_add(txn, {.owner = record.sandbox_id(), .kind = kind, .id = record.id()}));
     }
     return records::save(txn, record);
   });

@@ -22,22 +22,22 @@ constexpr int kDepthMax = 4;  // /dev/bus/usb/001 and a device in it
 
 std::vector<oci::Device> usual_devices() {
   constexpr mode_t kMode = S_IFCHR | 0666;
-  return {{"/dev/null", kMode, 1, 3, 0, 0},   {"/dev/zero", kMode, 1, 5, 0, 0},
-          {"/dev/full", kMode, 1, 7, 0, 0},   {"/dev/random", kMode, 1, 8, 0, 0},
+  return {{"/dev/null", kMode, 1, 3, 0, 0},    {"/dev/zero", kMode, 1, 5, 0, 0},
+          {"/dev/full", kMode, 1, 7, 0, 0},    {"/dev/random", kMode, 1, 8, 0, 0},
           {"/dev/urandom", kMode, 1, 9, 0, 0}, {"/dev/tty", kMode, 5, 0, 0, 0}};
 }
 
 oci::Device device_of(std::string path, const struct stat& status) {
-  return {std::move(path), status.st_mode, major(status.st_rdev), minor(status.st_rdev),
-          status.st_uid, status.st_gid};
+  return {std::move(path),       status.st_mode, major(status.st_rdev),
+          minor(status.st_rdev), status.st_uid,  status.st_gid};
 }
 
 bool is_device(const struct stat& status) {
   return S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
-// Devices below `from`, named as if it were `to`. Pseudo terminals, and what the container gets of its
-// own, are passed over.
+// Devices below `from`, named as if it were `to`. Pseudo terminals, and what the container gets of
+// its own, are passed over.
 void walk(const std::string& from, const std::string& to, int depth,
           std::vector<oci::Device>& devices) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(from.c_str()), &::closedir);
@@ -50,7 +50,7 @@ void walk(const std::string& from, const std::string& to, int depth,
         path == "/dev/console" || path == "/dev/ptmx") {
       continue;
     }
-    struct stat status{};
+    struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) continue;
     if (S_ISDIR(status.st_mode)) walk(path, to + "/" + name, depth + 1, devices);
     if (is_device(status)) devices.push_back(device_of(to + "/" + name, status));
@@ -69,7 +69,7 @@ void add(std::vector<oci::Device>& devices, oci::Device device) {
 }
 
 Result<std::vector<oci::Device>> requested(const v1::Device& wanted) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(wanted.host_path().c_str(), &status) != 0) {
     Error error = sys_error(errno, "stat", wanted.host_path());
     error.code = Errc::invalid_argument;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ExecSync runs a command in a container synchronously." "timeout: Timeout in seconds to stop the
-// command. Default: 0 (run forever)." "The output is truncated to 16MB."
+// CRI: "ExecSync runs a command in a container synchronously." "timeout: Timeout in seconds to stop
+// the command. Default: 0 (run forever)." "The output is truncated to 16MB."
 //
-// The process decides when it is over, not its pipes: a grandchild that holds one does not keep the call.
-// After the end only what is already in the pipes is read. On timeout everything that the exec started is
-// killed by its cgroup's process group and the call fails with DEADLINE_EXCEEDED.
+// The process decides when it is over, not its pipes: a grandchild that holds one does not keep the
+// call. After the end only what is already in the pipes is read. On timeout everything that the
+// exec started is killed by its cgroup's process group and the call fails with DEADLINE_EXCEEDED.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -78,8 +78,7 @@ void drain(Output& output) {
 
 Task<plugins::ExecRequest> prepare(Node& node, const v1::ExecSyncRequest& request,
                                    const Container& container) {
-  records::ContainerRecord record =
-      co_await records::load_container(node.state, container.id());
+  records::ContainerRecord record = co_await records::load_container(node.state, container.id());
   record.mutable_args()->Assign(request.cmd().begin(), request.cmd().end());
   record.mutable_config()->set_tty(false);
   const std::uint64_t available = co_await sys::capability_permitted();
@@ -91,8 +90,8 @@ Task<plugins::ExecRequest> prepare(Node& node, const v1::ExecSyncRequest& reques
   exec.container_id = container.id();
   exec.exec_id = co_await make_id();
   exec.process = co_await process_of(wish);
-  exec.seccomp = co_await node.seccomp.program_of(
-      record.config().linux().security_context(), exec.process.capabilities.bounding);
+  exec.seccomp = co_await node.seccomp.program_of(record.config().linux().security_context(),
+                                                  exec.process.capabilities.bounding);
   exec.placement = co_await node.resources.placement(record.sandbox_id(), record.id());
   exec.stdio.in.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!exec.stdio.in.valid()) co_await fail(sys_error(errno, "open", "/dev/null"));
@@ -113,10 +112,12 @@ class ExecEntry {
   std::string id_;
 };
 
-Task<void> wait_exec(ExecWait& wait) { co_await wait.ended.wait(); }
+Task<void> wait_exec(ExecWait& wait) {
+  co_await wait.ended.wait();
+}
 
-// KERNEL 6.9: PIDFD_SIGNAL_PROCESS_GROUP signals the group of the process, which leads its own session.
-// Before that, the process alone.
+// KERNEL 6.9: PIDFD_SIGNAL_PROCESS_GROUP signals the group of the process, which leads its own
+// session. Before that, the process alone.
 void kill_group(int pidfd) {
   constexpr unsigned kProcessGroup = 1U << 2;
   if (::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, kProcessGroup) == 0) return;

@@ -26,14 +26,14 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
         co_await node.resources.usage(container->item.pod_sandbox_id(), container->id()).result();
     oom_killed = usage.ok() && usage->oom_killed;
   }
-  records::ContainerRecord record =
-      co_await records::load_container(node.state, container->id());
+  records::ContainerRecord record = co_await records::load_container(node.state, container->id());
   record.set_phase(state::v1::CONTAINER_ENDED);
   record.set_finished_at(exit.finished_at_ns != 0 ? exit.finished_at_ns : realtime_now_ns());
   record.set_exit_code(exit.exit_code.value_or(kExitCodeUnknown));
   record.set_reason(reason_of(exit, oom_killed));
   if (!exit.exit_code) {
-    record.set_message("the container ended while neither agent nor keeper could see its exit code");
+    record.set_message(
+        "the container ended while neither agent nor keeper could see its exit code");
   }
   co_await records::save(node.state, record);
   container->phase = state::v1::CONTAINER_ENDED;
@@ -55,14 +55,15 @@ Task<void> watch_exits(Node& node) {
     if (container == nullptr) continue;
     if (container->phase == state::v1::CONTAINER_ENDED) continue;  // told again after a reconnect
     if (!container->living()) {
-      // Its launch has been answered but not yet been written down; start_container goes on with it.
+      // Its launch has been answered but not yet been written down; start_container goes on with
+      // it.
       container->early_exit = std::move(exit);
       continue;
     }
     Result<void> noted = co_await note_end(node, container, std::move(exit)).result();
     if (!noted.ok()) {
-      node.log.error("container", "end of " + container->id() +
-                                      " is not on record: " + noted.error().message());
+      node.log.error("container",
+                     "end of " + container->id() + " is not on record: " + noted.error().message());
     }
   }
 }

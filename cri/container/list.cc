@@ -11,11 +11,15 @@ v1::ContainerState state_of(const Container& container) {
   switch (container.phase) {
     case state::v1::CONTAINER_CREATING:
     case state::v1::CONTAINER_MADE:
-    case state::v1::CONTAINER_STARTING: return v1::ContainerState::CONTAINER_CREATED;
-    case state::v1::CONTAINER_LIVING: return v1::ContainerState::CONTAINER_RUNNING;
+    case state::v1::CONTAINER_STARTING:
+      return v1::ContainerState::CONTAINER_CREATED;
+    case state::v1::CONTAINER_LIVING:
+      return v1::ContainerState::CONTAINER_RUNNING;
     case state::v1::CONTAINER_ENDED:
-    case state::v1::CONTAINER_REMOVING: return v1::ContainerState::CONTAINER_EXITED;
-    default: return v1::ContainerState::CONTAINER_UNKNOWN;
+    case state::v1::CONTAINER_REMOVING:
+      return v1::ContainerState::CONTAINER_EXITED;
+    default:
+      return v1::ContainerState::CONTAINER_UNKNOWN;
   }
 }
 

@@ -20,19 +20,20 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-constexpr std::uint64_t kNoSuidDevExec =
-    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+constexpr std::uint64_t kNoSuidDevExec = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 struct MountOption {
   const char* name;
   std::uint64_t attribute;
 };
 // What a CRI client may ask for by mount_options.
-constexpr MountOption kMountOptions[] = {
-    {"ro", MOUNT_ATTR_RDONLY},     {"nosuid", MOUNT_ATTR_NOSUID},
-    {"nodev", MOUNT_ATTR_NODEV},   {"noexec", MOUNT_ATTR_NOEXEC},
-    {"noatime", MOUNT_ATTR_NOATIME}, {"nodiratime", MOUNT_ATTR_NODIRATIME},
-    {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW}};
+constexpr MountOption kMountOptions[] = {{"ro", MOUNT_ATTR_RDONLY},
+                                         {"nosuid", MOUNT_ATTR_NOSUID},
+                                         {"nodev", MOUNT_ATTR_NODEV},
+                                         {"noexec", MOUNT_ATTR_NOEXEC},
+                                         {"noatime", MOUNT_ATTR_NOATIME},
+                                         {"nodiratime", MOUNT_ATTR_NODIRATIME},
+                                         {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW}};
 
 std::string tidy(const std::string& path) {
   std::string normal = std::filesystem::path(path).lexically_normal().string();
@@ -60,10 +61,10 @@ Result<std::uint64_t> attributes_of(const std::string& field, const v1::Mount& w
 }
 
 // A clone of the host tree at `path` into the plan.
-Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path, const std::string& destination,
-                        bool recursive) {
+Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path,
+                             const std::string& destination, bool recursive) {
   TRY(sys::UniqueMount tree, sys::open_tree_clone(AT_FDCWD, path, recursive));
-  struct stat status{};
+  struct stat status {};
   if (::fstatat(tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
     return sys_error(errno, "fstat", path);
   }
@@ -85,7 +86,8 @@ Result<oci::Mount> volume(MountPlan& plan, const std::string& field, const v1::M
                    field + ".host_path"};
     }
   }
-  Result<oci::Mount> made = bind_tree(plan, wanted.host_path(), tidy(wanted.container_path()), true);
+  Result<oci::Mount> made =
+      bind_tree(plan, wanted.host_path(), tidy(wanted.container_path()), true);
   if (!made.ok()) return std::move(made).error().with(field + ".host_path");
   oci::Mount mount = std::move(*made);
   TRY(mount.flags, attributes_of(field, wanted));
@@ -134,8 +136,7 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
   // Then a container gets a /dev/shm of its own instead of the pod's.
   Result<sys::UniqueMount> clone = sys::open_tree_clone(wish.shm_fd, "", false);
   if (!clone.ok()) {
-    plan.mounts.push_back(
-        filesystem("/dev/shm", "tmpfs", "mode=1777,size=65536k", kNoSuidDevExec));
+    plan.mounts.push_back(filesystem("/dev/shm", "tmpfs", "mode=1777,size=65536k", kNoSuidDevExec));
     return {};
   }
   oci::Mount mount;
@@ -158,8 +159,7 @@ std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
   };
   add("/proc", "proc", "", kNoSuidDevExec);
   add("/dev", "tmpfs", "mode=755,size=65536k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME);
-  add("/dev/pts", "devpts", "ptmxmode=0666,mode=0620,gid=5",
-      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  add("/dev/pts", "devpts", "ptmxmode=0666,mode=0620,gid=5", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
   add("/dev/mqueue", "mqueue", "", kNoSuidDevExec);
   add("/sys", "sysfs", "", kNoSuidDevExec | read_only);
   if (wish.cgroup_v2) add("/sys/fs/cgroup", "cgroup2", "", kNoSuidDevExec | read_only);

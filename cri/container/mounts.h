@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a container sees in its file tree besides its image: the kernel's file systems, the pod's files,
-// the request's volumes.
+// What a container sees in its file tree besides its image: the kernel's file systems, the pod's
+// files, the request's volumes.
 #pragma once
 
 #include <string>
@@ -14,23 +14,23 @@
 namespace berth::cri {
 
 struct MountPlan {
-  std::vector<oci::Mount> mounts;     // parents before children
-  std::vector<UniqueFd> owned_fds;    // the trees that mounts[].source_fd borrow
+  std::vector<oci::Mount> mounts;   // parents before children
+  std::vector<UniqueFd> owned_fds;  // the trees that mounts[].source_fd borrow
 };
 
 struct MountWish {
   const runtime::v1::ContainerConfig& config;
   bool privileged = false;
-  bool cgroup_v2 = false;      // the unified hierarchy is the node's only one
-  int shm_fd = -1;             // the pod's /dev/shm; -1: the host's
-  std::string hosts_path;      // the pod's files; a volume at the same place wins
+  bool cgroup_v2 = false;  // the unified hierarchy is the node's only one
+  int shm_fd = -1;         // the pod's /dev/shm; -1: the host's
+  std::string hosts_path;  // the pod's files; a volume at the same place wins
   std::string hostname_path;
   std::string resolv_conf_path;
 };
 
-// Opens every host path (which may wait on a slow filesystem: run it on an offload thread) and gives the
-// list in the order of depth. A missing host_path of a volume becomes a directory, as the kubelet's
-// other runtimes do it. Errors name config.mounts[i] and the host path.
+// Opens every host path (which may wait on a slow filesystem: run it on an offload thread) and
+// gives the list in the order of depth. A missing host_path of a volume becomes a directory, as the
+// kubelet's other runtimes do it. Errors name config.mounts[i] and the host path.
 Result<MountPlan> plan_mounts(const MountWish& wish);
 
 // The kernel's file systems alone. Pure.

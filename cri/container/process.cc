@@ -20,8 +20,7 @@ constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 void set_variable(std::vector<std::string>& env, const std::string& assignment) {
-  const std::string_view name =
-      std::string_view(assignment).substr(0, assignment.find('=') + 1);
+  const std::string_view name = std::string_view(assignment).substr(0, assignment.find('=') + 1);
   const auto same = std::find_if(env.begin(), env.end(), [name](const std::string& present) {
     return present.compare(0, name.size(), name) == 0;
   });
@@ -44,8 +43,7 @@ Result<std::vector<std::string>> merge_args(const oci::ImageConfig& image,
   args.insert(args.end(), config.args().begin(), config.args().end());
   if (args.empty() || args.front().empty()) {
     return invalid_field("config.command", "neither the request nor image `" +
-                                               shown(config.image().image()) +
-                                               "` names a command");
+                                               shown(config.image().image()) + "` names a command");
   }
   return args;
 }
@@ -89,9 +87,8 @@ Result<int> signal_number(const std::string& name) {
     const char* abbreviation = ::sigabbrev_np(candidate);
     if (abbreviation != nullptr && word == abbreviation) return candidate;
   }
-  for (const auto& [prefix, base, sign] :
-       {std::tuple{std::string_view("RTMIN"), SIGRTMIN, 1},
-        std::tuple{std::string_view("RTMAX"), SIGRTMAX, -1}}) {
+  for (const auto& [prefix, base, sign] : {std::tuple{std::string_view("RTMIN"), SIGRTMIN, 1},
+                                           std::tuple{std::string_view("RTMAX"), SIGRTMAX, -1}}) {
     if (word.substr(0, prefix.size()) != prefix) continue;
     std::string_view rest = word.substr(prefix.size());
     // "RTMIN+3" and CRI's "RTMINPLUS3", "RTMAX-2" and "RTMAXMINUS2".

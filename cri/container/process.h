@@ -16,8 +16,8 @@ namespace berth::cri {
 // args: they follow the entrypoint. Nothing to run: invalid_argument.
 Result<std::vector<std::string>> merge_args(const oci::ImageConfig& image,
                                             const runtime::v1::ContainerConfig& config);
-// The image's variables in their order, then the request's; a later one of the same name replaces the
-// earlier. PATH gets Docker's default when nobody sets it; TERM with a terminal; HOSTNAME.
+// The image's variables in their order, then the request's; a later one of the same name replaces
+// the earlier. PATH gets Docker's default when nobody sets it; TERM with a terminal; HOSTNAME.
 std::vector<std::string> merge_env(const oci::ImageConfig& image,
                                    const runtime::v1::ContainerConfig& config,
                                    const std::string& hostname);

@@ -3,8 +3,8 @@
 // forcibly removed. This call is idempotent, and must not return an error if the container has
 // already been removed."
 //
-// The record says REMOVING before the first part goes, so a crash leaves something that the reconciler
-// removes to the end.
+// The record says REMOVING before the first part goes, so a crash leaves something that the
+// reconciler removes to the end.
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/field.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ReopenContainerLog asks runtime to reopen the stdout/stderr log file for the container. This is
-// often called after the log file has been rotated. If the container is not running, container
-// runtime can choose to either create a new log file and return nil, or return an error." We return
-// an error: nothing would ever be written to it.
+// CRI: "ReopenContainerLog asks runtime to reopen the stdout/stderr log file for the container.
+// This is often called after the log file has been rotated. If the container is not running,
+// container runtime can choose to either create a new log file and return nil, or return an error."
+// We return an error: nothing would ever be written to it.
 #include "cri/container/calls.h"
 #include "cri/container/log_file.h"
 

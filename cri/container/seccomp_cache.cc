@@ -60,7 +60,7 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
   if (!file.ok()) {
     return Error{Errc::invalid_argument, file.error().sys_errno, "open", path, kField};
   }
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return invalid_field(kField, "`" + shown(path) + "` is no regular file");
   }
@@ -84,10 +84,14 @@ Result<oci::SeccompProgram> SeccompCache::program_of(
   if (security.privileged()) return oci::SeccompProgram();
   TRY(const Wanted wanted, wanted_of(security));
   switch (wanted.type) {
-    case v1::SecurityProfile::Unconfined: return oci::SeccompProgram();
-    case v1::SecurityProfile::RuntimeDefault: return runtime_default(capabilities);
-    case v1::SecurityProfile::Localhost: return localhost(wanted.reference);
-    default: return invalid_field(kField, "profile_type is unknown");
+    case v1::SecurityProfile::Unconfined:
+      return oci::SeccompProgram();
+    case v1::SecurityProfile::RuntimeDefault:
+      return runtime_default(capabilities);
+    case v1::SecurityProfile::Localhost:
+      return localhost(wanted.reference);
+    default:
+      return invalid_field(kField, "profile_type is unknown");
   }
 }
 

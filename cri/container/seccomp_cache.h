@@ -19,8 +19,9 @@ class SeccompCache {
   // `root` is where relative localhost_ref paths start.
   explicit SeccompCache(std::string root) : root_(std::move(root)) {}
 
-  // A security context without a profile is unconfined, a privileged container too; that is what CRI
-  // runtimes do and the conformance suite asks for. invalid_argument names the field or the profile.
+  // A security context without a profile is unconfined, a privileged container too; that is what
+  // CRI runtimes do and the conformance suite asks for. invalid_argument names the field or the
+  // profile.
   Result<oci::SeccompProgram> program_of(const runtime::v1::LinuxContainerSecurityContext& security,
                                          std::uint64_t capabilities);
 

@@ -28,11 +28,14 @@ Result<oci::Namespaces> namespaces_of(const SpecWish& wish) {
   namespaces.uts = joined(wish.namespaces.uts);
   if (security.privileged()) namespaces.cgroup = {oci::Namespace::Mode::host, -1};
   switch (options.pid()) {
-    case v1::NamespaceMode::CONTAINER: break;
-    case v1::NamespaceMode::NODE: namespaces.pid = {oci::Namespace::Mode::host, -1}; break;
+    case v1::NamespaceMode::CONTAINER:
+      break;
+    case v1::NamespaceMode::NODE:
+      namespaces.pid = {oci::Namespace::Mode::host, -1};
+      break;
     case v1::NamespaceMode::POD:
-      // A sandbox that was made for containers with PID namespaces of their own has no init: then the
-      // container gets one of its own, too.
+      // A sandbox that was made for containers with PID namespaces of their own has no init: then
+      // the container gets one of its own, too.
       if (wish.namespaces.pid.valid()) namespaces.pid = joined(wish.namespaces.pid);
       break;
     case v1::NamespaceMode::TARGET:
@@ -44,7 +47,9 @@ Result<oci::Namespaces> namespaces_of(const SpecWish& wish) {
   return namespaces;
 }
 
-bool exists(const char* path) { return ::access(path, F_OK) == 0; }
+bool exists(const char* path) {
+  return ::access(path, F_OK) == 0;
+}
 
 }  // namespace
 
@@ -61,8 +66,8 @@ Status check_profiles(const v1::LinuxContainerSecurityContext& security) {
   }
   if (name.empty() || security.privileged()) return {};
   if (!exists("/sys/kernel/security/apparmor")) {
-    return invalid_field(field, "AppArmor is not enabled on this node, `" + shown(name) +
-                                    "` cannot be enforced");
+    return invalid_field(
+        field, "AppArmor is not enabled on this node, `" + shown(name) + "` cannot be enforced");
   }
   return make_error(Errc::unimplemented, field + ": localhost profiles are not supported yet");
 }

@@ -15,7 +15,7 @@ namespace berth::cri {
 struct SpecWish {
   const state::v1::ContainerRecord& record;
   const PodNamespaces& namespaces;
-  int target_pid_namespace = -1;          // pid mode TARGET: descriptor of it
+  int target_pid_namespace = -1;  // pid mode TARGET: descriptor of it
   std::uint64_t available_capabilities = 0;
   SeccompCache& seccomp;
 };

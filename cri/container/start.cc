@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "StartContainer starts the container." The log file exists when this returns. A container that
-// cannot be started is EXITED with the step and the errno in its message, and the call says the same.
+// CRI: "StartContainer starts the container." The log file exists when this returns. A container
+// that cannot be started is EXITED with the step and the errno in its message, and the call says
+// the same.
 //
 // Repeated for a container that runs it is fine: a client whose call timed out asks again.
 #include <fcntl.h>
@@ -23,13 +24,13 @@ namespace {
 // What runc's callers show for a process that never was: 128, "StartError".
 constexpr int kExitCodeStartError = 128;
 
-// Volumes may lie on a filesystem that does not answer: that waits on another thread, and not for ever.
+// Volumes may lie on a filesystem that does not answer: that waits on another thread, and not for
+// ever.
 Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
                             const records::ContainerRecord& record,
                             const records::SandboxRecord& pod) {
   const std::vector<std::string> ips(pod.ips().begin(), pod.ips().end());
-  const PodFiles files =
-      co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
+  const PodFiles files = co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
   const MountWish wish{
       .config = record.config(),
       .privileged = record.config().linux().security_context().privileged(),
@@ -55,8 +56,8 @@ Result<UniqueFd> target_pid_namespace(const Node& node, const records::Container
   if (options.pid() != v1::NamespaceMode::TARGET) return UniqueFd();
   const std::shared_ptr<Container> target = node.pods.container(options.target_id());
   if (target == nullptr || !target->living()) {
-    return make_error(Errc::failed_precondition, "the target container `" + options.target_id() +
-                                                     "` does not run");
+    return make_error(Errc::failed_precondition,
+                      "the target container `" + options.target_id() + "` does not run");
   }
   const std::string path = "/proc/" + std::to_string(target->pid) + "/ns/pid";
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -118,8 +119,7 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
   container->start_stages = std::make_unique<Stages>("StartContainer");
   Stages& stages = *container->start_stages;
   stages.enter("state.load");
-  records::ContainerRecord record =
-      co_await records::load_container(node.state, container->id());
+  records::ContainerRecord record = co_await records::load_container(node.state, container->id());
   const records::SandboxRecord pod =
       co_await records::load_sandbox(node.state, container->item.pod_sandbox_id());
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);

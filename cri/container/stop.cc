@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "StopContainer stops a running container with a grace period (i.e., timeout). This call is
-// idempotent, and must not return an error if the container has already been stopped." Unknown ids are
-// fine too: whoever asks wants it not to run.
+// idempotent, and must not return an error if the container has already been stopped." Unknown ids
+// are fine too: whoever asks wants it not to run.
 //
 // No lock is held while the grace period passes, so status, exec and a second, shorter stop go on.
 #include <signal.h>
@@ -17,14 +17,17 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-Task<void> wait_ended(std::shared_ptr<Container> container) { co_await container->ended.wait(); }
+Task<void> wait_ended(std::shared_ptr<Container> container) {
+  co_await container->ended.wait();
+}
 
 }  // namespace
 
 Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
   Result<void> killed =
       co_await node.resources.kill(container->item.pod_sandbox_id(), container->id()).result();
-  // The first process is killed by descriptor as well: a cgroup that is gone must not keep it alive.
+  // The first process is killed by descriptor as well: a cgroup that is gone must not keep it
+  // alive.
   co_await node.handler.signal(container->id(), SIGKILL);
   if (!killed.ok() && !killed.error().is(Errc::not_found)) {
     node.log.warn("container", "kill " + container->id() + ": " + killed.error().message());
@@ -34,8 +37,7 @@ Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
 Task<void> await_end(Node& node, std::shared_ptr<Container> container) {
   if (!container->living()) co_return;
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
-  Result<void> ended =
-      co_await with_deadline(node.ring, deadline, wait_ended(container)).result();
+  Result<void> ended = co_await with_deadline(node.ring, deadline, wait_ended(container)).result();
   if (!ended.ok()) {
     co_await fail(std::move(ended).error().with("container `" + container->id() +
                                                 "` does not end after SIGKILL"));
@@ -53,10 +55,9 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
         co_await records::load_container(node.state, container->id());
     const int signal = co_await signal_number(record.stop_signal());
     co_await node.handler.signal(container->id(), signal);
-    const Deadline grace = Deadline::after_ns(
-        request.timeout() > INT64_MAX / kNanosecondsPerSecond
-            ? INT64_MAX
-            : request.timeout() * kNanosecondsPerSecond);
+    const Deadline grace = Deadline::after_ns(request.timeout() > INT64_MAX / kNanosecondsPerSecond
+                                                  ? INT64_MAX
+                                                  : request.timeout() * kNanosecondsPerSecond);
     Result<void> ended = co_await with_deadline(node.ring, grace, wait_ended(container)).result();
     if (ended.ok()) co_return v1::StopContainerResponse();
   }

@@ -68,7 +68,8 @@ std::optional<PasswdEntry> find_user(std::string_view passwd, std::string_view n
     const auto entry_gid = number_of((*fields)[3]);
     if (!entry_uid || !entry_gid) return false;
     if (uid ? *entry_uid != *uid : (*fields)[0] != name) return false;
-    found = PasswdEntry{std::string((*fields)[0]), *entry_uid, *entry_gid, std::string((*fields)[5])};
+    found =
+        PasswdEntry{std::string((*fields)[0]), *entry_uid, *entry_gid, std::string((*fields)[5])};
     return true;
   });
   return found;
@@ -110,8 +111,7 @@ struct Wanted {
   std::string field;  // who asked for it
 };
 
-Wanted wanted_of(const std::string& image_user,
-                 const v1::LinuxContainerSecurityContext& security) {
+Wanted wanted_of(const std::string& image_user, const v1::LinuxContainerSecurityContext& security) {
   Wanted wanted;
   if (security.has_run_as_user()) {
     wanted = {std::to_string(security.run_as_user().value()), "",
@@ -142,8 +142,8 @@ Result<oci::User> resolve_user(const std::string& image_user,
   } else {
     entry = find_user(files.passwd, wanted.user, std::nullopt);
     if (!entry) {
-      return invalid_field(wanted.field, "no user `" + shown(wanted.user) +
-                                             "` in the image's /etc/passwd");
+      return invalid_field(wanted.field,
+                           "no user `" + shown(wanted.user) + "` in the image's /etc/passwd");
     }
     user.uid = entry->uid;
   }
@@ -152,8 +152,8 @@ Result<oci::User> resolve_user(const std::string& image_user,
     const auto gid = number_of(wanted.group);
     const auto named = gid ? gid : find_group(files.group, wanted.group);
     if (!named) {
-      return invalid_field(wanted.field, "no group `" + shown(wanted.group) +
-                                             "` in the image's /etc/group");
+      return invalid_field(wanted.field,
+                           "no group `" + shown(wanted.group) + "` in the image's /etc/group");
     }
     user.gid = *named;
   }

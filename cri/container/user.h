@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who a container's process runs as: the request and the image's USER, resolved against the image's own
-// /etc/passwd and /etc/group. The parsing is pure; the files are read by the caller, inside the rootfs.
+// Who a container's process runs as: the request and the image's USER, resolved against the image's
+// own /etc/passwd and /etc/group. The parsing is pure; the files are read by the caller, inside the
+// rootfs.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,10 @@ struct UserFiles {
   std::string group;
 };
 
-// Order: run_as_user, run_as_username, else the image's "user[:group]" with names or numbers. A number
-// needs no entry; a name does. The primary group is run_as_group, else the image's group, else the
-// passwd entry's, else 0. Groups: supplemental_groups always; with policy Merge also those that
-// /etc/group gives the user. Errors: invalid_argument naming the user and the file searched.
+// Order: run_as_user, run_as_username, else the image's "user[:group]" with names or numbers. A
+// number needs no entry; a name does. The primary group is run_as_group, else the image's group,
+// else the passwd entry's, else 0. Groups: supplemental_groups always; with policy Merge also those
+// that /etc/group gives the user. Errors: invalid_argument naming the user and the file searched.
 Result<oci::User> resolve_user(const std::string& image_user,
                                const runtime::v1::LinuxContainerSecurityContext& security,
                                const UserFiles& files);

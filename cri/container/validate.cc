@@ -59,8 +59,9 @@ Status check_mount(const std::string& field, const v1::Mount& mount) {
     return invalid_field(field + ".recursive_read_only", "needs private propagation");
   }
   if (mount.uidmappings_size() > 0 || mount.gidmappings_size() > 0) {
-    return make_error(Errc::unimplemented, field + ".uidMappings: idmapped mounts need a user "
-                                                   "namespace, which is not supported");
+    return make_error(Errc::unimplemented, field +
+                                               ".uidMappings: idmapped mounts need a user "
+                                               "namespace, which is not supported");
   }
   return {};
 }
@@ -94,8 +95,9 @@ Status check_security(const v1::ContainerConfig& config) {
     TRY_(check_name(field + ".namespace_options.target_id", options.target_id()));
   }
   if (options.has_userns_options() && options.userns_options().mode() != v1::NamespaceMode::NODE) {
-    return make_error(Errc::unimplemented,
-                      field + ".namespace_options.userns_options: user namespaces are not supported");
+    return make_error(
+        Errc::unimplemented,
+        field + ".namespace_options.userns_options: user namespaces are not supported");
   }
   return {};
 }

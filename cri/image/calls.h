@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ImageService, one coroutine for each call and one file for each coroutine. The request outlives
-// the task: it belongs to gRPC until the call is finished.
+// The ImageService, one coroutine for each call and one file for each coroutine. The request
+// outlives the task: it belongs to gRPC until the call is finished.
 #pragma once
 
 #include "core/image/image_store.h"
@@ -12,12 +12,12 @@ namespace berth::cri {
 
 Task<runtime::v1::PullImageResponse> pull_image(Node& node,
                                                 const runtime::v1::PullImageRequest& request);
-Task<runtime::v1::ImageStatusResponse> image_status(
-    Node& node, const runtime::v1::ImageStatusRequest& request);
+Task<runtime::v1::ImageStatusResponse> image_status(Node& node,
+                                                    const runtime::v1::ImageStatusRequest& request);
 Task<runtime::v1::ListImagesResponse> list_images(Node& node,
                                                   const runtime::v1::ListImagesRequest& request);
-Task<runtime::v1::RemoveImageResponse> remove_image(
-    Node& node, const runtime::v1::RemoveImageRequest& request);
+Task<runtime::v1::RemoveImageResponse> remove_image(Node& node,
+                                                    const runtime::v1::RemoveImageRequest& request);
 Task<runtime::v1::ImageFsInfoResponse> image_fs_info(
     Node& node, const runtime::v1::ImageFsInfoRequest& request);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Used bytes are
-// those of our own trees: compressed content, and snapshots by the snapshotter's own account.
+// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Used bytes
+// are those of our own trees: compressed content, and snapshots by the snapshotter's own account.
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -29,7 +29,7 @@ TreeUsage usage_of(const std::string& root) {
                                          failed);
   for (const fs::recursive_directory_iterator end; !failed && entry != end;
        entry.increment(failed)) {
-    struct stat status{};
+    struct stat status {};
     if (::lstat(entry->path().c_str(), &status) != 0) continue;
     usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
     usage.inodes += 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ImageStatus returns the status of the image. If the image is not present, returns a response
-// with ImageStatusResponse.Image set to nil."
+// CRI: "ImageStatus returns the status of the image. If the image is not present, returns a
+// response with ImageStatusResponse.Image set to nil."
 #include <charconv>
 
 #include "cri/field.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sandbox half of the RuntimeService, one coroutine for each call and one file for each coroutine.
-// The request outlives the task: it belongs to gRPC until the call is finished.
+// The sandbox half of the RuntimeService, one coroutine for each call and one file for each
+// coroutine. The request outlives the task: it belongs to gRPC until the call is finished.
 #pragma once
 
 #include <memory>

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "core/base/result.h"
-#include "cri/proto/services.grpc.pb.h"
 #include "core/store/layout.h"
+#include "cri/proto/services.grpc.pb.h"
 
 namespace berth::cri {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ListPodSandbox returns a list of PodSandboxes." Answered from memory: cost is the number of pods.
+// CRI: "ListPodSandbox returns a list of PodSandboxes." Answered from memory: cost is the number of
+// pods.
 #include "cri/field.h"
 #include "cri/sandbox/calls.h"
 #include "cri/selector.h"

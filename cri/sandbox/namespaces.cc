@@ -127,8 +127,7 @@ std::string pod_of_held(const std::string& name) {
   return colon == std::string::npos ? std::string() : name.substr(0, colon);
 }
 
-Task<void> hold_namespaces(Node& node, const std::string& pod_id,
-                           const PodNamespaces& namespaces) {
+Task<void> hold_namespaces(Node& node, const std::string& pod_id, const PodNamespaces& namespaces) {
   std::vector<UniqueFd> fds;
   for (const HeldSlot& slot : kHeldSlots) {
     const UniqueFd& fd = namespaces.*slot.fd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The namespaces of a pod: which ones it has, how they are set up, and how they survive the agent (the
-// keeper holds duplicates of the descriptors under the pod's id).
+// The namespaces of a pod: which ones it has, how they are set up, and how they survive the agent
+// (the keeper holds duplicates of the descriptors under the pod's id).
 #pragma once
 
 #include <string>
@@ -36,7 +36,8 @@ Task<void> hold_namespaces(Node& node, const std::string& pod_id, const PodNames
 // Everything held for the pod, under whatever name. Nothing held: fine.
 Task<void> drop_namespaces(Node& node, const std::string& pod_id);
 std::string held_name(const std::string& pod_id, const PodNamespaces& namespaces);
-// The reverse, at start: the pod id that `name` holds descriptors for; empty when it is no such name.
+// The reverse, at start: the pod id that `name` holds descriptors for; empty when it is no such
+// name.
 std::string pod_of_held(const std::string& name);
 PodNamespaces namespaces_of_held(const std::string& name, std::vector<UniqueFd> fds);
 

@@ -15,7 +15,8 @@ namespace berth::cri {
 
 namespace {
 
-// As containerd's and CRI-O's infrastructure process; clamped by the child where it is not permitted.
+// As containerd's and CRI-O's infrastructure process; clamped by the child where it is not
+// permitted.
 constexpr int kInitOomScoreAdj = -998;
 
 oci::Namespace joined(const UniqueFd& fd) {
@@ -31,7 +32,9 @@ Task<void> wait_gone(Ring& ring, int pidfd) {
 
 }  // namespace
 
-std::string pod_init_name(const std::string& pod_id) { return pod_id + ".init"; }
+std::string pod_init_name(const std::string& pod_id) {
+  return pod_id + ".init";
+}
 
 Task<void> start_pod_init(Node& node, Sandbox& sandbox) {
   const plugins::Placement placement = co_await node.resources.pod_placement(sandbox.id());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The init of a pod whose containers share a PID namespace: a child of the keeper that never executes
-// anything, reaps what is orphaned in the pod, and ends when told to. Only such pods have one.
+// The init of a pod whose containers share a PID namespace: a child of the keeper that never
+// executes anything, reaps what is orphaned in the pod, and ends when told to. Only such pods have
+// one.
 #pragma once
 
 #include <string>

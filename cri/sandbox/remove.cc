@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "RemovePodSandbox removes the sandbox. If there are any running containers in the sandbox, they
-// must be forcibly terminated and removed. This call is idempotent, and must not return an error if
-// the sandbox has already been removed."
+// CRI: "RemovePodSandbox removes the sandbox. If there are any running containers in the sandbox,
+// they must be forcibly terminated and removed. This call is idempotent, and must not return an
+// error if the sandbox has already been removed."
 #include <filesystem>
 
 #include "core/store/ledger.h"
@@ -36,8 +36,8 @@ Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
   node.pods.remove(*sandbox);
 }
 
-Task<v1::RemovePodSandboxResponse> remove_pod_sandbox(
-    Node& node, const v1::RemovePodSandboxRequest& request) {
+Task<v1::RemovePodSandboxResponse> remove_pod_sandbox(Node& node,
+                                                      const v1::RemovePodSandboxRequest& request) {
   co_await check_name("pod_sandbox_id", request.pod_sandbox_id());
   const std::shared_ptr<Sandbox> sandbox = node.pods.sandbox(request.pod_sandbox_id());
   if (sandbox == nullptr) co_return v1::RemovePodSandboxResponse();

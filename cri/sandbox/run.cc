@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "RunPodSandbox creates and starts a pod-level sandbox. Runtimes must ensure the sandbox is in the
-// ready state on success."
+// CRI: "RunPodSandbox creates and starts a pod-level sandbox. Runtimes must ensure the sandbox is
+// in the ready state on success."
 //
 // Repeated with the same metadata it gives the sandbox that is there, or joins the attempt that is
-// running: a kubelet whose first call timed out gets that call's result, and no name stays reserved.
-// The attempt belongs to the agent, not to the client that began it.
+// running: a kubelet whose first call timed out gets that call's result, and no name stays
+// reserved. The attempt belongs to the agent, not to the client that began it.
 //
 // A crash between two steps leaves a record in SANDBOX_CREATING and its ledger rows; the reconciler
 // takes such a sandbox apart at the next start.
@@ -12,8 +12,8 @@
 
 #include "core/base/units.h"
 #include "core/ring/with_deadline.h"
-#include "core/task/with_undo.h"
 #include "core/store/ledger.h"
+#include "core/task/with_undo.h"
 #include "cri/ids.h"
 #include "cri/sandbox/calls.h"
 #include "cri/sandbox/namespaces.h"
@@ -77,8 +77,8 @@ Task<void> attach_network(Node& node, Sandbox& sandbox, const Request& request,
   plugins::Network& network = network_of(node, request.config());
   const plugins::NetworkStatus status = network.status();
   if (!status.ready) {
-    co_await fail(Errc::unavailable, "network " + std::string(network.name()) +
-                                         " is not ready: " + status.message);
+    co_await fail(Errc::unavailable,
+                  "network " + std::string(network.name()) + " is not ready: " + status.message);
   }
   const v1::PodSandboxMetadata& metadata = request.config().metadata();
   plugins::NetworkRequest wanted;
@@ -174,8 +174,8 @@ plugins::Network& network_of(Node& node, const v1::PodSandboxConfig& config) {
 Task<v1::RunPodSandboxResponse> run_pod_sandbox(Node& node, const Request& request) {
   co_await validate(request);
   if (!request.runtime_handler().empty() && request.runtime_handler() != node.handler.name()) {
-    co_await fail(Errc::not_found, "runtime_handler: no handler `" + request.runtime_handler() +
-                                       "` is configured");
+    co_await fail(Errc::not_found,
+                  "runtime_handler: no handler `" + request.runtime_handler() + "` is configured");
   }
   const std::string name = Pods::name_of(request.config().metadata());
   v1::RunPodSandboxResponse response;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "PodSandboxStatus returns the status of the PodSandbox. If the PodSandbox is not present, returns
-// an error." An id is an id: prefixes are the command line's business.
+// CRI: "PodSandboxStatus returns the status of the PodSandbox. If the PodSandbox is not present,
+// returns an error." An id is an id: prefixes are the command line's business.
 #include "core/base/units.h"
 #include "cri/container/calls.h"
 #include "cri/sandbox/calls.h"
@@ -9,12 +9,11 @@ namespace berth::cri {
 
 namespace v1 = runtime::v1;
 
-Task<v1::PodSandboxStatusResponse> pod_sandbox_status(
-    Node& node, const v1::PodSandboxStatusRequest& request) {
+Task<v1::PodSandboxStatusResponse> pod_sandbox_status(Node& node,
+                                                      const v1::PodSandboxStatusRequest& request) {
   const std::shared_ptr<Sandbox> sandbox =
       co_await node.pods.need_sandbox("pod_sandbox_id", request.pod_sandbox_id());
-  const records::SandboxRecord record =
-      co_await records::load_sandbox(node.state, sandbox->id());
+  const records::SandboxRecord record = co_await records::load_sandbox(node.state, sandbox->id());
   v1::PodSandboxStatusResponse response;
   v1::PodSandboxStatus& status = *response.mutable_status();
   status.set_id(sandbox->id());

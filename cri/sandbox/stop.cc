@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "StopPodSandbox stops any running process that is part of the sandbox and reclaims network
-// resources allocated to the sandbox. If there are any running containers in the sandbox, they must be
-// forcibly terminated. This call is idempotent, and must not return an error if all relevant resources
-// have already been reclaimed."
+// resources allocated to the sandbox. If there are any running containers in the sandbox, they must
+// be forcibly terminated. This call is idempotent, and must not return an error if all relevant
+// resources have already been reclaimed."
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
 #include "cri/field.h"
@@ -16,12 +16,11 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-// A network that cannot be detached must not keep the pod: it is logged, and the network's recover()
-// finds the leftover at the next start.
+// A network that cannot be detached must not keep the pod: it is logged, and the network's
+// recover() finds the leftover at the next start.
 Task<void> detach_network(Node& node, const std::string& id, plugins::Network& network) {
   const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-  Result<void> outcome =
-      co_await with_deadline(node.ring, deadline, network.detach(id)).result();
+  Result<void> outcome = co_await with_deadline(node.ring, deadline, network.detach(id)).result();
   if (!outcome.ok()) {
     node.log.warn("sandbox", "detach network of " + id + ": " + outcome.error().message());
   }

@@ -3,12 +3,12 @@
 //
 //   attach(pod) --> the pod has a namespace and addresses --detach(pod)--> nothing of it is left
 //
-// Rules. attach is called once for each pod id; a second attach of the same id gives the first one's result.
-// detach tolerates an unknown id and a namespace that is gone, and may be called again. status() is
-// asked before every sandbox and by the CRI Status: it is cheap and never blocks. After a restart of
-// the agent recover() hears which pods live, with their namespaces, and drops everything else it
-// made. Errors: unavailable (not ready: `status` says why), resource_exhausted (no address left),
-// invalid_argument (a port mapping that cannot be), internal.
+// Rules. attach is called once for each pod id; a second attach of the same id gives the first
+// one's result. detach tolerates an unknown id and a namespace that is gone, and may be called
+// again. status() is asked before every sandbox and by the CRI Status: it is cheap and never
+// blocks. After a restart of the agent recover() hears which pods live, with their namespaces, and
+// drops everything else it made. Errors: unavailable (not ready: `status` says why),
+// resource_exhausted (no address left), invalid_argument (a port mapping that cannot be), internal.
 #pragma once
 
 #include <cstdint>

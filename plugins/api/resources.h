@@ -4,12 +4,12 @@
 //   prepare_pod(pod) --> prepare(container) --> [update | usage | kill]* --> cleanup(container)
 //                    --> cleanup_pod(pod)
 //
-// Rules. cleanup may come for an unknown id (after a crash) and is then harmless; it comes after every
-// process of the cgroup was killed, may be called again, and answers failed_precondition while a
-// process is still there. kill ends every process of the container's cgroup, descendants included,
-// and does not wait for them. recover() hears every id that lives and removes every other cgroup
-// below the agent's own. Values are the CRI's: 0 means "not set" except where the CRI says otherwise.
-// Errors name the control file: "write memory.limit_in_bytes `pod/ctr`: EBUSY".
+// Rules. cleanup may come for an unknown id (after a crash) and is then harmless; it comes after
+// every process of the cgroup was killed, may be called again, and answers failed_precondition
+// while a process is still there. kill ends every process of the container's cgroup, descendants
+// included, and does not wait for them. recover() hears every id that lives and removes every other
+// cgroup below the agent's own. Values are the CRI's: 0 means "not set" except where the CRI says
+// otherwise. Errors name the control file: "write memory.limit_in_bytes `pod/ctr`: EBUSY".
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ struct Resources {
 
 // What the launcher needs to put a process into its cgroups.
 struct Placement {
-  UniqueFd cgroup{};                   // cgroup v2 directory for CLONE_INTO_CGROUP; not valid: none
-  std::vector<UniqueFd> v1_tasks{};    // `tasks` files that the child writes "0" to before exec
+  UniqueFd cgroup{};                 // cgroup v2 directory for CLONE_INTO_CGROUP; not valid: none
+  std::vector<UniqueFd> v1_tasks{};  // `tasks` files that the child writes "0" to before exec
 };
 
 struct PodCgroup {
@@ -54,7 +54,7 @@ struct ContainerCgroup {
   std::string container_id{};
   Resources resources{};
   bool privileged = false;             // every device is allowed
-  std::vector<std::string> devices{};    // further device rules: "c 1:3 rwm"
+  std::vector<std::string> devices{};  // further device rules: "c 1:3 rwm"
 };
 
 struct CgroupUsage {

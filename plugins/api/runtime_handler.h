@@ -2,14 +2,16 @@
 // A runtime handler launches the processes of containers and knows how they ended.
 //
 //   launch(container) --> running --(ends)--> next_exit() reports it --> remove(container)
-//          exec(container, process) --> running --(ends)--> next_exit() reports it, nothing to remove
+//          exec(container, process) --> running --(ends)--> next_exit() reports it, nothing to
+//          remove
 //
 // Rules. launch returns when the program has been executed; if any step of getting there fails it
-// returns that step and its errno and nothing is left. The processes do not end with the agent: after
-// a restart recover() tells what lives and what ended meanwhile; an exit is reported until remove().
-// An exit code that cannot be known is reported as unknown, never invented. Ids are 1..128 bytes.
-// Errors: not_found (no such container, command not in the container), permission_denied (not
-// executable), failed_precondition (already launched), internal; `op` names the failing step.
+// returns that step and its errno and nothing is left. The processes do not end with the agent:
+// after a restart recover() tells what lives and what ended meanwhile; an exit is reported until
+// remove(). An exit code that cannot be known is reported as unknown, never invented. Ids
+// are 1..128 bytes. Errors: not_found (no such container, command not in the container),
+// permission_denied (not executable), failed_precondition (already launched), internal; `op` names
+// the failing step.
 #pragma once
 
 #include <sys/types.h>
@@ -42,7 +44,7 @@ struct Stdio {
 struct LaunchRequest {
   std::string container_id;
   oci::Spec spec;
-  UniqueFd rootfs;      // detached mount of the root filesystem
+  UniqueFd rootfs;  // detached mount of the root filesystem
   Placement placement;
   Stdio stdio;
   // The namespaces of spec.namespaces whose mode is join, owned here so that they outlive the call.
@@ -59,15 +61,15 @@ struct ExecRequest {
 };
 
 struct Launched {
-  pid_t pid = 0;     // in the agent's PID namespace
+  pid_t pid = 0;  // in the agent's PID namespace
   UniqueFd pidfd;
   std::int64_t started_at_ns = 0;  // Unix time of the exec
 };
 
 struct Exit {
-  std::string id;                    // container_id or exec_id
-  std::optional<int> exit_code;      // 128 + signal when killed by one; absent: unknown
-  std::int64_t finished_at_ns = 0;   // Unix time
+  std::string id;                   // container_id or exec_id
+  std::optional<int> exit_code;     // 128 + signal when killed by one; absent: unknown
+  std::int64_t finished_at_ns = 0;  // Unix time
 };
 
 struct Living {

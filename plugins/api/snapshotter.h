@@ -14,11 +14,12 @@
 // commit("chain-1", "extract-1"); prepare("extract-2", "chain-1"), unpack, commit("chain-2",
 // "extract-2"). Running a container: prepare("container-id", "chain-2"), mount, run, remove.
 //
-// Rules. Keys and names share one space of 1..255 bytes without '/' and NUL. Calls for different keys may
-// run at the same time; the caller serialises calls for one key. Every change is atomic: after a crash
-// a snapshot is there or not, never half. What a crash leaves on disk is removed by recover().
-// Errors: not_found (no such key or parent), already_exists, failed_precondition (a snapshot with
-// children cannot be removed; an active one is no parent), resource_exhausted (no space), internal.
+// Rules. Keys and names share one space of 1..255 bytes without '/' and NUL. Calls for different
+// keys may run at the same time; the caller serialises calls for one key. Every change is atomic:
+// after a crash a snapshot is there or not, never half. What a crash leaves on disk is removed by
+// recover(). Errors: not_found (no such key or parent), already_exists, failed_precondition (a
+// snapshot with children cannot be removed; an active one is no parent), resource_exhausted (no
+// space), internal.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,7 @@ struct SnapshotInfo {
 };
 
 struct SnapshotUsage {
-  std::uint64_t bytes = 0;   // disk blocks of the snapshot itself, without its parents
+  std::uint64_t bytes = 0;  // disk blocks of the snapshot itself, without its parents
   std::uint64_t inodes = 0;
 };
 

@@ -7,8 +7,8 @@ namespace {
 
 Error no_such_plugin(const char* contract, std::string_view name, const std::string& present) {
   return make_error(Errc::not_found, std::string("no ") + contract + " plugin is named `" +
-                                         std::string(name) + "`; there is: " +
-                                         (present.empty() ? "none" : present));
+                                         std::string(name) +
+                                         "`; there is: " + (present.empty() ? "none" : present));
 }
 
 }  // namespace

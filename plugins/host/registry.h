@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plugins of this agent by contract and name. Owns them; main builds one and keeps it until the end.
+// The plugins of this agent by contract and name. Owns them; main builds one and keeps it until the
+// end.
 #pragma once
 
 #include <map>
@@ -26,8 +27,8 @@ class Shelf {
   Status add(std::unique_ptr<Plugin> plugin) {
     const std::string name(plugin->name());
     if (!plugins_.emplace(name, std::move(plugin)).second) {
-      return make_error(Errc::already_exists,
-                        std::string("two plugins of contract ") + contract_ + " named `" + name + "`");
+      return make_error(Errc::already_exists, std::string("two plugins of contract ") + contract_ +
+                                                  " named `" + name + "`");
     }
     return {};
   }

@@ -221,14 +221,15 @@ TEST(KeeperStart, EveryStartUpErrorIsOneLineAndReachesTheAgent) {
         KeeperClient::connect_or_start(*ring, log, options, Deadline::after_ms(2000)));
     return outcome.ok() ? std::string("started") : outcome.error().message();
   };
-  EXPECT_NE(refusal("/no/such/dir").find("/no/such/dir"), std::string::npos)
-      << refusal("/no/such/dir");
+  const std::string missing = refusal("/no/such/dir");
+  EXPECT_NE(missing.find("/no/such/dir"), std::string::npos) << missing;
   const std::string deep = container::testing::place(std::string(110, 'd'));
   fs::create_directories(deep);
   EXPECT_NE(refusal(deep).find("longer than 107"), std::string::npos);
   const std::string taken = container::testing::place("taken");
   fs::create_directories(taken + "/keeper.sock");
-  EXPECT_NE(refusal(taken).find("not a socket"), std::string::npos) << refusal(taken);
+  const std::string refused = refusal(taken);
+  EXPECT_NE(refused.find("not a socket"), std::string::npos) << refused;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests that nobody should send: each is refused within two seconds, by a code that says whose fault
-// it is and a message that names the field; and TearDown finds nothing left.
+// Requests that nobody should send: each is refused within two seconds, by a code that says whose
+// fault it is and a message that names the field; and TearDown finds nothing left.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,10 +85,10 @@ TEST_F(BadInput, PodConfigsAreRefusedByField) {
        Code::INVALID_ARGUMENT, "config.log_directory"},
       {"cgroup parent with ..", [](P& c) { c.mutable_linux()->set_cgroup_parent("/../x"); },
        Code::INVALID_ARGUMENT, "config.linux.cgroup_parent"},
-      {"port 70000",
-       [](P& c) { c.add_port_mappings()->set_container_port(70000); }, Code::INVALID_ARGUMENT,
-       "config.port_mappings[0].container_port"},
-      {"host's sysctl", [](P& c) { (*c.mutable_linux()->mutable_sysctls())["vm.swappiness"] = "1"; },
+      {"port 70000", [](P& c) { c.add_port_mappings()->set_container_port(70000); },
+       Code::INVALID_ARGUMENT, "config.port_mappings[0].container_port"},
+      {"host's sysctl",
+       [](P& c) { (*c.mutable_linux()->mutable_sysctls())["vm.swappiness"] = "1"; },
        Code::INVALID_ARGUMENT, "vm.swappiness"},
       {"sysctl with ..",
        [](P& c) { (*c.mutable_linux()->mutable_sysctls())["net.../../vm/swappiness"] = "1"; },
@@ -295,8 +295,7 @@ TEST_F(BadInput, IdsThatAreNoneAreRefusedEverywhere) {
                    "container_id");
     v1::PodSandboxStatusRequest pod;
     pod.set_pod_sandbox_id(id);
-    expect_refused("pod", call(&Runtime::PodSandboxStatus, pod), Code::NOT_FOUND,
-                   "pod_sandbox_id");
+    expect_refused("pod", call(&Runtime::PodSandboxStatus, pod), Code::NOT_FOUND, "pod_sandbox_id");
     const auto create = container_request(id, {"true"});
     expect_refused("create", call(&Runtime::CreateContainer, create), Code::NOT_FOUND,
                    "pod_sandbox_id");

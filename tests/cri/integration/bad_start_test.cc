@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Containers that can be created but not started: the call and ContainerStatus say at which step and
-// why, and nothing of the attempt stays.
+// Containers that can be created but not started: the call and ContainerStatus say at which step
+// and why, and nothing of the attempt stays.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,8 +64,9 @@ TEST_F(BadStart, LogPathThroughAPlantedLinkIsRefusedAndTheTargetUntouched) {
   std::filesystem::create_directory_symlink(outside, logs + "/escape");
   std::filesystem::create_symlink(outside + "/file", logs + "/file.log");
   for (const char* path : {"escape/0.log", "file.log"}) {
-    const std::string id = create(made.value.pod_sandbox_id(), {"true"},
-                                  [path](v1::ContainerConfig& config) { config.set_log_path(path); });
+    const std::string id =
+        create(made.value.pod_sandbox_id(), {"true"},
+               [path](v1::ContainerConfig& config) { config.set_log_path(path); });
     expect_failed(id, {"log_path", path});
   }
   EXPECT_TRUE(std::filesystem::is_empty(outside));

@@ -62,9 +62,9 @@ TEST_F(Limits, MemoryCpuAndPidsAreInTheCgroup) {
   });
   const pid_t pid = pid_of(id);
   const Control memory = control_of(pid, "memory");
-  EXPECT_EQ(read_file(memory.directory +
-                      (memory.version1 ? "/memory.limit_in_bytes" : "/memory.max")),
-            "67108864\n")
+  EXPECT_EQ(
+      read_file(memory.directory + (memory.version1 ? "/memory.limit_in_bytes" : "/memory.max")),
+      "67108864\n")
       << memory.directory;
   const Control cpu = control_of(pid, "cpu");
   if (cpu.version1) {
@@ -89,12 +89,12 @@ TEST_F(Limits, EveryContainerIsInACgroupOfItsOwnBelowTheParent) {
 }
 
 TEST_F(Limits, ProcessBeyondItsMemoryIsKilledAndTheReasonSaysSo) {
-  const std::string id = start_script(
-      run_pod(), "head -c 200000000 /dev/zero | tail >/dev/null; exit $?",
-      [](v1::ContainerConfig& config) {
-        resources(config).set_memory_limit_in_bytes(16 << 20);
-        resources(config).set_memory_swap_limit_in_bytes(16 << 20);
-      });
+  const std::string id =
+      start_script(run_pod(), "head -c 200000000 /dev/zero | tail >/dev/null; exit $?",
+                   [](v1::ContainerConfig& config) {
+                     resources(config).set_memory_limit_in_bytes(16 << 20);
+                     resources(config).set_memory_swap_limit_in_bytes(16 << 20);
+                   });
   const v1::ContainerStatus ended = wait_exited(id, 60);
   EXPECT_EQ(ended.exit_code(), 137);
   EXPECT_EQ(ended.reason(), "OOMKilled");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a container's process is given: command, environment, directory, user, privileges, namespaces.
+// What a container's process is given: command, environment, directory, user, privileges,
+// namespaces.
 #include <unistd.h>
 
 #include <sstream>
@@ -55,41 +56,44 @@ TEST_F(Process, EntrypointAndCommandAreMergedAsKubernetesDoes) {
 
 TEST_F(Process, EnvironmentUserAndDirectoryComeFromTheImageAndAreOverridden) {
   const std::string pod = run_pod();
-  const std::string text = printed(
-      pod, "echo $FROM $BOTH $MINE; pwd; id -u; id -g; echo $HOME",
-      [](v1::ContainerConfig& config) {
-        image("merged")(config);
-        v1::KeyValue* both = config.add_envs();
-        both->set_key("BOTH");
-        both->set_value("request");
-        v1::KeyValue* mine = config.add_envs();
-        mine->set_key("MINE");
-        mine->set_value("request");
-      });
+  const std::string text = printed(pod, "echo $FROM $BOTH $MINE; pwd; id -u; id -g; echo $HOME",
+                                   [](v1::ContainerConfig& config) {
+                                     image("merged")(config);
+                                     v1::KeyValue* both = config.add_envs();
+                                     both->set_key("BOTH");
+                                     both->set_value("request");
+                                     v1::KeyValue* mine = config.add_envs();
+                                     mine->set_key("MINE");
+                                     mine->set_value("request");
+                                   });
   EXPECT_EQ(text, "image request request\n/made/for/you\n1234\n1234\n/home/worker\n");
-  EXPECT_EQ(printed(pod, "pwd; test -d /given/by/request && echo made",
-                    [](v1::ContainerConfig& config) { config.set_working_dir("/given/by/request"); }),
-            "/given/by/request\nmade\n");
+  EXPECT_EQ(
+      printed(pod, "pwd; test -d /given/by/request && echo made",
+              [](v1::ContainerConfig& config) { config.set_working_dir("/given/by/request"); }),
+      "/given/by/request\nmade\n");
 }
 
 TEST_F(Process, UserByNameByNumberAndItsGroups) {
   const std::string pod = run_pod();
   const std::string script = "id -u; id -g; id -G";
-  EXPECT_EQ(printed(pod, script, [](v1::ContainerConfig& config) {
-              security(config).set_run_as_username("www-data");
-            }),
+  EXPECT_EQ(printed(pod, script,
+                    [](v1::ContainerConfig& config) {
+                      security(config).set_run_as_username("www-data");
+                    }),
             "33\n33\n33 29\n");
-  EXPECT_EQ(printed(pod, script, [](v1::ContainerConfig& config) {
-              security(config).mutable_run_as_user()->set_value(1);
-              security(config).mutable_run_as_group()->set_value(7);
-              security(config).add_supplemental_groups(99);
-            }),
+  EXPECT_EQ(printed(pod, script,
+                    [](v1::ContainerConfig& config) {
+                      security(config).mutable_run_as_user()->set_value(1);
+                      security(config).mutable_run_as_group()->set_value(7);
+                      security(config).add_supplemental_groups(99);
+                    }),
             "1\n7\n7 99\n");
-  EXPECT_EQ(printed(pod, script, [](v1::ContainerConfig& config) {
-              security(config).mutable_run_as_user()->set_value(33);
-              security(config).set_supplemental_groups_policy(
-                  v1::SupplementalGroupsPolicy::Strict);
-            }),
+  EXPECT_EQ(printed(pod, script,
+                    [](v1::ContainerConfig& config) {
+                      security(config).mutable_run_as_user()->set_value(33);
+                      security(config).set_supplemental_groups_policy(
+                          v1::SupplementalGroupsPolicy::Strict);
+                    }),
             "33\n33\n33\n");
   const std::string id = start(pod, {"sleep", "1000"}, [](v1::ContainerConfig& config) {
     security(config).set_run_as_username("www-data");
@@ -113,10 +117,11 @@ TEST_F(Process, DefaultPrivilegesAreTheUsualOnes) {
 
 TEST_F(Process, CapabilitiesAreAddedAndDropped) {
   const std::string pod = run_pod();
-  const std::string dropped = printed(pod, "cat /proc/self/status", [](v1::ContainerConfig& config) {
-    security(config).mutable_capabilities()->add_drop_capabilities("ALL");
-    security(config).mutable_capabilities()->add_add_capabilities("NET_BIND_SERVICE");
-  });
+  const std::string dropped =
+      printed(pod, "cat /proc/self/status", [](v1::ContainerConfig& config) {
+        security(config).mutable_capabilities()->add_drop_capabilities("ALL");
+        security(config).mutable_capabilities()->add_add_capabilities("NET_BIND_SERVICE");
+      });
   EXPECT_EQ(field(dropped, "CapEff"), "0000000000000400");
   const std::string user = printed(pod, "cat /proc/self/status", [](v1::ContainerConfig& config) {
     security(config).mutable_run_as_user()->set_value(33);
@@ -137,7 +142,8 @@ TEST_F(Process, EveryNamespaceIsItsOwnUnlessShared) {
   const std::string pod = run_pod();
   const pid_t one = pid_of(start(pod, {"sleep", "1000"}));
   const pid_t two = pid_of(start(pod, {"sleep", "1000"}));
-  for (const char* kind : {"net", "ipc", "uts"}) EXPECT_EQ(link(one, kind), link(two, kind)) << kind;
+  for (const char* kind : {"net", "ipc", "uts"})
+    EXPECT_EQ(link(one, kind), link(two, kind)) << kind;
   for (const char* kind : {"pid", "mnt"}) EXPECT_NE(link(one, kind), link(two, kind)) << kind;
   for (const char* kind : {"net", "ipc", "uts", "pid", "mnt", "cgroup"}) {
     EXPECT_NE(link(one, kind), link(::getpid(), kind)) << kind;
@@ -146,8 +152,7 @@ TEST_F(Process, EveryNamespaceIsItsOwnUnlessShared) {
 
 TEST_F(Process, HostNamespacesAreTheNodes) {
   const std::string pod = run_pod([](v1::PodSandboxConfig& config) {
-    auto* options =
-        config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+    auto* options = config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
     options->set_network(v1::NamespaceMode::NODE);
     options->set_ipc(v1::NamespaceMode::NODE);
     options->set_pid(v1::NamespaceMode::NODE);
@@ -183,12 +188,12 @@ TEST_F(Process, SharedPidPodSeesTheOtherContainer) {
 TEST_F(Process, TargetModeJoinsTheOtherContainersProcesses) {
   const std::string pod = run_pod();
   const std::string target = start(pod, {"sleep", "6543"});
-  const std::string text = printed(pod, "tr '\\0' ' ' </proc/1/cmdline; echo",
-                                   [&](v1::ContainerConfig& config) {
-                                     auto* options = security(config).mutable_namespace_options();
-                                     options->set_pid(v1::NamespaceMode::TARGET);
-                                     options->set_target_id(target);
-                                   });
+  const std::string text =
+      printed(pod, "tr '\\0' ' ' </proc/1/cmdline; echo", [&](v1::ContainerConfig& config) {
+        auto* options = security(config).mutable_namespace_options();
+        options->set_pid(v1::NamespaceMode::TARGET);
+        options->set_target_id(target);
+      });
   EXPECT_EQ(text, "sleep 6543 \n");
 }
 

@@ -25,22 +25,23 @@ class Rootfs : public Node {
 
 TEST_F(Rootfs, LayersAreMergedAndWritesAreTheContainersOwn) {
   const std::string pod = run_pod();
-  EXPECT_EQ(printed(pod, "cat /etc/motd; ls /opt/mixed; test -e /etc/lower-only || echo gone; "
-                         "echo x >/written; ls /written"),
+  EXPECT_EQ(printed(pod,
+                    "cat /etc/motd; ls /opt/mixed; test -e /etc/lower-only || echo gone; "
+                    "echo x >/written; ls /written"),
             "upper\nupper\ngone\n/written\n");
   EXPECT_EQ(printed(pod, "ls /written 2>/dev/null || echo none"), "none\n");
 }
 
 TEST_F(Rootfs, ReadOnlyRootRefusesWritesAndVolumesStayWritable) {
   const std::string path = volume();
-  const std::string text = printed(
-      run_pod(), "touch /x 2>/dev/null || echo refused; touch /data/made && echo written",
-      [&](v1::ContainerConfig& config) {
-        security(config).set_readonly_rootfs(true);
-        v1::Mount* mount = config.add_mounts();
-        mount->set_host_path(path);
-        mount->set_container_path("/data");
-      });
+  const std::string text =
+      printed(run_pod(), "touch /x 2>/dev/null || echo refused; touch /data/made && echo written",
+              [&](v1::ContainerConfig& config) {
+                security(config).set_readonly_rootfs(true);
+                v1::Mount* mount = config.add_mounts();
+                mount->set_host_path(path);
+                mount->set_container_path("/data");
+              });
   EXPECT_EQ(text, "refused\nwritten\n");
   EXPECT_TRUE(std::filesystem::exists(path + "/made"));
 }
@@ -53,8 +54,8 @@ TEST_F(Rootfs, ReadOnlyVolumeRefusesWritesAndStatusListsIt) {
     mount->set_container_path("/deep/er/data");
     mount->set_readonly(true);
   };
-  const std::string id =
-      start_script(run_pod(), "cat /deep/er/data/given; touch /deep/er/data/no || echo refused", tweak);
+  const std::string id = start_script(
+      run_pod(), "cat /deep/er/data/given; touch /deep/er/data/no || echo refused", tweak);
   wait_exited(id);
   EXPECT_EQ(stdout_of(id), "host\nrefused\n");
   ASSERT_EQ(status(id).mounts_size(), 1);
@@ -63,8 +64,8 @@ TEST_F(Rootfs, ReadOnlyVolumeRefusesWritesAndStatusListsIt) {
 
 TEST_F(Rootfs, VolumeMayBeAFileAndAMissingHostDirectoryIsMade) {
   const std::string path = volume();
-  const std::string text = printed(
-      run_pod(), "cat /etc/given; ls -d /fresh", [&](v1::ContainerConfig& config) {
+  const std::string text =
+      printed(run_pod(), "cat /etc/given; ls -d /fresh", [&](v1::ContainerConfig& config) {
         v1::Mount* file = config.add_mounts();
         file->set_host_path(path + "/given");
         file->set_container_path("/etc/given");
@@ -93,12 +94,12 @@ TEST_F(Rootfs, PodsNameAndResolverAreInItsFiles) {
 }
 
 TEST_F(Rootfs, DevicesAndKernelFilesystemsAreThere) {
-  const std::string text = printed(
-      run_pod(),
-      "for d in null zero full random urandom tty; do test -c /dev/$d && echo $d; done; "
-      "echo x >/dev/null; ls -d /dev/pts /dev/shm /dev/mqueue /dev/fd; "
-      "readlink /dev/stdout; touch /dev/shm/x && echo shm; "
-      "test -r /proc/version && echo proc; test -d /sys/class && echo sys");
+  const std::string text =
+      printed(run_pod(),
+              "for d in null zero full random urandom tty; do test -c /dev/$d && echo $d; done; "
+              "echo x >/dev/null; ls -d /dev/pts /dev/shm /dev/mqueue /dev/fd; "
+              "readlink /dev/stdout; touch /dev/shm/x && echo shm; "
+              "test -r /proc/version && echo proc; test -d /sys/class && echo sys");
   EXPECT_EQ(text,
             "null\nzero\nfull\nrandom\nurandom\ntty\n/dev/fd\n/dev/mqueue\n/dev/pts\n/dev/shm\n"
             "/proc/self/fd/1\nshm\nproc\nsys\n");
@@ -112,16 +113,15 @@ TEST_F(Rootfs, ContainersOfAPodShareShm) {
 }
 
 TEST_F(Rootfs, MaskedPathsAreEmptyAndReadOnlyPathsRefuseWrites) {
-  const std::string text = printed(
-      run_pod(),
-      "cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; "
-      "echo 1 2>/dev/null >/proc/sys/kernel/shmall || echo refused",
-      [](v1::ContainerConfig& config) {
-        security(config).add_masked_paths("/proc/timer_list");
-        security(config).add_masked_paths("/sys/firmware");
-        security(config).add_masked_paths("/proc/there/is/none");
-        security(config).add_readonly_paths("/proc/sys");
-      });
+  const std::string text = printed(run_pod(),
+                                   "cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; "
+                                   "echo 1 2>/dev/null >/proc/sys/kernel/shmall || echo refused",
+                                   [](v1::ContainerConfig& config) {
+                                     security(config).add_masked_paths("/proc/timer_list");
+                                     security(config).add_masked_paths("/sys/firmware");
+                                     security(config).add_masked_paths("/proc/there/is/none");
+                                     security(config).add_readonly_paths("/proc/sys");
+                                   });
   EXPECT_EQ(text, "0\n0\nrefused\n");
 }
 

@@ -81,13 +81,13 @@ TEST_F(Exec, OutputBeyond16MiBIsCutAndTheCommandStillEnds) {
 TEST_F(Exec, RunsInTheContainersNamespacesWithItsEnvironmentAndLimits) {
   const auto answer = exec(id_, "hostname; cat /etc/hostname; readlink /proc/self/ns/net");
   ASSERT_TRUE(answer.ok()) << answer.text();
-  const std::string self = std::filesystem::read_symlink(
-      "/proc/" + std::to_string(pid_of(id_)) + "/ns/net").string();
+  const std::string self =
+      std::filesystem::read_symlink("/proc/" + std::to_string(pid_of(id_)) + "/ns/net").string();
   EXPECT_NE(answer.value.stdout().find(self), std::string::npos) << answer.value.stdout();
-  const std::string own = exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/self/status")
-                              .value.stdout();
-  const std::string first = exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/1/status")
-                                .value.stdout();
+  const std::string own =
+      exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/self/status").value.stdout();
+  const std::string first =
+      exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/1/status").value.stdout();
   EXPECT_EQ(own, first);
 }
 

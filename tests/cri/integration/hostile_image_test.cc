@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An image whose directories are links to the host: whatever the container does, the host's directory
-// that they name stays as it was, and nothing is read from it.
+// An image whose directories are links to the host: whatever the container does, the host's
+// directory that they name stays as it was, and nothing is read from it.
 #include <filesystem>
 
 #include "tests/cri/integration/node_fixture.h"
@@ -52,18 +52,17 @@ TEST_F(HostileImage, StartTouchesNothingOfTheHost) {
 }
 
 TEST_F(HostileImage, UserIsNotReadFromTheHost) {
-  const auto request =
-      container_request(run_pod(), {"sh"}, [](v1::ContainerConfig& config) {
-        from_hostile(config);
-        config.mutable_linux()->mutable_security_context()->set_run_as_username("hostonly");
-      });
+  const auto request = container_request(run_pod(), {"sh"}, [](v1::ContainerConfig& config) {
+    from_hostile(config);
+    config.mutable_linux()->mutable_security_context()->set_run_as_username("hostonly");
+  });
   const auto answer = call(&Runtime::CreateContainer, request);
   EXPECT_EQ(answer.code(), grpc::StatusCode::INVALID_ARGUMENT) << answer.text();
   EXPECT_NE(answer.text().find("hostonly"), std::string::npos) << answer.text();
 }
 
 TEST_F(HostileImage, VolumesAndWorkingDirectoryStayInTheContainer) {
-  for (const char* path : {"/mnt/made", "/linked/made", "/tmp/a/b"}) {
+  for (const char* path : {"/mnt/made", "/linked/made", "/etc/a/b"}) {
     const std::string id =
         create(run_pod(), {"sh", "-c", "echo x >file"}, [path](v1::ContainerConfig& config) {
           from_hostile(config);
@@ -79,14 +78,13 @@ TEST_F(HostileImage, VolumesAndWorkingDirectoryStayInTheContainer) {
 }
 
 TEST_F(HostileImage, ReadOnlyAndMaskedPathsAreResolvedInsideTheRootToo) {
-  const std::string id =
-      create(run_pod(), {"sh", "-c", "true"}, [](v1::ContainerConfig& config) {
-        from_hostile(config);
-        auto* security = config.mutable_linux()->mutable_security_context();
-        security->add_masked_paths("/etc/marker");
-        security->add_readonly_paths("/linked");
-        security->set_readonly_rootfs(true);
-      });
+  const std::string id = create(run_pod(), {"sh", "-c", "true"}, [](v1::ContainerConfig& config) {
+    from_hostile(config);
+    auto* security = config.mutable_linux()->mutable_security_context();
+    security->add_masked_paths("/etc/marker");
+    security->add_readonly_paths("/linked");
+    security->set_readonly_rootfs(true);
+  });
   if (try_start(id).ok()) wait_exited(id);
 }
 

@@ -1,1 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
+// berth-keeper killed by SIGKILL, alone and together with berthd. Containers and their logs outlive
+// it as long as one of the two lives; an exit code nobody could see is recorded as unknown.
+#include <signal.h>
+
+#include <cstdlib>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "tests/cri/integration/node_fixture.h"
+
+namespace berth::node_test {
+namespace {
+
+constexpr int kRounds = 20;
+
+class KeeperSurvival : public Node {
+ protected:
+  void SetUp() override {
+    Node::SetUp();
+    const char* given = std::getenv("BERTH_SEED");
+    const std::uint64_t seed =
+        given == nullptr ? std::random_device{}() : std::strtoull(given, nullptr, 10);
+    random_.seed(seed);
+    std::fprintf(stderr, "BERTH_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  }
+
+  void sleep_us(std::uint64_t microseconds_max) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random_() % (microseconds_max + 1)));
+  }
+
+  static bool new_keeper(pid_t old) {
+    return wait_until(
+        [old] {
+          const pid_t now = keeper_pid();
+          return now > 1 && now != old && ::kill(now, 0) == 0;
+        },
+        10);
+  }
+
+  std::mt19937_64 random_;
+};
+
+TEST_F(KeeperSurvival, ContainerLosesNoLineAndNotItsExitCode) {
+  const std::string pod = run_pod();
+  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+    const std::string id = start_script(
+        pod, "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo $i; sleep 0.002; done; exit 6");
+    sleep_us(400'000);
+    const pid_t old = keeper_pid();
+    kill_keeper();
+    EXPECT_TRUE(new_keeper(old)) << "round " << round;
+    const v1::ContainerStatus ended = wait_exited(id);
+    if (ended.reason() != "ExitCodeUnknown") {
+      EXPECT_EQ(ended.exit_code(), 6) << ended.reason();
+    }
+    std::string expected;
+    for (int i = 1; i <= 200; ++i) expected += std::to_string(i) + "\n";
+    const bool whole = stdout_of(id) == expected;
+    EXPECT_TRUE(whole) << "round " << round << ":\n" << stdout_of(id).substr(0, 2000);
+    ASSERT_TRUE(remove(id).ok());
+  }
+}
+
+TEST_F(KeeperSurvival, PodsStayUsable) {
+  const std::string pod = run_pod();
+  const std::string id = start(pod, {"sleep", "1000"});
+  const pid_t pid = pid_of(id);
+  const pid_t old = keeper_pid();
+  kill_keeper();
+  ASSERT_TRUE(new_keeper(old));
+  EXPECT_EQ(::kill(pid, 0), 0);
+  EXPECT_EQ(status(id).state(), v1::ContainerState::CONTAINER_RUNNING);
+  EXPECT_EQ(exec(id, "echo in").value.stdout(), "in\n");
+  EXPECT_EQ(printed(pod, "hostname; echo new"), pod_status(pod).metadata().name() + "\nnew\n");
+  const auto stopped = stop(id, 1);
+  EXPECT_TRUE(stopped.ok()) << stopped.text();
+  EXPECT_EQ(status(id).state(), v1::ContainerState::CONTAINER_EXITED);
+}
+
+TEST_F(KeeperSurvival, KilledDuringStartsAnswersAndLeavesNothing) {
+  const std::string pod = run_pod();
+  for (int round = 0; round < 10 && !HasFailure(); ++round) {
+    const std::string id = create(pod, {"sleep", "1000"});
+    std::thread caller([&id] { try_start(id); });
+    sleep_us(6'000);
+    const pid_t old = keeper_pid();
+    kill_keeper();
+    caller.join();
+    ASSERT_TRUE(new_keeper(old)) << "round " << round;
+    const v1::ContainerStatus now = status(id);
+    EXPECT_NE(now.state(), v1::ContainerState::CONTAINER_UNKNOWN);
+    const auto removed = remove(id);
+    EXPECT_TRUE(removed.ok()) << removed.text();
+  }
+}
+
+TEST_F(KeeperSurvival, BothKilledIsRecordedHonestlyAndTheNodeGoesOn) {
+  const std::string pod = run_pod();
+  const std::string id = start(pod, {"sleep", "1000"});
+  const pid_t keeper = keeper_pid();
+  kill_berthd();
+  ASSERT_EQ(::kill(keeper, SIGKILL), 0);
+  ASSERT_TRUE(start_berthd());
+  const v1::ContainerStatus after = status(id);
+  if (after.state() == v1::ContainerState::CONTAINER_EXITED) {
+    EXPECT_EQ(after.reason(), "ExitCodeUnknown");
+    EXPECT_NE(after.message(), "");
+  } else {
+    EXPECT_EQ(::kill(pid_of(id), 0), 0);
+  }
+  const auto removed = remove_pod(pod);
+  EXPECT_TRUE(removed.ok()) << removed.text();
+  EXPECT_EQ(printed(run_pod(), "echo fine"), "fine\n");
+}
+
+}  // namespace
+}  // namespace berth::node_test

@@ -68,7 +68,8 @@ TEST_F(Lifecycle, ExitCodeAndReasonSayHowItEnded) {
 
 TEST_F(Lifecycle, StopGivesTheGracePeriodAndThenKills) {
   const std::string pod = run_pod();
-  const std::string polite = start_script(pod, "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done");
+  const std::string polite =
+      start_script(pod, "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done");
   ASSERT_TRUE(wait_until([&] { return stdout_of(polite) == "up\n"; }, 10));
   const auto asked = stop(polite, 10);
   EXPECT_TRUE(asked.ok()) << asked.text();

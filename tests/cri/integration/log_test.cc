@@ -29,8 +29,7 @@ TEST_F(Log, LongLinesArriveInPartsAndBinaryBytesUnchanged) {
   const std::string id = start_script(
       run_pod(), R"(head -c 100000 /dev/zero | tr '\0' x; echo; printf 'a\000\377\033b\n')");
   wait_exited(id);
-  const std::string expected =
-      std::string(100'000, 'x') + "\n" + std::string("a\0\xff\033b\n", 6);
+  const std::string expected = std::string(100'000, 'x') + "\n" + std::string("a\0\xff\033b\n", 6);
   EXPECT_TRUE(stdout_of(id) == expected) << stdout_of(id).size();
   int partial = 0;
   for (const LogLine& line : log_of(id)) {
@@ -43,14 +42,14 @@ TEST_F(Log, LongLinesArriveInPartsAndBinaryBytesUnchanged) {
 TEST_F(Log, TwentyThousandLinesAreCompleteAndInOrder) {
   const std::string id = start_script(run_pod(), "seq 1 20000");
   wait_exited(id);
-  const std::vector<LogLine> lines = log_of(id);
-  ASSERT_EQ(lines.size(), 20'000u);
-  for (std::size_t i = 0; i < lines.size(); ++i) ASSERT_EQ(lines[i].text, std::to_string(i + 1));
+  std::string expected;
+  for (int i = 1; i <= 20'000; ++i) expected += std::to_string(i) + "\n";
+  EXPECT_TRUE(stdout_of(id) == expected) << stdout_of(id).size() << " of " << expected.size();
 }
 
 TEST_F(Log, ReopenAfterRenameLosesNoLine) {
-  const std::string id =
-      start_script(run_pod(), "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; sleep 0.003; done");
+  const std::string id = start_script(
+      run_pod(), "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; sleep 0.003; done");
   const std::string path = status(id).log_path();
   ASSERT_TRUE(wait_until([&] { return log_of(id).size() > 20; }, 10));
   ASSERT_EQ(std::rename(path.c_str(), (path + ".1").c_str()), 0);
@@ -75,10 +74,9 @@ TEST_F(Log, FileExistsWhenStartReturnsAndIsWhereStatusSays) {
   const v1::RunPodSandboxRequest pod = pod_request();
   const auto made = call(&Runtime::RunPodSandbox, pod);
   ASSERT_TRUE(made.ok()) << made.text();
-  const std::string id = start(made.value.pod_sandbox_id(), {"sleep", "1000"},
-                               [](v1::ContainerConfig& config) {
-                                 config.set_log_path("web/3.log");
-                               });
+  const std::string id =
+      start(made.value.pod_sandbox_id(), {"sleep", "1000"},
+            [](v1::ContainerConfig& config) { config.set_log_path("web/3.log"); });
   EXPECT_EQ(status(id).log_path(), pod.config().log_directory() + "/web/3.log");
   EXPECT_EQ(::access(status(id).log_path().c_str(), F_OK), 0);
 }
@@ -106,11 +104,11 @@ TEST_F(Log, WithoutStdinTheContainerReadsEndOfFileAndWithItItWaits) {
   const std::string pod = run_pod();
   EXPECT_EQ(printed(pod, "cat; echo end"), "end\n");
   for (const bool once : {false, true}) {
-    const std::string open = start_script(pod, "echo up; cat; echo end",
-                                          [once](v1::ContainerConfig& config) {
-                                            config.set_stdin(true);
-                                            config.set_stdin_once(once);
-                                          });
+    const std::string open =
+        start_script(pod, "echo up; cat; echo end", [once](v1::ContainerConfig& config) {
+          config.set_stdin(true);
+          config.set_stdin_once(once);
+        });
     ASSERT_TRUE(wait_until([&] { return stdout_of(open) == "up\n"; }, 10));
     ::usleep(200'000);
     EXPECT_EQ(stdout_of(open), "up\n");

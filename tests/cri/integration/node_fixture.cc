@@ -65,17 +65,31 @@ std::string Node::dir(const char* variable) {
   return value == nullptr ? "/nonexistent" : value;
 }
 
-std::string Node::endpoint() { return "unix://" + dir("BERTH_STATE") + "/berth.sock"; }
-
-std::vector<std::string> Node::berthd_arguments() {
-  return {BERTHD,          "--listen",          endpoint(),          "--root",
-          dir("BERTH_ROOT"), "--state",           dir("BERTH_STATE") + "/berth",
-          "--cgroup-parent", dir("BERTH_CGROUP"), "--keeper",          BERTH_KEEPER};
+std::string Node::endpoint() {
+  return "unix://" + dir("BERTH_STATE") + "/berth.sock";
 }
 
-std::string Node::berthd_log() { return read_file(dir("BERTH_NODE_DIR") + "/berthd.log"); }
+std::vector<std::string> Node::berthd_arguments() {
+  return {BERTHD,
+          "--listen",
+          endpoint(),
+          "--root",
+          dir("BERTH_ROOT"),
+          "--state",
+          dir("BERTH_STATE") + "/berth",
+          "--cgroup-parent",
+          dir("BERTH_CGROUP"),
+          "--keeper",
+          BERTH_KEEPER};
+}
 
-void Node::connect() { client_ = std::make_unique<Client>(endpoint()); }
+std::string Node::berthd_log() {
+  return read_file(dir("BERTH_NODE_DIR") + "/berthd.log");
+}
+
+void Node::connect() {
+  client_ = std::make_unique<Client>(endpoint());
+}
 
 bool Node::start_berthd() {
   const std::size_t log_begin = berthd_log().size();
@@ -91,8 +105,8 @@ bool Node::start_berthd() {
         return call(&Runtime::Version, v1::VersionRequest(), 1).ok();
       },
       kStartSecondsMax);
-  EXPECT_TRUE(answered && berthd_pid_ > 0)
-      << "berthd did not start:\n" << berthd_log().substr(log_begin);
+  EXPECT_TRUE(answered && berthd_pid_ > 0) << "berthd did not start:\n"
+                                           << berthd_log().substr(log_begin);
   return answered && berthd_pid_ > 0;
 }
 
@@ -172,10 +186,13 @@ void Node::TearDown() {
   if (berthd_pid_ < 0) start_berthd();
   remove_all_pods();
   EXPECT_EQ(leftovers(), "");
-  if (HasFailure()) std::fprintf(stderr, "berthd's log ends:\n%.4000s\n", [] {
-    const std::string log = berthd_log();
-    return log.substr(log.size() > 4000 ? log.size() - 4000 : 0);
-  }().c_str());
+  if (HasFailure())
+    std::fprintf(stderr, "berthd's log ends:\n%.4000s\n",
+                 [] {
+                   const std::string log = berthd_log();
+                   return log.substr(log.size() > 4000 ? log.size() - 4000 : 0);
+                 }()
+                     .c_str());
 }
 
 bool Node::wait_until(const std::function<bool()>& done, double seconds_max) {

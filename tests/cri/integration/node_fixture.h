@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node for one test suite: berthd and its keeper as real processes in the node namespace that
-// run-in-node.sh made, and a CRI client beside them. Every test starts with no pod and ends with none;
-// what it left behind in the kernel or on disk makes it fail.
+// run-in-node.sh made, and a CRI client beside them. Every test starts with no pod and ends with
+// none; what it left behind in the kernel or on disk makes it fail.
 //
 // The suite owns berthd. The keeper is a stranger's child, found by the pid that Status tells.
 #pragma once
@@ -92,13 +92,14 @@ class Node : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  // berthd as a process. `start` waits until it answers and says false, with its log, when it does not.
+  // berthd as a process. `start` waits until it answers and says false, with its log, when it does
+  // not.
   static bool start_berthd();
-  static void kill_berthd();                 // SIGKILL, reaped
-  static int terminate_berthd();             // SIGTERM, its wait status
+  static void kill_berthd();      // SIGKILL, reaped
+  static int terminate_berthd();  // SIGTERM, its wait status
   static pid_t berthd_pid() { return berthd_pid_; }
   static pid_t keeper_pid();
-  static void kill_keeper();                 // SIGKILL, and gone when this returns
+  static void kill_keeper();  // SIGKILL, and gone when this returns
   static std::vector<std::string> berthd_arguments();
   static std::string berthd_log();
   static void connect();

@@ -40,8 +40,9 @@ void add_cgroups(Holdings& held, const std::string& subtree) {
   }
 }
 
-// "net:[4026532334]" becomes "net": namespaces are interchangeable. Up to kPool of each kind are ready
-// for the next pods, more or fewer by the moment. gRPC's sockets come and go with its connections.
+// "net:[4026532334]" becomes "net": namespaces are interchangeable. Up to kPool of each kind are
+// ready for the next pods, more or fewer by the moment. gRPC's sockets come and go with its
+// connections.
 void add_descriptors(Holdings& held, pid_t pid) {
   const std::string dir = "/proc/" + std::to_string(pid) + "/fd";
   std::error_code failed;
@@ -84,8 +85,8 @@ void add_children(Holdings& held, pid_t parent) {
   }
 }
 
-// Trees are made ahead of need. One that was mounted has a directory in its workdir, which overlayfs
-// put there; it goes with its container.
+// Trees are made ahead of need. One that was mounted has a directory in its workdir, which
+// overlayfs put there; it goes with its container.
 void add_snapshots(Holdings& held, const std::string& dir) {
   std::error_code failed;
   for (fs::directory_iterator entry(dir, failed), end; !failed && entry != end;

@@ -34,8 +34,7 @@ v1::CreateContainerRequest Node::container_request(const std::string& pod,
   config.mutable_image()->set_image(kBusybox);
   for (const std::string& word : command) config.add_command(word);
   config.set_log_path(name + "/0.log");
-  v1::LinuxContainerSecurityContext* security =
-      config.mutable_linux()->mutable_security_context();
+  v1::LinuxContainerSecurityContext* security = config.mutable_linux()->mutable_security_context();
   security->mutable_namespace_options()->set_pid(v1::NamespaceMode::CONTAINER);
   security->mutable_seccomp()->set_profile_type(v1::SecurityProfile::RuntimeDefault);
   if (tweak) tweak(config);
@@ -166,11 +165,12 @@ std::vector<LogLine> Node::log_of(const std::string& container) {
   std::vector<LogLine> lines;
   std::string text;
   while (std::getline(log, text)) {
-    LogLine line;
-    std::istringstream words(text);
-    words >> line.time >> line.stream >> line.tag;
-    words.get();
-    std::getline(words, line.text, '\0');
+    // "<time> <stream> <tag> <text>"; the text may hold anything but a newline.
+    const std::size_t stream = text.find(' ') + 1;
+    const std::size_t tag = text.find(' ', stream) + 1;
+    const std::size_t rest = text.find(' ', tag) + 1;
+    LogLine line{text.substr(0, stream - 1), text.substr(stream, tag - stream - 1),
+                 text.substr(tag, rest - tag - 1), text.substr(rest)};
     lines.push_back(std::move(line));
   }
   return lines;

@@ -7,7 +7,7 @@
 # The binary starts berthd itself. Images, all at 127.0.0.1:5000:
 #   busybox  every applet, user root            merged  entrypoint, env, user, working dir to merge
 #   nocmd    names no command                   ghost   its user is in no passwd
-#   hostile  /etc, /tmp, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
+#   hostile  /etc, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -35,8 +35,8 @@ make_hostile_root() {
   echo "hostonly:x:4242:4242::/:/bin/sh" >"$victim/passwd"
   echo "untouched" >"$victim/marker"
   make_small_root "$1"
+  # The links must not lead through each other, or they end as ELOOP before they can do harm.
   ln -s "$victim" "$1/etc"
-  ln -s "$victim" "$1/tmp"
   ln -s "../../../../../../../..$victim" "$1/mnt"
   ln -s "$victim/sub" "$1/linked"
   ln -s "$victim" "$1/dev"
