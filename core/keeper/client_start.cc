@@ -199,8 +199,9 @@ Task<void> KeeperClient::greet(Deadline deadline) {
   Request message(MessageType::hello);
   Result<Answer> answer = co_await exchange(std::move(message), deadline, nullptr).result();
   if (!answer.ok()) {
-    Error error = start_error_ ? *start_error_ : std::move(answer).error();
+    // It may have gone before it was greeted; what it said before is heard until the reader ends.
     co_await bury();
+    Error error = start_error_ ? *start_error_ : std::move(answer).error();
     co_await fail(std::move(error));
   }
   HelloAnswer hello;

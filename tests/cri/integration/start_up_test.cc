@@ -18,7 +18,7 @@
 namespace berth::node_test {
 namespace {
 
-struct Run {
+struct Outcome {
   bool ended = false;
   int status = 0;
   std::string text;
@@ -51,7 +51,7 @@ class StartUp : public Node {
   }
 
   // Runs until it ends or `seconds_max` have passed; then it is ended by SIGTERM.
-  static Run run(std::vector<std::string> words, double seconds_max, bool as_nobody = false) {
+  static Outcome run(std::vector<std::string> words, double seconds_max, bool as_nobody = false) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return {};
     std::vector<char*> arguments;
@@ -71,7 +71,7 @@ class StartUp : public Node {
     }
     ::close(ends[0]);
     ::close(ends[1]);
-    Run result;
+    Outcome result;
     result.ended =
         wait_until([&] { return ::waitpid(pid, &result.status, WNOHANG) == pid; }, seconds_max);
     result.text = read_file(out);
@@ -82,7 +82,7 @@ class StartUp : public Node {
     return result;
   }
 
-  static void expect_one_clear_line(const Run& run, const std::string& named) {
+  static void expect_one_clear_line(const Outcome& run, const std::string& named) {
     EXPECT_TRUE(run.ended) << run.text;
     EXPECT_TRUE(WIFEXITED(run.status) && WEXITSTATUS(run.status) != 0)
         << "status " << run.status << ": " << run.text;
@@ -133,7 +133,7 @@ TEST_F(StartUp, StaleSocketIsTakenOver) {
   (base_ + "/b.sock").copy(address.sun_path, sizeof address.sun_path - 1);
   ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ::close(socket);
-  const Run started = run(own_directories(), 3);
+  const Outcome started = run(own_directories(), 3);
   EXPECT_FALSE(started.ended) << started.text;
   EXPECT_NE(started.text.find("serving runtime.v1"), std::string::npos) << started.text;
 }
@@ -141,7 +141,7 @@ TEST_F(StartUp, StaleSocketIsTakenOver) {
 TEST_F(StartUp, GarbageInTheStateStoreIsSaidOrSetAside) {
   std::filesystem::create_directories(base_ + "/state/state");
   std::ofstream(base_ + "/state/state/data.mdb") << std::string(100'000, 'g');
-  const Run started = run(own_directories(), 3);
+  const Outcome started = run(own_directories(), 3);
   if (started.ended) {
     expect_one_clear_line(started, "state");
   } else {
@@ -152,7 +152,7 @@ TEST_F(StartUp, GarbageInTheStateStoreIsSaidOrSetAside) {
 TEST_F(StartUp, FullStateFilesystemIsSaid) {
   ASSERT_EQ(::mount("small", (base_ + "/state").c_str(), "tmpfs", 0, "size=16k"), 0);
   std::ofstream(base_ + "/state/filler") << std::string(1 << 20, 'f');
-  const Run started = run(own_directories(), 10);
+  const Outcome started = run(own_directories(), 10);
   expect_one_clear_line(started, base_ + "/state");
   end_strangers();
   EXPECT_TRUE(wait_until([&] { return ::umount((base_ + "/state").c_str()) == 0; }, 5));
