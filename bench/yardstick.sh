@@ -63,8 +63,8 @@ main() {
   "$scripts/busybox-image.sh" >/dev/null
   "$scripts/pause-image.sh" >/dev/null
   containerd=$("$scripts/containerd-node.sh" start --network "$network")
-  # An agent owns all of its cgroup, and takes what it does not know for a leftover: containerd is not
-  # to be below it.
+  # An agent owns all of its cgroup and takes what it does not know for a leftover: containerd is
+  # not to be below it.
   berth=$(BERTH_PODS_CGROUP=$BERTH_CGROUP/berthd "$scripts/berthd-node.sh" start --bin "$bin")
   "$bin/berth" --endpoint "$berth" pull "$image"
   "$bin/berth" --endpoint "$containerd" pull "$image"

@@ -39,7 +39,8 @@ start() {
   local pid tries
   ulimit -n "$(ulimit -Hn)"
   setsid "$bin/berthd" --listen "unix://$socket" --root "$BERTH_ROOT" \
-    --state "$BERTH_STATE/berth" --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" --log-level info "$@" \
+    --state "$BERTH_STATE/berth" --log-level info \
+    --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" "$@" \
     >>"$BERTH_NODE_DIR/berthd.log" 2>&1 </dev/null &
   pid=$!
   echo "$pid" >"$BERTH_NODE_DIR/berthd.pid"

@@ -219,6 +219,9 @@ void KeeperClient::take_launch_answer(const std::string& id, const Header& heade
   const std::uint8_t flags = holding.record.flags;
   holding.record = body->record;
   holding.record.flags |= flags;
+  // It may have ended before the keeper answered; the exit that is told next is what counts, and
+  // note_exit passes over one that is known.
+  holding.record.state = ProcessState::running;
   holding.pidfd = message.take_fd(0);
   if ((body->record.fds & kFdOut) != 0) holding.out = message.take_fd(1);
   if (holding.abandoned) static_cast<void>(sys::pidfd_send_signal(holding.pidfd.get(), SIGKILL));

@@ -147,6 +147,11 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
   if (request.cmd_size() == 0 || request.cmd(0).empty()) {
     co_await fail(invalid_field("cmd", "is required"));
   }
+  for (const std::string& word : request.cmd()) {
+    if (word.find('\0') != std::string::npos) {
+      co_await fail(invalid_field("cmd", "holds a NUL byte"));
+    }
+  }
   if (request.timeout() < 0) co_await fail(invalid_field("timeout", "is negative"));
   if (!container->living()) {
     co_await fail(Errc::failed_precondition,

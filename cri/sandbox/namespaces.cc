@@ -42,9 +42,14 @@ Status write_sysctl(const std::string& name, const std::string& value) {
   std::string path = "/proc/sys/" + name;
   std::replace(path.begin() + sizeof "/proc/sys/" - 1, path.end(), '.', '/');
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file.valid()) return sys_error(errno, "open", path);
+  const std::string field = "config.linux.sysctls[" + name + "]";
+  if (!file.valid()) {
+    Error error = sys_error(errno, "open", path);
+    if (error.sys_errno == ENOENT) error.code = Errc::invalid_argument;
+    return std::move(error).with(field);
+  }
   if (::write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-    return sys_error(errno, "write", path);
+    return sys_error(errno, "write", path).with(field);
   }
   return {};
 }
