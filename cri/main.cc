@@ -54,6 +54,19 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The state store and the keeper's table are mapped files: a page that the filesystem has no room
+// for is a SIGBUS later, so room is asked for now.
+Status check_room(const std::string& dir) {
+  constexpr off_t kRoomBytes = 1_MiB;
+  const UniqueFd probe(::open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!probe.valid()) return sys_error(errno, "open O_TMPFILE", dir).with("state directory");
+  const int failed = ::posix_fallocate(probe.get(), 0, kRoomBytes);
+  if (failed != 0) {
+    return sys_error(failed, "posix_fallocate", dir).with("state directory needs 1 MiB of room");
+  }
+  return {};
+}
+
 Status make_directories(const store::Layout& layout, const std::string& listen) {
   for (const std::string& dir :
        {layout.root_dir(), layout.state_dir(), layout.snapshots(),
@@ -66,6 +79,7 @@ Status make_directories(const store::Layout& layout, const std::string& listen) 
   for (const std::string& dir : {layout.root_dir(), layout.state_dir()}) {
     if (::chmod(dir.c_str(), 0711) != 0) return sys_error(errno, "chmod", dir);
   }
+  TRY_(check_room(layout.state_dir()));
   return make_mount_points(layout.mount_points());
 }
 

@@ -32,6 +32,22 @@ Status forget(Node& node, const std::string& sandbox_id, const std::string& id) 
   });
 }
 
+// A start that the keeper's death cut short has failed for us and may yet have made the process: a
+// new keeper finds it alive and refuses to forget it.
+Task<void> forget_process(Node& node, std::shared_ptr<Container> container) {
+  const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
+  for (;;) {
+    Result<void> forgotten = co_await node.handler.remove(container->id()).result();
+    if (forgotten.ok()) co_return;
+    if (!forgotten.error().is(Errc::failed_precondition) || deadline.passed()) {
+      co_await std::move(forgotten);
+    }
+    co_await kill_container(node, container);
+    // Its end is told by next_exit only to who still knows it; this is the rare case.
+    co_await node.ring.sleep_until(Deadline::after_ms(5));
+  }
+}
+
 }  // namespace
 
 Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container) {
@@ -43,7 +59,7 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
   }
   container->phase = state::v1::CONTAINER_REMOVING;
   container->rootfs.reset();
-  co_await node.handler.remove(id);
+  co_await forget_process(node, container);
   co_await node.resources.cleanup(sandbox_id, id);
   co_await remove_snapshot(node, id);
   co_await forget(node, sandbox_id, id);

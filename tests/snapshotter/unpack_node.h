@@ -3,6 +3,10 @@
 // Debian's docker-registry, on the loopback of a network namespace of the test's own. Needs root.
 #pragma once
 
+#ifndef BERTH_SOURCE_DIR  // the build says it; the header also compiles alone
+#define BERTH_SOURCE_DIR "."
+#endif
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>

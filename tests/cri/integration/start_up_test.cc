@@ -36,6 +36,11 @@ class StartUp : public Node {
     end_strangers();
     std::filesystem::remove_all(base_);
     std::filesystem::remove_all(dir("BERTH_NODE_DIR") + "/startup-root");
+    // The agent's own parent stays for the next agent; here there is none.
+    for (const auto& hierarchy : std::filesystem::directory_iterator("/sys/fs/cgroup")) {
+      const std::string parent = hierarchy.path().string() + "/" + dir("BERTH_CGROUP") + "/startup";
+      ::rmdir(parent.c_str());
+    }
     Node::TearDown();
   }
 
