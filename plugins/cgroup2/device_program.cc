@@ -109,7 +109,13 @@ Result<UniqueFd> load_device_program(const std::vector<DeviceRule>& rules) {
   attributes.insn_cnt = static_cast<std::uint32_t>(program.size());
   attributes.license = reinterpret_cast<std::uintptr_t>(kLicense);
   ::memcpy(attributes.prog_name, kName, sizeof kName);
-  int fd = bpf(BPF_PROG_LOAD, attributes);
+  // KERNEL 6.1: the verifier gives up with EAGAIN when a signal is pending (bpf(2) callers retry).
+  constexpr int kAttemptsMax = 8;
+  int fd = -1;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    fd = bpf(BPF_PROG_LOAD, attributes);
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
   if (fd >= 0) return UniqueFd(fd);
   const int first_errno = errno;
   // Once more for the verifier's reason.

@@ -121,6 +121,11 @@ TEST_F(Survival, AgentKilledDuringEveryCallLeavesNothingHalfMadeAndNoContainerDi
   expect_settled();
   ASSERT_TRUE(stop(counter).ok());
   EXPECT_GT(expect_counted(counter), 10);
+  // What was remembered above holds the counting pod: without it there is less, and nothing more.
+  remove_all_pods();
+  const std::string rest = leftovers();
+  EXPECT_EQ(rest.find("more:"), std::string::npos) << rest;
+  remember_holdings();
 }
 
 TEST_F(Survival, ExitWhileTheAgentWasAwayIsRecordedRight) {
