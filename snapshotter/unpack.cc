@@ -273,7 +273,9 @@ Status Unpacker::copy_contents(int file, const std::string& path, std::uint64_t 
   return {};
 }
 
-Status unpack_all(TarReader& reader, UnpackTree& tree, Unpacker& unpacker) {
+// Returns the implied directories.
+Result<std::vector<std::string>> unpack_all(TarReader& reader, UnpackTree& tree,
+                                            Unpacker& unpacker) {
   TRY_(reader.open());
   TRY_(tree.start());
   while (true) {
@@ -291,15 +293,25 @@ Status unpack_all(TarReader& reader, UnpackTree& tree, Unpacker& unpacker) {
 
 }  // namespace
 
-Result<UnpackStats> unpack_layer(const image::LayerTarget& target, std::string_view layer,
-                                 image::ByteSource& tar, const UnpackLimits& limits) {
+Result<UnpackResult> unpack_layer(int directory, LayerPlace place, std::string_view layer,
+                                  image::ByteSource& tar, const UnpackLimits& limits) {
   const Utf8Thread utf8;
   TarReader reader(tar);
-  UnpackTree tree(target.directory.get(), target.lowers);
+  UnpackTree tree(directory, place);
   Unpacker unpacker(reader, tree, limits);
-  Status done = unpack_all(reader, tree, unpacker);
-  if (!done.ok()) return std::move(done).error().with("layer " + std::string(layer));
-  return unpacker.stats();
+  Result<std::vector<std::string>> implied = unpack_all(reader, tree, unpacker);
+  if (!implied.ok()) return std::move(implied).error().with("layer " + std::string(layer));
+  return UnpackResult{unpacker.stats(), *std::move(implied)};
+}
+
+Result<UnpackStats> unpack_layer(const image::LayerTarget& target, std::string_view layer,
+                                 image::ByteSource& tar, const UnpackLimits& limits) {
+  const int directory = target.directory.get();
+  const bool lowest = target.lowers.empty();
+  const LayerPlace place = lowest ? LayerPlace::lowest : LayerPlace::above_others;
+  TRY(const UnpackResult result, unpack_layer(directory, place, layer, tar, limits));
+  TRY_(adopt_directories(directory, target.lowers, result.implied, layer));
+  return result.stats;
 }
 
 }  // namespace berth::snapshotter

@@ -9,6 +9,15 @@
 // Both say nothing about entries of the same layer, whatever the order. In the lowest layer they
 // have nothing to hide and leave nothing.
 //
+// The layers of an image may be unpacked at the same time: of the layers below, unpack_layer needs
+// to know only whether there are any. What depends on them is one thing: directories that a layer
+// implies (parents without an entry of their own, and the root) must look as they do below, or
+// adding a file would change the directory around it. unpack_layer lists them, adopt_directories
+// does it, for one layer after the other from the lowest up:
+//
+//   unpack_layer(1)  unpack_layer(2)  unpack_layer(3)      in any order, on any threads
+//   adopt_directories(2, {1})  then  adopt_directories(3, {2, 1})
+//
 // Kept: type, mode with setuid and sticky bits, numeric owner, mtime, xattrs, hard links, holes of
 // sparse files. Dropped: trusted.overlay.* xattrs (they would steer the kernel's merge), aufs' own
 // .wh..wh.* files. Refused: names with "..", hard links to other layers, unknown types.
@@ -19,9 +28,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
+#include "core/base/unique_fd.h"
 #include "core/image/byte_source.h"
 #include "core/image/layer_store.h"
 
@@ -38,8 +50,25 @@ struct UnpackStats {
   std::uint64_t bytes = 0;
 };
 
-// Reads `tar` up to the end of the archive, not of the stream. After an error the directory holds
-// what was extracted so far: the caller throws it away.
+struct UnpackResult {
+  UnpackStats stats;
+  std::vector<std::string> implied;  // directories, parents before children; "" is the root
+};
+
+enum class LayerPlace { lowest, above_others };
+
+// Into `directory`, open and empty. Reads `tar` up to the end of the archive, not of the stream.
+// After an error the directory holds what was extracted so far: the caller throws it away.
+// `layer` is for error texts.
+Result<UnpackResult> unpack_layer(int directory, LayerPlace place, std::string_view layer,
+                                  image::ByteSource& tar, const UnpackLimits& limits);
+
+// `lowers` are the layers below, nearest first, each adopted. Blocks for a few microseconds for
+// each directory and layer.
+Status adopt_directories(int directory, const std::vector<UniqueFd>& lowers,
+                         const std::vector<std::string>& implied, std::string_view layer);
+
+// Both, for a layer whose lower layers are all there.
 Result<UnpackStats> unpack_layer(const image::LayerTarget& target, std::string_view layer,
                                  image::ByteSource& tar, const UnpackLimits& limits);
 

@@ -109,34 +109,7 @@ Status UnpackTree::make_missing(const std::string& path) {
   TRY(const UniqueFd made, open_plain_directory(above.get(), name));
   // The process's umask is not the image's business.
   if (::fchmod(made.get(), 0755) != 0) return sys_error(errno, "chmod", printable(path));
-  return look_like_below(path, made.get());
-}
-
-// The overlay shows the upper directory's attributes: a layer that only adds a file must not change
-// those of the directory around it.
-Status UnpackTree::look_like_below(const std::string& path, int directory) {
-  for (const UniqueFd& lower : lowers_) {
-    UniqueFd below(
-        sys::openat2(lower.get(), or_dot(path), O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
-    // Hidden or replaced by that layer: what is further below is not seen either.
-    if (!below.valid() && errno == ENOTDIR) return {};
-    if (!below.valid()) continue;
-    struct stat status;
-    if (::fstat(below.get(), &status) != 0) return sys_error(errno, "stat", printable(path));
-    Attributes attributes;
-    attributes.mode = status.st_mode & 07777;
-    attributes.access = status.st_atim;
-    attributes.modification = status.st_mtim;
-    TRY(attributes.xattrs, read_xattrs(below.get()));
-    const UniqueFd readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!readable.valid()) return sys_error(errno, "open", printable(path));
-    if (::fchown(readable.get(), status.st_uid, status.st_gid) != 0) {
-      return sys_error(errno, "chown", printable(path));
-    }
-    TRY_(set_xattrs(readable.get(), path, attributes));
-    return remember(readable.get(), path, attributes);
-  }
-  return {};
+  return remember_implied(made.get(), path);
 }
 
 Status UnpackTree::replace_whiteout(const std::string& path) {

@@ -40,8 +40,7 @@ Result<std::string> clean_path(std::string_view raw) {
 }
 
 Status UnpackTree::start() {
-  if (lowers_.empty()) return {};
-  return look_like_below("", root_);
+  return remember_implied(root_, "");
 }
 
 // Stays valid as long as no other parent is asked for and nothing is removed.
@@ -72,13 +71,29 @@ Status UnpackTree::remember(int directory, const std::string& path, const Attrib
   struct stat status;
   if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", path);
   pending_[status.st_ino] = {path, attributes.mode, attributes.access, attributes.modification};
+  implied_.erase(status.st_ino);
+  return {};
+}
+
+Status UnpackTree::remember_implied(int directory, const std::string& path) {
+  struct stat status;
+  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", printable(path));
+  implied_[status.st_ino] = path;
   return {};
 }
 
 Status UnpackTree::set_opaque(int directory, const std::string& path) {
-  if (lowers_.empty()) return {};
+  if (place_ == LayerPlace::lowest) return {};
   if (::fsetxattr(directory, "trusted.overlay.opaque", "y", 1, 0) == 0) return {};
-  return sys_error(errno, "setxattr trusted.overlay.opaque", path);
+  return sys_error(errno, "setxattr trusted.overlay.opaque", printable(path));
+}
+
+// A whiteout of a directory that this layer has too: it is a new one, unlike that below.
+Status UnpackTree::hide_below(int directory, const std::string& path) {
+  struct stat status;
+  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", printable(path));
+  implied_.erase(status.st_ino);
+  return set_opaque(directory, path);
 }
 
 // A whiteout that is there says that the directory below is gone: the new one hides it.
@@ -202,14 +217,14 @@ Status UnpackTree::hard_link(const std::string& path, const std::string& existin
 }
 
 Status UnpackTree::whiteout(const std::string& path) {
-  if (lowers_.empty()) return {};
+  if (place_ == LayerPlace::lowest) return {};
   TRY(const Place at, place(path));
   if (::mknodat(at.parent, at.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return {};
   if (errno != EEXIST) return sys_error(errno, "mknod whiteout", path);
   // This layer has its own: a directory must not merge with the one below, the rest hides it
   // anyway.
   Result<UniqueFd> own = open_plain_directory(at.parent, at.name);
-  if (own.ok()) return set_opaque(own->get(), path);
+  if (own.ok()) return hide_below(own->get(), path);
   if (own.error().sys_errno == ENOTDIR || own.error().sys_errno == ELOOP) return {};
   return std::move(own).error();
 }
@@ -223,25 +238,49 @@ Status UnpackTree::opaque(const std::string& path) {
   return set_opaque(opened.get(), path);
 }
 
-Status UnpackTree::finish() {
+Result<std::vector<std::string>> UnpackTree::finish() {
   parent_.reset();
+  TRY(std::vector<std::string> implied, list_implied());
   std::vector<std::pair<ino_t, PendingDirectory>> all(pending_.begin(), pending_.end());
   // Children first: a parent's mode may forbid searching it.
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return a.second.path.size() > b.second.path.size();
   });
   for (const auto& [inode, directory] : all) {
-    const char* path = directory.path.empty() ? "." : directory.path.c_str();
-    const UniqueFd opened(sys::openat2(root_, path, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
-    struct stat status;
-    // Removed or replaced since: whatever is there now is not what these were for.
-    if (!opened.valid() || ::fstat(opened.get(), &status) != 0 || status.st_ino != inode) continue;
-    if (::fchmod(opened.get(), directory.mode) != 0) return sys_error(errno, "chmod", path);
+    TRY(const UniqueFd opened, open_if_still(directory.path, inode));
+    if (!opened.valid()) continue;
+    const std::string& path = directory.path;
+    if (::fchmod(opened.get(), directory.mode) != 0) {
+      return sys_error(errno, "chmod", printable(path));
+    }
     const timespec times[2] = {directory.access, directory.modification};
-    if (::futimens(opened.get(), times) != 0) return sys_error(errno, "futimens", path);
+    if (::futimens(opened.get(), times) != 0) return sys_error(errno, "futimens", printable(path));
   }
   pending_.clear();
-  return {};
+  return implied;
+}
+
+// Removed or replaced since: what is there now is not what was remembered. Then not valid.
+Result<UniqueFd> UnpackTree::open_if_still(const std::string& path, ino_t inode) {
+  const char* name = path.empty() ? "." : path.c_str();
+  UniqueFd opened(sys::openat2(root_, name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
+  if (!opened.valid() && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) return opened;
+  if (!opened.valid()) return sys_error(errno, "open", printable(path));
+  struct stat status;
+  if (::fstat(opened.get(), &status) != 0) return sys_error(errno, "stat", printable(path));
+  if (status.st_ino != inode) opened.reset();
+  return opened;
+}
+
+Result<std::vector<std::string>> UnpackTree::list_implied() {
+  std::vector<std::string> paths;
+  for (auto& [inode, path] : implied_) {
+    TRY(const UniqueFd opened, open_if_still(path, inode));
+    if (opened.valid()) paths.push_back(std::move(path));
+  }
+  implied_.clear();
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
 }  // namespace berth::snapshotter

@@ -6,9 +6,8 @@
 // is never followed.
 //
 // Whoever writes an entry that is there already replaces it, except that a directory over a
-// directory keeps its contents. Missing parents are made, and look like the same directory in the
-// layers below. Modes and times of directories are set by finish(), because writing into them
-// changes both.
+// directory keeps its contents. Missing parents are made, 0755 and root's, and finish() lists them.
+// Modes and times of directories are set by finish(), because writing into them changes both.
 #pragma once
 
 #include <sys/stat.h>
@@ -24,6 +23,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "snapshotter/unpack.h"
 
 namespace berth::snapshotter {
 
@@ -41,11 +41,10 @@ Result<std::string> clean_path(std::string_view raw);
 
 class UnpackTree {
  public:
-  // Both are borrowed. `lowers` are the directories below, nearest first; empty for the lowest
-  // layer.
-  UnpackTree(int root, const std::vector<UniqueFd>& lowers) : root_(root), lowers_(lowers) {}
+  // `root` is borrowed.
+  UnpackTree(int root, LayerPlace place) : root_(root), place_(place) {}
 
-  // The root looks like the root below until an entry says otherwise. Call once, first.
+  // Call once, first.
   Status start();
 
   // `path` may be empty: the root itself.
@@ -63,7 +62,8 @@ class UnpackTree {
   // Nothing of the directory `path` shows from the layers below.
   Status opaque(const std::string& path);
 
-  Status finish();
+  // The directories that are there without an entry of their own, parents first.
+  Result<std::vector<std::string>> finish();
 
  private:
   // Where an entry goes: an open parent directory (borrowed, valid until the next call) and a name.
@@ -84,20 +84,25 @@ class UnpackTree {
   Result<std::string> step_into(std::string done, const std::string& part,
                                 std::vector<std::string>& todo, int& links_left);
   Status make_missing(const std::string& path);
-  Status look_like_below(const std::string& path, int directory);
   Status replace_whiteout(const std::string& path);
   Status remove_existing(const Place& place);
   Status make_directory(const Place& place);
   Status set_node_attributes(const Place& place, mode_t type, const Attributes& attributes);
   Status remember(int directory, const std::string& path, const Attributes& attributes);
+  Status remember_implied(int directory, const std::string& path);
+  Result<UniqueFd> open_if_still(const std::string& path, ino_t inode);
+  Result<std::vector<std::string>> list_implied();
+  Status hide_below(int directory, const std::string& path);
   Status set_opaque(int directory, const std::string& path);
 
   int root_;
-  const std::vector<UniqueFd>& lowers_;
+  LayerPlace place_;
   // The parent of the latest entry: most entries share it with the one before.
   std::string parent_path_;
   UniqueFd parent_;
-  std::unordered_map<ino_t, PendingDirectory> pending_;  // one filesystem, so the inode is enough
+  // By inode, as all is on one filesystem: a path may meanwhile belong to another directory.
+  std::unordered_map<ino_t, PendingDirectory> pending_;
+  std::unordered_map<ino_t, std::string> implied_;
 };
 
 }  // namespace berth::snapshotter

@@ -199,6 +199,90 @@ TEST_F(Unpack, MissingParentsLookLikeThoseBelow) {
   EXPECT_EQ(stat_of("var/lib/app").st_mode & 07777, 0755u);
 }
 
+TEST_F(Unpack, ImpliedDirectoriesAreListedAndAdoptedLater) {
+  TarBuilder tar;
+  tar.file("a/b/one", "1").dir(Entry{.name = "a/own", .mode = 0700}).file("a/own/two", "2");
+  tar.file("late/x/three", "3").dir(Entry{.name = "late", .mode = 0711, .uid = 4});
+  tar.file("gone/x", "4").file("gone", "a file now");
+  const std::string bytes = tar.finish();
+  BytesSource source(bytes);
+  const UniqueFd directory(::open(root("").c_str(), O_RDONLY | O_DIRECTORY));
+  Result<UnpackResult> result =
+      unpack_layer(directory.get(), LayerPlace::above_others, "sha256:test", source, {});
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->implied, (std::vector<std::string>{"", "a", "a/b", "late/x"}));
+  // The layers below come to be afterwards.
+  fs::create_directories(lower("a/b"));
+  fs::create_directories(lower("late/x"));
+  for (const char* path : {"a", "a/b", "late", "late/x"}) {
+    ASSERT_EQ(::chown(lower(path).c_str(), 11, 12), 0);
+    ASSERT_EQ(::chmod(lower(path).c_str(), 02705), 0);
+  }
+  std::vector<UniqueFd> lowers;
+  lowers.emplace_back(::open((dir_ + "/lower").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_TRUE(adopt_directories(directory.get(), lowers, result->implied, "sha256:test").ok());
+  for (const char* path : {"a", "a/b", "late/x"}) {
+    EXPECT_EQ(stat_of(path).st_uid, 11u) << path;
+    EXPECT_EQ(stat_of(path).st_mode & 07777, 02705u) << path;
+  }
+  EXPECT_EQ(stat_of("late").st_uid, 4u);
+  EXPECT_EQ(stat_of("late").st_mode & 07777, 0711u);
+  EXPECT_EQ(stat_of("a/own").st_mode & 07777, 0700u);
+}
+
+// The same whatever the order of a whiteout and of what it does not hide.
+TEST_F(Unpack, WhatALayerHidesLendsNoAttributes) {
+  with_lower_ = true;
+  for (const char* path : {"wh1/d", "wh2/d", "opq/d"}) {
+    fs::create_directories(lower(path));
+    ASSERT_EQ(::chown(lower(path).c_str(), 11, 12), 0);
+  }
+  for (const char* path : {"wh1", "wh2", "opq"}) {
+    ASSERT_EQ(::chown(lower(path).c_str(), 13, 14), 0);
+  }
+  TarBuilder tar;
+  tar.file(".wh.wh1", "").file("wh1/d/f", "1");
+  tar.file("wh2/d/f", "1").file(".wh.wh2", "");
+  tar.file("opq/d/f", "1").file("opq/.wh..wh..opq", "");
+  must_unpack(tar);
+  for (const char* path : {"wh1", "wh1/d", "wh2", "wh2/d", "opq/d"}) {
+    EXPECT_EQ(stat_of(path).st_uid, 0u) << path;
+  }
+  // The directory itself is the one below, only emptied.
+  EXPECT_EQ(stat_of("opq").st_uid, 13u);
+  EXPECT_TRUE(is_opaque("opq"));
+}
+
+TEST_F(Unpack, AttributesComeFromTheNearestLayerThatShowsTheDirectory) {
+  for (const char* layer : {"/l1", "/l2", "/l3"}) fs::create_directories(dir_ + layer);
+  const auto make = [this](const std::string& path, uid_t uid) {
+    fs::create_directories(dir_ + path);
+    ASSERT_EQ(::chown((dir_ + path).c_str(), uid, 0), 0);
+  };
+  make("/l1/both", 1);
+  make("/l1/hidden/d", 1);
+  make("/l1/removed", 1);
+  make("/l1/deep/d", 1);
+  make("/l2/both", 2);
+  make("/l2/hidden", 2);
+  ASSERT_EQ(::lsetxattr((dir_ + "/l2/hidden").c_str(), "trusted.overlay.opaque", "y", 1, 0), 0);
+  ASSERT_EQ(::mknod((dir_ + "/l2/removed").c_str(), S_IFCHR, 0), 0);
+  std::vector<UniqueFd> lowers;
+  for (const char* layer : {"/l3", "/l2", "/l1"}) {
+    lowers.emplace_back(::open((dir_ + layer).c_str(), O_RDONLY | O_DIRECTORY));
+  }
+  for (const char* path : {"both", "hidden/d", "removed", "deep/d"}) {
+    fs::create_directories(root(path));
+  }
+  const UniqueFd directory(::open(root("").c_str(), O_RDONLY | O_DIRECTORY));
+  const std::vector<std::string> implied = {"", "both", "hidden/d", "removed", "deep/d"};
+  ASSERT_TRUE(adopt_directories(directory.get(), lowers, implied, "sha256:test").ok());
+  EXPECT_EQ(stat_of("both").st_uid, 2u);
+  EXPECT_EQ(stat_of("hidden/d").st_uid, 0u);
+  EXPECT_EQ(stat_of("removed").st_uid, 0u);
+  EXPECT_EQ(stat_of("deep/d").st_uid, 1u);
+}
+
 TEST_F(Unpack, AnEmptyStreamIsAnEmptyLayer) {
   EXPECT_TRUE(unpack("").ok());
   EXPECT_TRUE(unpack(std::string(1024, '\0')).ok());
