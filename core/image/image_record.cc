@@ -33,6 +33,34 @@ Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
                     std::move(layers));
 }
 
+Result<std::shared_ptr<const CachedImage>> decode_artifact(std::string_view id,
+                                                           std::string_view manifest_json) {
+  constexpr const char* kTitle = "org.opencontainers.image.title";
+  auto artifact = std::make_shared<CachedImage>();
+  TRY(artifact->manifest_digest, oci::Digest::parse(id));
+  const oci::Digest& digest = artifact->manifest_digest;
+  if (oci::digest_of(manifest_json, digest.algorithm()) != digest) {
+    return make_error(Errc::data_loss,
+                      "artifact " + digest.text() + ": the manifest has another digest");
+  }
+  TRY(oci::Manifest manifest, oci::parse_manifest(manifest_json));
+  artifact->kind = ImageKind::artifact;
+  artifact->id = digest.text();
+  artifact->artifact_type = oci::artifact_type_of(manifest);
+  artifact->artifact_config = std::move(manifest.config.digest);
+  artifact->annotations = std::move(manifest.annotations);
+  artifact->size = manifest_json.size() + manifest.config.size;
+  for (oci::Descriptor& blob : manifest.layers) {
+    LayerInfo layer{.digest = std::move(blob.digest), .size = blob.size};
+    const auto title = blob.annotations.find(kTitle);
+    if (title != blob.annotations.end()) layer.title = title->second;
+    layer.media_type = std::move(blob.media_type);
+    artifact->size += layer.size;
+    artifact->layers.push_back(std::move(layer));
+  }
+  return std::shared_ptr<const CachedImage>(std::move(artifact));
+}
+
 Result<std::shared_ptr<const CachedImage>> make_image(oci::Digest id, oci::Digest manifest_digest,
                                                       std::string config_json,
                                                       std::vector<LayerInfo> layers) {

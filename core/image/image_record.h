@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an image and a reference become records of the durable store. Private to this room.
 //
-// Table `images`:           id ("sha256:...")                 -> manifest digest, configuration,
-// layers Table `image-references`: "docker.io/library/busybox:latest" -> id
+//   table `images`            id ("sha256:...")                  -> manifest digest,
+//                                                                  configuration, layers
+//   table `artifacts`         id (the manifest's digest)         -> the manifest
+//   table `image-references`  "docker.io/library/busybox:latest" -> id
 #pragma once
 
 #include <memory>
@@ -15,12 +17,15 @@
 namespace berth::image {
 
 constexpr store::Table kImages{"images", 1};
+constexpr store::Table kArtifacts{"artifacts", 1};
 constexpr store::Table kImageReferences{"image-references", 1};
 
 std::string encode_image(const CachedImage& image);
 // invalid_argument says what cannot be understood.
 Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
                                                         std::string_view record);
+Result<std::shared_ptr<const CachedImage>> decode_artifact(std::string_view id,
+                                                           std::string_view manifest_json);
 // Fills everything that follows from configuration and layers, and checks that they fit together.
 Result<std::shared_ptr<const CachedImage>> make_image(oci::Digest id, oci::Digest manifest_digest,
                                                       std::string config_json,

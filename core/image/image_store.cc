@@ -26,6 +26,12 @@ std::string key_of(const Reference& reference) {
   return reference.digest.empty() ? reference.tagged() : reference.with_digest(reference.digest);
 }
 
+std::set<std::string> references_of(const Reference& reference, const oci::Digest& root) {
+  std::set<std::string> references = {reference.with_digest(root)};
+  if (!reference.tag.empty()) references.insert(reference.tagged());
+  return references;
+}
+
 Error no_such_image(std::string_view name) {
   return make_error(Errc::not_found,
                     "image `" + std::string(name.substr(0, 256)) + "` is not here");
@@ -33,16 +39,35 @@ Error no_such_image(std::string_view name) {
 
 }  // namespace
 
+std::vector<oci::Digest> needed_blobs(const ImageEntry& entry) {
+  const CachedImage& image = *entry.image;
+  std::vector<oci::Digest> needed = {image.manifest_digest};
+  if (image.is_artifact()) {
+    needed.push_back(image.artifact_config);
+  } else if (Result<oci::Digest> config = oci::Digest::parse(image.id); config.ok()) {
+    needed.push_back(*std::move(config));
+  }
+  for (const LayerInfo& layer : image.layers) needed.push_back(layer.digest);
+  // The index that a digest reference names.
+  for (const std::string& reference : entry.repo_digests) {
+    Result<oci::Digest> root = oci::Digest::parse(reference.substr(reference.find('@') + 1));
+    if (root.ok()) needed.push_back(*std::move(root));
+  }
+  return needed;
+}
+
 Result<std::unique_ptr<ImageStore>> ImageStore::open(store::State& state) {
   std::unique_ptr<ImageStore> images(new ImageStore(state));
   TRY_(images->load());
   return images;
 }
 
-Status ImageStore::load() {
+Status ImageStore::load_table(store::Table table) {
+  const bool artifacts = table.name == kArtifacts.name;
   std::map<std::string, std::string> unreadable;  // id -> why
-  TRY_(state_->for_each(kImages, [&](std::string_view id, std::string_view record) {
-    Result<std::shared_ptr<const CachedImage>> image = decode_image(id, record);
+  TRY_(state_->for_each(table, [&](std::string_view id, std::string_view record) {
+    Result<std::shared_ptr<const CachedImage>> image =
+        artifacts ? decode_artifact(id, record) : decode_image(id, record);
     if (image.ok()) {
       images_[std::string(id)].image = *std::move(image);
     } else {
@@ -50,7 +75,13 @@ Status ImageStore::load() {
     }
     return true;
   }));
-  for (const auto& [id, reason] : unreadable) TRY_(state_->quarantine(kImages, id, reason));
+  for (const auto& [id, reason] : unreadable) TRY_(state_->quarantine(table, id, reason));
+  return {};
+}
+
+Status ImageStore::load() {
+  TRY_(load_table(kImages));
+  TRY_(load_table(kArtifacts));
 
   std::vector<std::string> dangling;
   TRY_(state_->for_each(kImageReferences, [&](std::string_view reference, std::string_view id) {
@@ -128,39 +159,67 @@ std::vector<ImageEntry> ImageStore::list() const {
 }
 
 Result<std::string> ImageStore::add(NewImage added) {
-  const std::lock_guard<std::mutex> change(change_);
   const oci::Digest id = oci::digest_of(added.config_json);
-  TRY(std::shared_ptr<const CachedImage> image,
+  Change change{.image = {}, .table = kImages, .record = {}, .references = {}};
+  TRY(change.image,
       make_image(id, added.manifest_digest, std::move(added.config_json), std::move(added.layers)));
-  std::set<std::string> references = {added.reference.with_digest(added.root_digest)};
-  if (!added.reference.tag.empty()) references.insert(added.reference.tagged());
+  change.record = encode_image(*change.image);
+  change.references = references_of(added.reference, added.root_digest);
+  return put(std::move(change));
+}
 
+Result<std::string> ImageStore::add_artifact(NewArtifact added) {
+  Change change{.image = {}, .table = kArtifacts, .record = {}, .references = {}};
+  TRY(change.image, decode_artifact(added.manifest_digest.text(), added.manifest_json));
+  change.record = std::move(added.manifest_json);
+  change.references = references_of(added.reference, added.root_digest);
+  return put(std::move(change));
+}
+
+Result<std::string> ImageStore::tag(std::string_view name, const Reference& target) {
+  if (target.tag.empty() || !target.digest.empty()) {
+    return make_error(Errc::invalid_argument, "image reference `" + target.text() +
+                                                  "` cannot be given: a tag is wanted, and no "
+                                                  "digest");
+  }
+  TRY(const ImageEntry entry, resolve(name));
+  Change change{.image = entry.image, .table = kImages, .record = {}, .references = {}};
+  change.references = {target.tagged()};
+  return put(std::move(change));
+}
+
+// An empty record: the image must be there already.
+Result<std::string> ImageStore::put(Change wanted) {
+  const std::lock_guard<std::mutex> change(change_);
+  const std::string id = wanted.image->id;
+  std::set<std::string>& references = wanted.references;
   bool known = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto present = images_.find(id.text());
+    const auto present = images_.find(id);
     known = present != images_.end();
     for (auto it = references.begin(); known && it != references.end();) {
       it = present->second.references.count(*it) != 0 ? references.erase(it) : std::next(it);
     }
   }
-  if (known && references.empty()) return id.text();
+  if (!known && wanted.record.empty()) return no_such_image(id);
+  if (known && references.empty()) return id;
   TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
-    if (!known) TRY_(txn.put(kImages, id.text(), encode_image(*image)));
-    for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, id.text()));
+    if (!known) TRY_(txn.put(wanted.table, id, wanted.record));
+    for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, id));
     return {};
   }));
 
   const std::lock_guard<std::mutex> lock(mutex_);
-  Record& record = images_[id.text()];
-  if (!known) record.image = std::move(image);
+  Record& record = images_[id];
+  if (!known) record.image = std::move(wanted.image);
   for (const std::string& key : references) {
     const auto moved = references_.find(key);
     if (moved != references_.end()) images_[moved->second].references.erase(key);
-    references_[key] = id.text();
+    references_[key] = id;
     record.references.insert(key);
   }
-  return id.text();
+  return id;
 }
 
 Result<bool> ImageStore::remove(std::string_view name) {
@@ -186,8 +245,8 @@ Result<bool> ImageStore::remove(std::string_view name) {
       static_cast<void>(erased);
     }
     if (!whole) return {};
-    TRY(const bool erased, txn.erase(kImages, id));
-    static_cast<void>(erased);
+    TRY([[maybe_unused]] const bool image, txn.erase(kImages, id));
+    TRY([[maybe_unused]] const bool artifact, txn.erase(kArtifacts, id));
     return {};
   }));
 

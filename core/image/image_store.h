@@ -6,6 +6,10 @@
 //
 // An image's id is the digest of its configuration. References point at it: "name:tag" and
 // "name@manifest-digest". A tag that moves to another image leaves the old one without that tag.
+//
+// An artifact (image-spec 1.1: a manifest with an artifactType, or whose config is no image
+// configuration) is kept beside the images: it has names, a size and files, nothing is unpacked and
+// nothing can be run. Its id is the digest of its manifest.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +29,20 @@
 
 namespace berth::image {
 
+enum class ImageKind { image, artifact };
+
 struct LayerInfo {
   oci::Digest digest;  // of the compressed blob
   std::uint64_t size = 0;
+  // Of an artifact only: what the manifest calls the file (the annotation
+  // org.opencontainers.image.title, as a stranger wrote it; empty: none) and its media type.
+  std::string title{};
+  std::string media_type{};
 };
 
 // Everything that does not change about an image. Parsed once, shared by everyone who asks.
 struct CachedImage {
+  ImageKind kind = ImageKind::image;
   std::string id;  // "sha256:..."
   oci::Digest manifest_digest;
   oci::Image config;
@@ -40,6 +51,12 @@ struct CachedImage {
   std::vector<std::string>
       chain_ids;           // lowest first; the last one is a container's parent snapshot
   std::uint64_t size = 0;  // configuration and compressed layers, in bytes
+  // Of an artifact only.
+  std::string artifact_type;
+  oci::Digest artifact_config;
+  std::map<std::string, std::string> annotations;
+
+  bool is_artifact() const { return kind == ImageKind::artifact; }
 };
 
 struct ImageEntry {
@@ -59,6 +76,18 @@ struct NewImage {
   std::vector<LayerInfo> layers;
 };
 
+// What a finished pull of an artifact adds; every blob of its manifest is in the content store.
+struct NewArtifact {
+  Reference reference;
+  oci::Digest manifest_digest;
+  oci::Digest root_digest;
+  std::string manifest_json;
+};
+
+// Every blob that must stay as long as the image does: documents, and for an image whose layers
+// were kept compressed, those; for an artifact all it consists of.
+std::vector<oci::Digest> needed_blobs(const ImageEntry& entry);
+
 class ImageStore {
  public:
   // `state` is borrowed and must be durable. A record that cannot be understood is quarantined
@@ -75,6 +104,10 @@ class ImageStore {
 
   // Returns the image id. Adding what is there already writes nothing.
   Result<std::string> add(NewImage image);
+  Result<std::string> add_artifact(NewArtifact artifact);
+  // Gives the image that `name` stands for one more name, `target`'s tag; a tag of another image
+  // moves. Returns the image id. invalid_argument: `target` has a digest or no tag.
+  Result<std::string> tag(std::string_view name, const Reference& target);
   // A tag takes away that tag, and with the last tag of a repository its digests too; a digest
   // reference takes away that reference while a tag is left, else the same; an id takes away every
   // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay
@@ -88,7 +121,17 @@ class ImageStore {
   };
 
   explicit ImageStore(store::State& state) : state_(&state) {}
+  // An image that may be new, and where its record goes.
+  struct Change {
+    std::shared_ptr<const CachedImage> image;
+    store::Table table;
+    std::string record;
+    std::set<std::string> references;
+  };
+
   Status load();
+  Status load_table(store::Table table);
+  Result<std::string> put(Change change);
   Result<std::string> resolve_id(std::string_view name) const;
   ImageEntry entry(const Record& record) const;
   static std::set<std::string> references_to_remove(const Record& record, std::string_view name);

@@ -65,12 +65,7 @@ Task<void> Puller::Impl::sweep_layers() {
 Status Puller::Impl::sweep_blobs() {
   std::set<std::string> needed;
   for (const ImageEntry& entry : images.list()) {
-    needed.insert(entry.image->id);
-    needed.insert(entry.image->manifest_digest.text());
-    for (const LayerInfo& layer : entry.image->layers) needed.insert(layer.digest.text());
-    for (const std::string& reference : entry.repo_digests) {
-      needed.insert(reference.substr(reference.find('@') + 1));
-    }
+    for (const oci::Digest& digest : needed_blobs(entry)) needed.insert(digest.text());
   }
   TRY(const std::vector<BlobInfo> blobs, content.list());
   for (const BlobInfo& blob : blobs) {

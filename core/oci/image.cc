@@ -161,6 +161,21 @@ Result<Manifest> parse_manifest(std::string_view text) {
   return manifest;
 }
 
+bool is_artifact(const Manifest& manifest) noexcept {
+  if (!manifest.artifact_type.empty()) return true;
+  // Docker's registries hold old images whose config has no type of its own.
+  if (manifest.media_type == media_type::kDockerManifest &&
+      (manifest.config.media_type.empty() ||
+       manifest.config.media_type == "application/octet-stream")) {
+    return false;
+  }
+  return !is_image_config_media_type(manifest.config.media_type);
+}
+
+const std::string& artifact_type_of(const Manifest& manifest) noexcept {
+  return manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type;
+}
+
 Result<Index> parse_index(std::string_view text) {
   constexpr std::size_t kManifestsMax = 10'000;
   TRY(const json document, parse_document("index", text));

@@ -69,6 +69,13 @@ struct Manifest {
   std::map<std::string, std::string> annotations;
 };
 
+// A manifest of something that is not run: it says what type of artifact it is, or its config is no
+// image configuration.
+bool is_artifact(const Manifest& manifest) noexcept;
+// artifactType; where a manifest has none, the media type of its config stands for it (image-spec
+// 1.1, manifest.md).
+const std::string& artifact_type_of(const Manifest& manifest) noexcept;
+
 struct Index {
   std::string media_type;
   std::vector<Descriptor> manifests;

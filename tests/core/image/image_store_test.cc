@@ -142,6 +142,78 @@ TEST_F(Images, AnIdPrefixOfSeveralImagesIsRefused) {
   EXPECT_EQ(images_->resolve(shared).error().code, Errc::invalid_argument);
 }
 
+TEST_F(Images, ATagIsOneMoreNameAndMovesFromAnotherImage) {
+  const std::string one = add("r.io/app:1", "one");
+  const std::string two = add("r.io/app:2", "two");
+  EXPECT_EQ(*images_->tag(one.substr(7, 12), *parse_reference("local/app:stable")), one);
+  EXPECT_EQ(*images_->tag("r.io/app:2", *parse_reference("local/app:stable")), two);
+  EXPECT_EQ(*images_->tag("r.io/app:2", *parse_reference("r.io/app:1")), two);
+  for (int restarted = 0; restarted < 2; ++restarted) {
+    EXPECT_EQ(images_->find("docker.io/local/app:stable")->image->id, two);
+    EXPECT_EQ(images_->find(two)->repo_tags,
+              (std::vector<std::string>{"docker.io/local/app:stable", "r.io/app:1", "r.io/app:2"}));
+    EXPECT_TRUE(images_->find(one)->repo_tags.empty());
+    open();
+  }
+  EXPECT_EQ(images_->tag("r.io/none:1", *parse_reference("x")).error().code, Errc::not_found);
+  const std::string digested = "x@" + oci::digest_of("x").text();
+  EXPECT_EQ(images_->tag(one, *parse_reference(digested)).error().code, Errc::invalid_argument);
+}
+
+std::string artifact_manifest(const std::string& content, const std::string& title) {
+  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
+         R"("artifactType":"application/vnd.tests.model","config":{"mediaType":)"
+         R"("application/vnd.oci.empty.v1+json","digest":")" +
+         oci::digest_of("{}").text() +
+         R"(","size":2},"layers":[{"mediaType":"text/plain","digest":")" +
+         oci::digest_of(content).text() + R"(","size":)" + std::to_string(content.size()) +
+         R"(,"annotations":{"org.opencontainers.image.title":")" + title +
+         R"("}}],"annotations":{"made.by":"tests"}})";
+}
+
+TEST_F(Images, AnArtifactHasFilesAndNamesAndKeepsItsBlobsAlsoAfterARestart) {
+  NewArtifact artifact;
+  artifact.reference = *parse_reference("r.io/model:1");
+  artifact.manifest_json = artifact_manifest("weights", "dir/weights.bin");
+  artifact.manifest_digest = artifact.root_digest = oci::digest_of(artifact.manifest_json);
+  const std::string id = artifact.manifest_digest.text();
+  Result<std::string> added = images_->add_artifact(artifact);
+  ASSERT_TRUE(added.ok()) << added.error().message();
+  EXPECT_EQ(*added, id);
+  for (int restarted = 0; restarted < 2; ++restarted) {
+    Result<ImageEntry> entry = images_->resolve("r.io/model:1");
+    ASSERT_TRUE(entry.ok()) << entry.error().message();
+    const CachedImage& image = *entry->image;
+    EXPECT_TRUE(image.is_artifact());
+    EXPECT_EQ(image.id, id);
+    EXPECT_EQ(image.artifact_type, "application/vnd.tests.model");
+    EXPECT_EQ(image.annotations.at("made.by"), "tests");
+    ASSERT_EQ(image.layers.size(), 1u);
+    EXPECT_EQ(image.layers[0].title, "dir/weights.bin");
+    EXPECT_EQ(image.layers[0].media_type, "text/plain");
+    EXPECT_EQ(image.size, artifact.manifest_json.size() + 2 + 7);
+    EXPECT_TRUE(image.chain_ids.empty());
+    std::set<std::string> needed;
+    for (const oci::Digest& digest : needed_blobs(*entry)) needed.insert(digest.text());
+    EXPECT_EQ(needed, (std::set<std::string>{id, oci::digest_of("{}").text(),
+                                             oci::digest_of("weights").text()}));
+    open();
+  }
+  EXPECT_TRUE(*images_->remove(id));
+  EXPECT_TRUE(images_->list().empty());
+  open();
+  EXPECT_TRUE(images_->list().empty());
+}
+
+TEST_F(Images, AnArtifactWhoseManifestHasAnotherDigestIsRefused) {
+  NewArtifact artifact;
+  artifact.reference = *parse_reference("r.io/model:1");
+  artifact.manifest_json = artifact_manifest("weights", "w");
+  artifact.manifest_digest = artifact.root_digest = oci::digest_of("something else");
+  EXPECT_EQ(images_->add_artifact(artifact).error().code, Errc::data_loss);
+  EXPECT_TRUE(images_->list().empty());
+}
+
 TEST_F(Images, ARecordThatCannotBeReadIsSetAside) {
   add("r.io/good:1", "good");
   const std::string id = add("r.io/bad:1", "bad");

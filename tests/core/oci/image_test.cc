@@ -152,6 +152,39 @@ TEST(Image, NamesTheFieldThatIsWrong) {
   }
 }
 
+TEST(Manifest, IsAnArtifactByItsTypeOrByAConfigThatIsNone) {
+  const struct {
+    const char* type;
+    const char* artifact_type;
+    const char* config_type;
+    bool artifact;
+    const char* says;
+  } cases[] = {
+      {"application/vnd.oci.image.manifest.v1+json", "", "application/vnd.oci.image.config.v1+json",
+       false, ""},
+      {"application/vnd.oci.image.manifest.v1+json", "a/b",
+       "application/vnd.oci.image.config.v1+json", true, "a/b"},
+      {"application/vnd.oci.image.manifest.v1+json", "", "application/vnd.cncf.helm.config.v1+json",
+       true, "application/vnd.cncf.helm.config.v1+json"},
+      {"application/vnd.oci.image.manifest.v1+json", "a/b", "application/vnd.oci.empty.v1+json",
+       true, "a/b"},
+      {"application/vnd.docker.distribution.manifest.v2+json", "", "application/octet-stream",
+       false, ""},
+      {"application/vnd.docker.distribution.manifest.v2+json", "",
+       "application/vnd.docker.container.image.v1+json", false, ""},
+  };
+  for (const auto& c : cases) {
+    Manifest manifest;
+    manifest.media_type = c.type;
+    manifest.artifact_type = c.artifact_type;
+    manifest.config.media_type = c.config_type;
+    EXPECT_EQ(is_artifact(manifest), c.artifact) << c.type << " " << c.config_type;
+    if (c.artifact) {
+      EXPECT_EQ(artifact_type_of(manifest), c.says);
+    }
+  }
+}
+
 TEST(ChainIds, AreThoseOfTheSpecification) {
   const Digest a = digest_of("a");
   const Digest b = digest_of("b");
