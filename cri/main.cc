@@ -21,9 +21,10 @@
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/mount_points.h"
+#include "cri/methods.h"
 #include "cri/options.h"
 #include "cri/reconcile.h"
-#include "cri/server.h"
+#include "cri/rpc/server.h"
 #include "plugins/builtin.h"
 #include "snapshotter/layer_store.h"
 
@@ -225,7 +226,6 @@ Task<void> close_parts(Parts& parts) {
   parts.watch->cancel();
   co_await parts.watch->close();
   co_await parts.puller->close();
-  co_await parts.calls->close();
   co_await parts.attempts->close();
   co_await parts.node->pod_network.close();
   co_await parts.node->snapshotter.close();
@@ -240,28 +240,37 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.keeper->close();
 }
 
-// Running calls need the ring, and Shutdown waits for them: it blocks another thread meanwhile.
-void shut_down(Parts& parts, Server& server) {
+Task<void> end_calls(Parts& parts, Event& refused) {
+  co_await refused.wait();
+  co_await parts.calls->close();
+}
+
+// Running calls need the ring, and refuse_calls waits for them: it blocks another thread meanwhile.
+Status shut_down(Parts& parts, rpc::Server& server) {
   parts.log.info("main", "no new calls; running ones have 5 s");
-  Event done;
+  Event refused;
   std::thread stopper([&]() {
-    server.shutdown(kShutdownGraceMs);
-    parts.ring->post([&done]() { done.set(); });
+    server.refuse_calls(kShutdownGraceMs);
+    parts.ring->post([&refused]() { refused.set(); });
   });
-  const auto wait = [](Event& event) -> Task<void> { co_await event.wait(); };
-  Result<void> ended = parts.ring->run_until(wait(done));
-  static_cast<void>(ended);
+  Status ended = parts.ring->run_until(end_calls(parts, refused));
   stopper.join();
+  return ended;
 }
 
 // From the first call to the last.
 Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals) {
-  TRY(const std::unique_ptr<Server> server,
-      Server::start(*parts.node, *parts.calls, options.listen));
+  const rpc::Methods methods = runtime_v1(*parts.node);
+  rpc::ServerParts face{
+      .ring = *parts.ring, .calls = *parts.calls, .methods = methods, .on_call = [&parts]() {
+        parts.quiet->touch();
+      }};
+  TRY(const std::unique_ptr<rpc::Server> server,
+      rpc::Server::start(std::move(face), options.listen));
   parts.log.info("main", "serving runtime.v1 on " + options.listen);
-  TRY_(parts.ring->run_until(until_signal(parts, signals)));
-  shut_down(parts, *server);
-  return {};
+  Status waited = parts.ring->run_until(until_signal(parts, signals));
+  Status ended = shut_down(parts, *server);
+  return waited.ok() ? std::move(ended) : std::move(waited);
 }
 
 Status serve(const Options& options) {

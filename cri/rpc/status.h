@@ -7,8 +7,8 @@
 
 #include "core/base/error.h"
 
-namespace berth::cri {
+namespace berth::rpc {
 
 grpc::Status to_grpc(const Error& error);
 
-}  // namespace berth::cri
+}  // namespace berth::rpc

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/status.h"
+#include "cri/rpc/status.h"
 
 #include <string>
 
 #include "core/base/units.h"
 
-namespace berth::cri {
+namespace berth::rpc {
 
 grpc::Status to_grpc(const Error& error) {
   std::string text = error.message();
@@ -18,4 +18,4 @@ grpc::Status to_grpc(const Error& error) {
   return {static_cast<grpc::StatusCode>(error.code), text};
 }
 
-}  // namespace berth::cri
+}  // namespace berth::rpc

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/methods.h"
+
+#include <string>
+
+#include "cri/about/calls.h"
+#include "cri/container/calls.h"
+#include "cri/image/calls.h"
+#include "cri/sandbox/calls.h"
+
+namespace berth::cri {
+namespace {
+
+// One service of the protocol in the table.
+class Service {
+ public:
+  Service(Node& node, rpc::Methods& methods, std::string name)
+      : node_(node), methods_(methods), name_(std::move(name)) {}
+
+  // A client that goes away does not end the call: what it began either completes or is joined by
+  // the retry.
+  template <typename Request, typename Response>
+  void add(const char* method, Task<Response> (*call)(Node&, const Request&)) {
+    Node& node = node_;
+    methods_.add(path(method), rpc::unary<Request, Response>([&node, call](const Request& request) {
+                   return call(node, request);
+                 }));
+  }
+
+ private:
+  std::string path(const char* method) const { return "/" + name_ + "/" + method; }
+
+  Node& node_;
+  rpc::Methods& methods_;
+  std::string name_;
+};
+
+}  // namespace
+
+rpc::Methods runtime_v1(Node& node) {
+  rpc::Methods methods;
+  Service runtime(node, methods, "runtime.v1.RuntimeService");
+  runtime.add("Version", &version);
+  runtime.add("Status", &status);
+  runtime.add("RuntimeConfig", &runtime_config);
+  runtime.add("UpdateRuntimeConfig", &update_runtime_config);
+  runtime.add("RunPodSandbox", &run_pod_sandbox);
+  runtime.add("StopPodSandbox", &stop_pod_sandbox);
+  runtime.add("RemovePodSandbox", &remove_pod_sandbox);
+  runtime.add("PodSandboxStatus", &pod_sandbox_status);
+  runtime.add("ListPodSandbox", &list_pod_sandbox);
+  runtime.add("CreateContainer", &create_container);
+  runtime.add("StartContainer", &start_container);
+  runtime.add("StopContainer", &stop_container);
+  runtime.add("RemoveContainer", &remove_container);
+  runtime.add("ListContainers", &list_containers);
+  runtime.add("ContainerStatus", &container_status);
+  runtime.add("ReopenContainerLog", &reopen_container_log);
+  runtime.add("ExecSync", &exec_sync);
+  Service image(node, methods, "runtime.v1.ImageService");
+  image.add("ListImages", &list_images);
+  image.add("ImageStatus", &image_status);
+  image.add("PullImage", &pull_image);
+  image.add("RemoveImage", &remove_image);
+  image.add("ImageFsInfo", &image_fs_info);
+  return methods;
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/rpc/server.h"
+
+#include <errno.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "core/base/units.h"
+#include "cri/rpc/server_call.h"
+
+namespace berth::rpc {
+namespace {
+
+// What kubelet sends at most is far below.
+constexpr int kRequestBytesMax = 16 * 1024 * 1024;
+// Of one connection; more wait in the client.
+constexpr int kCallsMax = 1000;
+constexpr int kThreadsMax = 8;
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(ServerParts parts, std::string path)
+      : host_{parts.ring, parts.calls, parts.methods, std::move(parts.on_call), {}, nullptr},
+        path_(std::move(path)) {}
+
+  ~Impl() {
+    refuse_calls(0);
+    if (host_.queue != nullptr) {
+      host_.queue->Shutdown();
+      if (thread_.joinable()) thread_.join();
+      serve_queue();
+    }
+    ::unlink(path_.c_str());
+  }
+
+  Status start(const std::string& listen) {
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(kRequestBytesMax);
+    builder.SetMaxSendMessageSize(-1);  // ServerCall refuses with an error of ours
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsMax);
+    grpc::ResourceQuota quota("cri");
+    quota.SetMaxThreads(kThreadsMax);
+    builder.SetResourceQuota(quota);
+    builder.AddListeningPort(listen, grpc::InsecureServerCredentials());
+    builder.RegisterAsyncGenericService(&host_.service);
+    host_.queue = builder.AddCompletionQueue();
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) {
+      return make_error(Errc::unavailable,
+                        "cannot listen on " + listen + ": is its directory there and writable?");
+    }
+    if (::chmod(path_.c_str(), 0660) != 0) return sys_error(errno, "chmod", path_);
+    ServerCall::accept(host_);
+    thread_ = std::thread([this]() {
+      ::pthread_setname_np(::pthread_self(), "rpc");
+      serve_queue();
+    });
+    return {};
+  }
+
+  void refuse_calls(std::int64_t grace_ms) {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+    server_->Wait();
+  }
+
+ private:
+  void serve_queue() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (host_.queue->Next(&tag, &ok)) {
+      const Tag& ended = *static_cast<Tag*>(tag);
+      (ended.call.*ended.ended)(ok);
+    }
+  }
+
+  CallHost host_;
+  std::string path_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread thread_;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(ServerParts parts, const std::string& listen) {
+  std::string path = listen.substr(sizeof "unix://" - 1);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return sys_error(errno, "unlink", path);
+  auto impl = std::make_unique<Impl>(std::move(parts), std::move(path));
+  TRY_(impl->start(listen));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+void Server::refuse_calls(std::int64_t grace_ms) {
+  impl_->refuse_calls(grace_ms);
+}
+
+}  // namespace berth::rpc

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call between the thread that waits for gRPC's completion queue and the loop.
+//
+// Its life: accept() offers it to gRPC; a client's call fills it; its first message is read; it is
+// posted to the loop, where its handler runs; finish() sends the answer. Two hold it meanwhile,
+// whoever lets go last frees it: the handler until its answer is sent, and gRPC's "the call is
+// over" tag.
+#pragma once
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "core/ring/post.h"
+#include "core/ring/ring.h"
+#include "core/task/cancel.h"
+#include "core/task/event.h"
+#include "core/task/scope.h"
+#include "cri/rpc/call.h"
+#include "cri/rpc/methods.h"
+
+namespace berth::rpc {
+
+class ServerCall;
+
+// What gRPC's completion queue gives back: whose operation ended.
+struct Tag {
+  ServerCall& call;
+  void (ServerCall::*ended)(bool ok);
+};
+
+// What all calls of a server share.
+struct CallHost {
+  Ring& ring;
+  Scope& calls;
+  const Methods& methods;
+  std::function<void()> on_call;
+  grpc::AsyncGenericService service;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+};
+
+class ServerCall final : public Call {
+ public:
+  // Offers a new call to gRPC. It frees itself.
+  static void accept(CallHost& host);
+
+  Task<bool> read(google::protobuf::MessageLite& into) override;
+  Task<void> write(const google::protobuf::MessageLite& message) override;
+  Status write_last(const google::protobuf::MessageLite& message) override;
+
+ private:
+  // Takes one step of the call on the loop.
+  struct Step final : public PostNode {
+    Step(ServerCall& of, void (ServerCall::*what)()) : call(of), step(what) {}
+    void run() noexcept override { (call.*step)(); }
+    ServerCall& call;
+    void (ServerCall::*step)();
+  };
+
+  explicit ServerCall(CallHost& host);
+  ~ServerCall() = default;
+  void let_go();
+
+  // On the queue's thread.
+  void accepted(bool ok);
+  void first_read(bool ok);
+  void operation_ended(bool ok);
+  void answered(bool ok);
+  void over(bool ok);
+
+  // On the loop.
+  void begin();
+  void wake_handler() { operation_ended_event_.set(); }
+  void client_left();
+  Task<void> handle();
+  // Waits for the running read or write, also when cancelled: gRPC holds its memory.
+  Task<void> operation();
+  // The last that may be done with a call: another thread may free it at once.
+  void finish(const grpc::Status& status);
+
+  CallHost& host_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter stream_{&context_};
+  const Method* method_ = nullptr;
+  std::atomic<int> holders_{0};
+
+  Tag accepted_{*this, &ServerCall::accepted};
+  Tag first_read_{*this, &ServerCall::first_read};
+  Tag operation_ended_{*this, &ServerCall::operation_ended};
+  Tag answered_{*this, &ServerCall::answered};
+  Tag over_{*this, &ServerCall::over};
+  Step begin_{*this, &ServerCall::begin};
+  Step wake_{*this, &ServerCall::wake_handler};
+  Step left_{*this, &ServerCall::client_left};
+
+  grpc::ByteBuffer received_;
+  bool received_any_ = false;  // received_ holds a message that the handler has not read
+  std::optional<grpc::ByteBuffer> last_;
+  bool client_left_ = false;
+  std::optional<CancelContext> cancel_;  // while the handler runs
+  Event operation_ended_event_;          // the running read or write has ended
+  bool operation_ok_ = false;            // written before wake_ is posted
+};
+
+}  // namespace berth::rpc
