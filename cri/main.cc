@@ -24,7 +24,9 @@
 #include "cri/methods.h"
 #include "cri/options.h"
 #include "cri/reconcile.h"
+#include "cri/rpc/quiet_engine.h"
 #include "cri/rpc/server.h"
+#include "cri/zeroed_blocks.h"
 #include "plugins/builtin.h"
 #include "snapshotter/layer_store.h"
 
@@ -267,6 +269,7 @@ Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals
       }};
   TRY(const std::unique_ptr<rpc::Server> server,
       rpc::Server::start(std::move(face), options.listen));
+  rpc::stop_timer_thread();
   parts.log.info("main", "serving runtime.v1 on " + options.listen);
   Status waited = parts.ring->run_until(until_signal(parts, signals));
   Status ended = shut_down(parts, *server);
@@ -290,9 +293,14 @@ Status serve(const Options& options) {
                                                   kThreadCacheBytesMax);
   TRY(parts.ring, Ring::create());
   parts.quiet = std::make_unique<Quiet>(*parts.ring, give_back);
+  rpc::install_quiet_engine();
+  // Until the snapshotter has opened its stores too; nobody works with them before recover().
+  auto stores_memory = std::make_unique<ZeroedBlocks>();
   TRY_(open_stores(parts, options));
   TRY_(parts.ring->run_until(connect_keeper(parts, options)));
   Status built = build_plugins(parts, options);
+  stores_memory->give_back();
+  stores_memory.reset();
   if (!built.ok()) {
     // The client of the keeper ends in order even then: the keeper and its containers go on.
     static_cast<void>(parts.ring->run_until(parts.keeper->close()));
