@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "core/image/content.h"
+#include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
@@ -286,6 +287,7 @@ Status serve(const Options& options) {
   raise_descriptor_limit();
   // Containers whose keeper dies come to us, so that their exit codes are not lost.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  sys::ask_for_short_slices();
   Parts parts(options);
   // A thread of gRPC's needs little; the allocator would keep up to 32 MiB for threads.
   constexpr std::size_t kThreadCacheBytesMax = 2_MiB;

@@ -11,6 +11,7 @@
 
 #include "core/keeper/keeper.h"
 #include "core/keeper/startup.h"
+#include "core/linux/short_slice.h"
 #include "core/ring/raw.h"
 
 // The library's own prints the name of the exception, for which it brings a demangler of 150 KiB
@@ -49,6 +50,7 @@ int usage() {
 
 int serve(berth::Result<berth::keeper::Station> placed, int connection) {
   if (!placed.ok()) return give_up(placed.error(), connection);
+  berth::sys::ask_for_short_slices();
   berth::RawRing ring;
   berth::Status ready = ring.init({.entries = 128, .cq_entries = 1024});
   if (!ready.ok()) return give_up(ready.error(), connection);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/linux/short_slice.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace berth::sys {
+namespace {
+
+// struct sched_attr of linux/sched/types.h, which cannot be included beside sched.h.
+struct SchedAttr {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns;
+  uint64_t deadline_ns;
+  uint64_t period_ns;
+};
+
+constexpr uint64_t kResetOnFork = 0x01;  // SCHED_FLAG_RESET_ON_FORK
+constexpr uint64_t kSliceNs = 100'000;   // the kernel's minimum
+
+}  // namespace
+
+void ask_for_short_slices() noexcept {
+  errno = 0;
+  const int nice = ::getpriority(PRIO_PROCESS, 0);
+  if (errno != 0) return;
+  SchedAttr attr{};
+  attr.size = sizeof attr;
+  attr.policy = SCHED_OTHER;
+  attr.flags = kResetOnFork;
+  attr.nice = nice;
+  attr.runtime_ns = kSliceNs;
+  ::syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+}  // namespace berth::sys

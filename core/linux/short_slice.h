@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// For threads that others wait for and that run a little at a time: a loop, a server's poller.
+#pragma once
+
+namespace berth::sys {
+
+// The calling thread asks the scheduler for slices of 0.1 ms instead of some 3, so that when it
+// wakes it runs at once even where a busy thread has the CPU; its share of the CPU stays the same.
+// Children get the default again. Fails silently: nothing but latency depends on it.
+// KERNEL: since 6.12 (EEVDF) the slice of an ordinary thread is sched_attr.sched_runtime; older
+// ones ignore it.
+void ask_for_short_slices() noexcept;
+
+}  // namespace berth::sys
