@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/ring/offload.h"
+
 namespace berth::snapshotter {
 namespace {
 
@@ -42,15 +44,20 @@ Result<UniqueFd> open_tree_root(const std::string& path) {
   return opened;
 }
 
-Result<image::LayerTarget> open_target(const std::vector<plugins::SnapshotMount>& mounts) {
+Result<UniqueFd> open_directory(const std::vector<plugins::SnapshotMount>& mounts) {
   TRY(const TargetPaths paths, target_paths(mounts));
-  image::LayerTarget target;
-  TRY(target.directory, open_tree_root(paths.directory));
+  return open_tree_root(paths.directory);
+}
+
+Status adopt(const TargetPaths& paths, const image::ExtractedLayer& layer,
+             const std::string& chain_id) {
+  TRY(const UniqueFd directory, open_tree_root(paths.directory));
+  std::vector<UniqueFd> lowers;
   for (const std::string& path : paths.lowers) {
     TRY(UniqueFd lower, open_tree_root(path));
-    target.lowers.push_back(std::move(lower));
+    lowers.push_back(std::move(lower));
   }
-  return target;
+  return adopt_directories(directory.get(), lowers, layer.implied, chain_id);
 }
 
 }  // namespace
@@ -81,36 +88,50 @@ Task<bool> LayerStore::has(std::string chain_id) {
   co_return false;
 }
 
-Task<image::LayerTarget> LayerStore::begin(std::string chain_id, std::string parent) {
+Task<image::LayerTarget> LayerStore::begin(std::string chain_id, bool lowest) {
   const std::string key = extract_key(chain_id);
   co_await abort(chain_id);
-  std::vector<plugins::SnapshotMount> mounts = co_await snapshots_.prepare(key, parent);
-  Result<image::LayerTarget> target = open_target(mounts);
-  if (!target.ok()) {
+  std::vector<plugins::SnapshotMount> mounts = co_await snapshots_.prepare(key, "");
+  Result<UniqueFd> directory = open_directory(mounts);
+  if (!directory.ok()) {
     Result<void> aborted = co_await shield(abort(chain_id)).result();
-    Error error = std::move(target).error();
+    Error error = std::move(directory).error();
     if (!aborted.ok()) {
       error = std::move(error).with("abort also failed: " + aborted.error().message());
     }
     co_await fail(std::move(error));
   }
+  image::LayerTarget target;
+  target.directory = *std::move(directory);
+  target.lowest = lowest;
   co_return target;
 }
 
-Status LayerStore::extract(const image::LayerTarget& target, std::string_view layer,
-                           image::ByteSource& tar) {
-  TRY(const UnpackStats stats, unpack_layer(target, layer, tar, limits_));
-  static_cast<void>(stats);
+Result<image::ExtractedLayer> LayerStore::extract(const image::LayerTarget& target,
+                                                  std::string_view layer, image::ByteSource& tar) {
+  const LayerPlace place = target.lowest ? LayerPlace::lowest : LayerPlace::above_others;
+  TRY(UnpackResult result, unpack_layer(target.directory.get(), place, layer, tar, limits_));
   // sync() wants any descriptor of the filesystem; the parent's stays when an extraction is
   // removed.
   UniqueFd above(::openat(target.directory.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const std::lock_guard<std::mutex> lock(mutex_);
-  unsynced_ = std::move(above);
-  return {};
+  above_ = std::move(above);
+  return image::ExtractedLayer{std::move(result.implied)};
 }
 
-Task<void> LayerStore::commit(std::string chain_id) {
-  co_await snapshots_.commit(chain_id, extract_key(chain_id));
+Task<void> LayerStore::commit(std::string chain_id, std::string parent,
+                              image::ExtractedLayer layer) {
+  const std::string key = extract_key(chain_id);
+  if (!parent.empty()) {
+    co_await snapshots_.rebase(key, parent);
+    if (!layer.implied.empty()) {
+      const std::vector<plugins::SnapshotMount> mounts = co_await snapshots_.mounts(key);
+      const TargetPaths paths = co_await target_paths(mounts);
+      const auto work = [&] { return adopt(paths, layer, chain_id); };
+      co_await offload(ring_, work);
+    }
+  }
+  co_await snapshots_.commit(chain_id, key);
 }
 
 Task<void> LayerStore::abort(std::string chain_id) {
@@ -124,12 +145,11 @@ Status LayerStore::sync() {
   UniqueFd directory;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    directory = std::move(unsynced_);
+    if (!above_.valid()) return {};
+    directory.reset(::fcntl(above_.get(), F_DUPFD_CLOEXEC, 0));
   }
-  if (directory.valid() && ::syncfs(directory.get()) != 0) {
-    return sys_error(errno, "syncfs", "snapshots");
-  }
-  return {};
+  if (directory.valid() && ::syncfs(directory.get()) == 0) return {};
+  return sys_error(errno, "syncfs", "snapshots");
 }
 
 Task<std::vector<std::string>> LayerStore::list() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/image/layer_store.h"
+#include "core/ring/ring.h"
 #include "plugins/api/snapshotter.h"
 #include "snapshotter/unpack.h"
 
@@ -25,15 +26,15 @@ Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& moun
 
 class LayerStore final : public image::LayerStore {
  public:
-  // `snapshots` is borrowed.
-  explicit LayerStore(plugins::Snapshotter& snapshots, UnpackLimits limits = {})
-      : snapshots_(snapshots), limits_(limits) {}
+  // Both are borrowed.
+  LayerStore(Ring& ring, plugins::Snapshotter& snapshots, UnpackLimits limits = {})
+      : ring_(ring), snapshots_(snapshots), limits_(limits) {}
 
   Task<bool> has(std::string chain_id) override;
-  Task<image::LayerTarget> begin(std::string chain_id, std::string parent) override;
-  Status extract(const image::LayerTarget& target, std::string_view layer,
-                 image::ByteSource& tar) override;
-  Task<void> commit(std::string chain_id) override;
+  Task<image::LayerTarget> begin(std::string chain_id, bool lowest) override;
+  Result<image::ExtractedLayer> extract(const image::LayerTarget& target, std::string_view layer,
+                                        image::ByteSource& tar) override;
+  Task<void> commit(std::string chain_id, std::string parent, image::ExtractedLayer layer) override;
   Task<void> abort(std::string chain_id) override;
   Status sync() override;
   Task<std::vector<std::string>> list() override;
@@ -41,10 +42,11 @@ class LayerStore final : public image::LayerStore {
   Task<void> abort_unfinished() override;
 
  private:
+  Ring& ring_;
   plugins::Snapshotter& snapshots_;
   UnpackLimits limits_;
   std::mutex mutex_;
-  UniqueFd unsynced_;  // a directory on the filesystem that extractions wrote to; guarded by mutex_
+  UniqueFd above_;  // a directory on the filesystem that extractions write to; guarded by mutex_
 };
 
 }  // namespace berth::snapshotter

@@ -250,6 +250,21 @@ Task<std::vector<SnapshotMount>> Overlay::mounts(std::string key) {
   co_return overlay_mounts(layout_, record, parents);
 }
 
+Task<void> Overlay::rebase(std::string key, std::string parent) {
+  co_await validate_key(key);
+  std::optional<OverlayRecord> record = co_await find_active(key);
+  if (!record) co_await fail(no_snapshot(key));
+  if (record->kind != SnapshotKind::active || !record->parent.empty()) {
+    co_await fail(Errc::failed_precondition,
+                  "snapshot `" + key + "` is a view or has a parent already");
+  }
+  const std::vector<std::uint64_t> parents = co_await chain_of(parent);
+  static_cast<void>(parents);  // asked for the error: each of them is there
+  record->parent = parent;
+  const std::string bytes = encode(*record);
+  co_await active_.put(kActiveTable, key, bytes);
+}
+
 Task<void> Overlay::commit(std::string name, std::string key) {
   co_await validate_key(key);
   std::optional<OverlayRecord> record = co_await find_active(key);

@@ -51,6 +51,7 @@ class Overlay final : public plugins::Snapshotter {
   Task<std::vector<plugins::SnapshotMount>> prepare(std::string key, std::string parent) override;
   Task<std::vector<plugins::SnapshotMount>> view(std::string key, std::string parent) override;
   Task<std::vector<plugins::SnapshotMount>> mounts(std::string key) override;
+  Task<void> rebase(std::string key, std::string parent) override;
   Task<void> commit(std::string name, std::string key) override;
   Task<void> remove(std::string key) override;
   Task<plugins::SnapshotInfo> stat(std::string key) override;

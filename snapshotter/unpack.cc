@@ -304,14 +304,4 @@ Result<UnpackResult> unpack_layer(int directory, LayerPlace place, std::string_v
   return UnpackResult{unpacker.stats(), *std::move(implied)};
 }
 
-Result<UnpackStats> unpack_layer(const image::LayerTarget& target, std::string_view layer,
-                                 image::ByteSource& tar, const UnpackLimits& limits) {
-  const int directory = target.directory.get();
-  const bool lowest = target.lowers.empty();
-  const LayerPlace place = lowest ? LayerPlace::lowest : LayerPlace::above_others;
-  TRY(const UnpackResult result, unpack_layer(directory, place, layer, tar, limits));
-  TRY_(adopt_directories(directory, target.lowers, result.implied, layer));
-  return result.stats;
-}
-
 }  // namespace berth::snapshotter

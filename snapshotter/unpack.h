@@ -35,7 +35,6 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/image/byte_source.h"
-#include "core/image/layer_store.h"
 
 namespace berth::snapshotter {
 
@@ -67,9 +66,5 @@ Result<UnpackResult> unpack_layer(int directory, LayerPlace place, std::string_v
 // each directory and layer.
 Status adopt_directories(int directory, const std::vector<UniqueFd>& lowers,
                          const std::vector<std::string>& implied, std::string_view layer);
-
-// Both, for a layer whose lower layers are all there.
-Result<UnpackStats> unpack_layer(const image::LayerTarget& target, std::string_view layer,
-                                 image::ByteSource& tar, const UnpackLimits& limits);
 
 }  // namespace berth::snapshotter

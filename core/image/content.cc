@@ -100,10 +100,17 @@ Status Ingest::write(const void* bytes, std::size_t size) {
   TRY_(write_all(file_.get(), static_cast<const char*>(bytes), size, "blob " + expected_.text()));
   digester_.update(bytes, size);
   offset_ += size;
+  if (arrival_ != nullptr) arrival_->advanced(offset_);
   return {};
 }
 
+Status Ingest::announce(std::shared_ptr<Arrival> arrival) {
+  arrival_ = std::move(arrival);
+  return arrival_->opened(file_.get(), offset_);
+}
+
 Status Ingest::restart() {
+  if (arrival_ != nullptr) arrival_->restarted();
   if (::ftruncate(file_.get(), 0) != 0) return sys_error(errno, "ftruncate", file_name());
   if (::lseek(file_.get(), 0, SEEK_SET) != 0) return sys_error(errno, "lseek", file_name());
   digester_ = oci::Digester(expected_.algorithm());
@@ -122,7 +129,6 @@ Status Ingest::commit() {
     return make_error(Errc::data_loss,
                       "blob " + expected_.text() + ": the bytes have digest " + actual.text());
   }
-  if (::fsync(file_.get()) != 0) return sys_error(errno, "fsync", "blob " + expected_.text());
   const std::string to(expected_.hex());
   if (::renameat(ingest_dir_, file_name().c_str(), blob_dir_, to.c_str()) != 0) {
     return sys_error(errno, "rename", "blob " + expected_.text());
@@ -196,7 +202,7 @@ Result<Ingest> ContentStore::begin(const oci::Digest& expected, std::uint64_t si
   const int blobs = blob_dir(expected);
   Ingest ingest(ingest_.get(), blobs, expected, size, UniqueFd());
   const int fd = ::openat(ingest_.get(), ingest.file_name().c_str(),
-                          O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                          O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd < 0) return sys_error(errno, "open", "ingest of " + expected.text());
   ingest.file_.reset(fd);
   TRY_(ingest.adopt_partial());
@@ -210,6 +216,14 @@ Status ContentStore::put(const oci::Digest& expected, std::string_view bytes) {
   TRY_(ingest.restart());
   TRY_(ingest.write(bytes.data(), bytes.size()));
   return ingest.commit();
+}
+
+Status ContentStore::sync(const oci::Digest& digest) const {
+  TRY(const UniqueFd file, open_blob(digest));
+  if (::fsync(file.get()) != 0 || ::fsync(blob_dir(digest)) != 0) {
+    return sys_error(errno, "fsync", "blob " + digest.text());
+  }
+  return {};
 }
 
 Status ContentStore::remove(const oci::Digest& digest) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs by digest: <dir>/blobs/sha256/<hex>. A blob that is there is whole and verified: bytes
 // arrive in <dir>/ingest/<algorithm>-<hex>, are hashed on the way, and the file is renamed to its
-// place after fsync, only when digest and size are right. <dir> is store::Layout::content().
+// place only when digest and size are right. <dir> is store::Layout::content().
+//
+// A blob is on disk when sync() has said so; until then a power loss may leave another file of its
+// name. What no image record needs is removed at the next start (Puller::sweep), so a record is
+// what makes a blob trusted, and it is written behind sync().
 //
 // A process killed during an ingest leaves the partial file; the next begin() for the same digest
 // continues it, sweep_ingests() removes what nobody continues. The caller has at most one Ingest
@@ -13,12 +17,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/image/content_arrival.h"
 #include "core/oci/digest.h"
 
 namespace berth::image {
@@ -41,6 +47,8 @@ class Ingest {
   Status write(const void* bytes, std::size_t size);
   // Forgets what is there.
   Status restart();
+  // Tells readers how far the file is, from now on. Not its end: the caller knows the outcome.
+  Status announce(std::shared_ptr<Arrival> arrival);
   // Verifies size and digest and makes the blob visible. After data_loss, restart() or destroy.
   Status commit();
 
@@ -57,6 +65,7 @@ class Ingest {
   UniqueFd file_;
   oci::Digester digester_;
   std::uint64_t offset_ = 0;
+  std::shared_ptr<Arrival> arrival_;
 };
 
 class ContentStore {
@@ -75,6 +84,8 @@ class ContentStore {
   // All at once, for documents that are in memory. Present already: nothing is done.
   Status put(const oci::Digest& expected, std::string_view bytes);
 
+  // Puts the blob, and that it is there, on disk. Absent: not_found.
+  Status sync(const oci::Digest& digest) const;
   // Absent: fine.
   Status remove(const oci::Digest& digest);
   Result<std::vector<BlobInfo>> list() const;

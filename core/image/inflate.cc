@@ -5,8 +5,10 @@
 #include <isa-l/igzip_lib.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <string_view>
 #include <vector>
@@ -173,6 +175,9 @@ class ZstdSource final : public Inflater {
   ZstdSource(Input input, std::string name, InflateLimits limits)
       : Inflater(std::move(input), std::move(name), limits), stream_(ZSTD_createDStream()) {
     CHECK(stream_ != nullptr);
+    const std::size_t window = std::max<std::size_t>(limits.window_max, kSmallestWindow);
+    ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax,
+                           static_cast<int>(std::bit_width(window)) - 1);
   }
 
  private:
@@ -184,6 +189,10 @@ class ZstdSource final : public Inflater {
       ZSTD_inBuffer input{input_.data(), input_.size(), 0};
       const std::size_t code = ZSTD_decompressStream(stream_.get(), &output, &input);
       input_.consume(input.pos);
+      if (ZSTD_getErrorCode(code) == ZSTD_error_frameParameter_windowTooLarge) {
+        return make_error(Errc::out_of_range,
+                          "layer " + name_ + ": its zstd window is larger than memory allows");
+      }
       if (ZSTD_isError(code) != 0) {
         return damaged(name_, std::string("zstd data is damaged: ") + ZSTD_getErrorName(code));
       }
@@ -194,6 +203,8 @@ class ZstdSource final : public Inflater {
     }
     return output.pos;
   }
+
+  static constexpr std::size_t kSmallestWindow = 1_KiB;  // ZSTD_WINDOWLOG_MIN
 
   std::unique_ptr<ZSTD_DStream, ZstdFree> stream_;
   bool at_frame_end_ = true;

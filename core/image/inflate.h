@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer blob as the tar stream in it. What the blob is, is read from its first bytes (media types
 // lie): gzip with any number of members (ISA-L, checksums verified), zstd with any number of
-// frames, or a plain tar. Memory: one input buffer and the decoder's window (zstd: at most 128 MiB,
-// as the format's own tools allow; usually 8).
+// frames, or a plain tar. Memory: one input buffer and the decoder's window.
 //
 // Errors: data_loss names the blob (damaged, cut short), resource_exhausted when it inflates beyond
-// the limits.
+// the limits, out_of_range when a zstd frame needs a larger window than `window_max`.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +22,8 @@ struct InflateLimits {
   // Inflated bytes for each compressed byte, looked at once more than `ratio_grace` bytes came out.
   std::uint64_t ratio_max = 200;
   std::uint64_t ratio_grace = 256ull << 20;
+  // Of zstd, in bytes; the format's own tools take 128 MiB at most, and use 8 at usual levels.
+  std::size_t window_max = 8u << 20;
 };
 
 // Bytes of an open file, in order, from its start.

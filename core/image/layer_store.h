@@ -2,11 +2,14 @@
 // Where a pull puts layers. This room knows images but not snapshotters: snapshotter/layer_store.h
 // implements this interface over plugins::Snapshotter.
 //
-//   begin(chain, parent) --> extract(target, ...) --> commit(chain)   now has(chain) is true
-//                                                 \-> abort(chain)    nothing is left
+//   begin(chain, lowest) --> extract(target, ...) --> commit(chain, parent, ...)  has(chain) is
+//   true
+//                                                 \-> abort(chain)                nothing is left
 //
-// The caller works on one chain id at a time and serialises calls for it. begin() first removes
-// what an earlier, interrupted extraction of the same chain id left.
+// Layers of one image are extracted at the same time, before the layers below them are there; only
+// commit() needs the parent committed. The caller works on one chain id at a time and serialises
+// calls for it. begin() first removes what an earlier, interrupted extraction of the same chain id
+// left.
 #pragma once
 
 #include <string>
@@ -20,10 +23,16 @@
 
 namespace berth::image {
 
-// A directory to extract one layer into, and the layers below it, the nearest first.
+// A directory to extract one layer into.
 struct LayerTarget {
   UniqueFd directory;
-  std::vector<UniqueFd> lowers;
+  bool lowest = true;  // there is nothing below to hide
+};
+
+// What commit() must know of an extraction.
+struct ExtractedLayer {
+  // Directories that no entry describes ("" is the root): they look like those of the layer below.
+  std::vector<std::string> implied;
 };
 
 class LayerStore {
@@ -31,12 +40,13 @@ class LayerStore {
   virtual ~LayerStore() = default;
 
   virtual Task<bool> has(std::string chain_id) = 0;
-  // `parent` is a committed chain id, or empty for the lowest layer.
-  virtual Task<LayerTarget> begin(std::string chain_id, std::string parent) = 0;
+  virtual Task<LayerTarget> begin(std::string chain_id, bool lowest) = 0;
   // Reads the tar stream to the end of the archive and writes its entries below target.directory
   // and nowhere else. Blocks: called on an offload thread. `layer` is for error texts.
-  virtual Status extract(const LayerTarget& target, std::string_view layer, ByteSource& tar) = 0;
-  virtual Task<void> commit(std::string chain_id) = 0;
+  virtual Result<ExtractedLayer> extract(const LayerTarget& target, std::string_view layer,
+                                         ByteSource& tar) = 0;
+  // `parent` is a committed chain id, or empty for the lowest layer.
+  virtual Task<void> commit(std::string chain_id, std::string parent, ExtractedLayer layer) = 0;
   // Unknown chain ids are fine.
   virtual Task<void> abort(std::string chain_id) = 0;
 

@@ -6,8 +6,34 @@
 namespace berth::image {
 namespace {
 
-// Threads of all pulls together: two pulls at full width and their extractions.
-constexpr unsigned kThreadsMax = 8;
+// Fetching gets a quarter of the memory: it goes on while every extraction waits for bytes.
+std::size_t fetch_part(const PullOptions& options) {
+  return options.memory_max / 4;
+}
+std::size_t extract_part(const PullOptions& options) {
+  return options.memory_max - fetch_part(options);
+}
+
+// One for each fetch, three for each extraction, which must all run for one of them to go on, and
+// some for short steps.
+unsigned threads_max(const PullOptions& options) {
+  constexpr std::size_t kShort = 4;
+  const std::size_t fetches = fetch_part(options) / kFetchMemory + 1;
+  const std::size_t extractions = extract_part(options) / ExtractStages::kMemory + 1;
+  return static_cast<unsigned>(fetches + 3 * extractions + kShort);
+}
+
+Status sync_blobs(const ContentStore& content, const NewImage& image, const Resolved& resolved) {
+  for (const Resolved::Document& document : resolved.documents) {
+    TRY_(content.sync(document.digest));
+  }
+  TRY_(content.sync(resolved.manifest.config.digest));
+  for (const LayerInfo& layer : image.layers) {
+    TRY(const std::optional<std::uint64_t> there, content.size(layer.digest));
+    if (there.has_value()) TRY_(content.sync(layer.digest));
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -20,8 +46,10 @@ Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, Laye
       log(to),
       options(std::move(how)),
       transport(options.registry),
-      pool(ring, kThreadsMax),
-      scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }) {}
+      pool(ring, threads_max(options)),
+      scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }),
+      fetch_budget(fetch_part(options)),
+      extract_budget(extract_part(options)) {}
 
 Task<PullResult> Puller::Impl::pull(PullRequest request) {
   Reference reference = co_await parse_reference(request.reference);
@@ -56,7 +84,7 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
     job->stop.request_stop();
     sweep_wanted = true;
   }
-  if (job->fetchers > 0) co_await job->fetchers_ended.wait();
+  if (job->workers > 0) co_await job->workers_ended.wait();
   job_ended(job);
   if (sweep_wanted && !closing) co_await sweep();
   if (!outcome.ok()) {
@@ -73,7 +101,7 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
   const auto ask_head = [job] {
     return job->repository.head_manifest(job->reference.manifest_name());
   };
-  RemoteDocument head = co_await on_pool(pool, ask_head);
+  RemoteDocument head = co_await offload(pool, ask_head);
   // A registry without digests in its headers tells with the document itself.
   const oci::Digest root = job->reference.digest.empty() ? head.digest : job->reference.digest;
   const bool present = co_await add_if_present(job, root, result);
@@ -82,7 +110,7 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
   const auto resolve = [job, root] {
     return resolve_manifest(job->repository, job->reference, root, job->request.platform);
   };
-  Resolved resolved = co_await on_pool(pool, resolve);
+  Resolved resolved = co_await offload(pool, resolve);
   std::string config_json = co_await fetch_documents(job, resolved);
   co_await get_layers(job);
   std::string id = co_await record(job, resolved, std::move(config_json));
@@ -110,7 +138,7 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   NewImage again{job->reference, image->manifest_digest, root, image->config_json, image->layers};
   result.root_digest = root;
   const auto add_again = [this, again] { return images.add(again); };
-  std::string id = co_await on_pool(pool, add_again);
+  std::string id = co_await offload(pool, add_again);
   result.image_id = std::move(id);
   co_return true;
 }
@@ -130,7 +158,7 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
   const auto read_config = [this, config_blob] {
     return content.read(config_blob.digest, oci::kDocumentSizeMax);
   };
-  std::string json = co_await on_pool(pool, read_config);
+  std::string json = co_await offload(pool, read_config);
   const oci::Image config = co_await oci::parse_image(json);
   co_await check_layers(resolved.manifest, config);
   const std::vector<oci::Digest> chain = oci::chain_ids(config.diff_ids);
@@ -155,8 +183,12 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
 
 Task<void> Puller::Impl::get_layers(JobPtr job) {
   co_await find_missing(job);
-  start_fetchers(job);
-  co_await extract_missing(job);
+  start_workers(job);
+  if (job->workers > 0) co_await job->workers_ended.wait();
+  if (job->failure.has_value()) {
+    Error error = *job->failure;
+    co_await fail(std::move(error));
+  }
 }
 
 // A chain id names everything below it too, so the highest one that is there ends the search.
@@ -167,23 +199,12 @@ Task<void> Puller::Impl::find_missing(JobPtr job) {
     if (there) break;
     --missing;
   }
-  for (std::size_t i = 0; i < missing; ++i) job->layers[i]->stage = LayerProgress::Stage::done;
+  for (std::size_t i = 0; i < missing; ++i) {
+    job->layers[i]->stage = LayerProgress::Stage::done;
+    job->layers[i]->done_event.set();
+  }
   job->first_missing = missing;
   job->next_fetch = missing;
-}
-
-Task<void> Puller::Impl::extract_missing(JobPtr job) {
-  for (std::size_t i = job->first_missing; i < job->layers.size(); ++i) {
-    LayerJob& layer = *job->layers[i];
-    co_await layer.fetched_event.wait();
-    if (layer.fetch_error.has_value()) {
-      Error error = *layer.fetch_error;
-      co_await fail(std::move(error));
-    }
-    layer.stage = LayerProgress::Stage::extracting;
-    co_await ensure_layer(job, i);
-    layer.stage = LayerProgress::Stage::done;
-  }
 }
 
 Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
@@ -193,11 +214,12 @@ Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
   for (const auto& layer : job->layers)
     image.layers.push_back({layer->blob.digest, layer->blob.size});
   const bool sync = options.durable_layers && job->first_missing < job->layers.size();
-  const auto write_record = [this, image, sync]() -> Result<std::string> {
+  const auto write_record = [this, &image, &resolved, sync]() -> Result<std::string> {
+    if (sync) TRY_(sync_blobs(content, image, resolved));
     if (sync) TRY_(layers.sync());
     return images.add(image);
   };
-  std::string id = co_await on_pool(pool, write_record);
+  std::string id = co_await offload(pool, write_record);
   co_return id;
 }
 
@@ -218,7 +240,7 @@ Task<void> Puller::sweep() {
 Task<bool> Puller::remove(std::string name) {
   Impl& impl = *impl_;
   const auto remove_record = [&impl, name] { return impl.images.remove(name); };
-  const bool removed = co_await on_pool(impl.pool, remove_record);
+  const bool removed = co_await offload(impl.pool, remove_record);
   if (removed) {
     // The image is gone; bytes that cannot be given back now are given back by the next sweep.
     Result<void> swept = co_await impl.sweep().result();

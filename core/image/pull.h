@@ -9,8 +9,7 @@
 // image by one record written last. A pull that fails or is killed leaves no image, no layer half
 // done, and no reference; what it leaves on disk is removed by sweep() or used by the next pull.
 // However many pulls want the same blob or the same layer at once, one works on it and the others
-// wait for it. Memory is a few buffers for each of `parallel_fetches` transfers and each
-// extraction, whatever the size.
+// wait for it. All pulls together use `memory_max` for buffers, whatever the size of the images.
 //
 // The ring's thread only, except progress(). Blocking work runs on threads of the Puller's own, so
 // a pull never delays a container's start.
@@ -39,6 +38,9 @@ namespace berth::image {
 struct PullOptions {
   RegistryOptions registry;
   unsigned parallel_fetches = 3;  // of one pull
+  // For buffers and decoders of all pulls together. A zstd layer whose window does not fit into
+  // three quarters of it is refused.
+  std::size_t memory_max = 64u << 20;
   // A layer that inflates to more than this, or to more than inflate_ratio_max times its compressed
   // size once beyond the grace, is refused.
   std::uint64_t layer_size_max = 64ull << 30;

@@ -23,29 +23,20 @@ Status check_manifest(const oci::Manifest& manifest) {
   return {};
 }
 
-// Ends the chain of sources when the pull is given up.
-class StoppableSource final : public ByteSource {
+// A file whose reading ends when the pull is given up.
+class StoppableFile final : public ByteSource {
  public:
-  StoppableSource(ByteSource& source, std::stop_token stop)
-      : source_(source), stop_(std::move(stop)) {}
+  StoppableFile(UniqueFd file, std::string name, std::stop_token stop)
+      : source_(std::move(file), std::move(name)), stop_(std::move(stop)) {}
   Result<std::size_t> read(char* out, std::size_t size) override {
     if (stop_.stop_requested()) return make_error(Errc::cancelled, "given up");
     return source_.read(out, size);
   }
 
  private:
-  ByteSource& source_;
+  FileSource source_;
   std::stop_token stop_;
 };
-
-// A tar ends before its stream does; diff_id is the digest of all of it.
-Status drain(ByteSource& source) {
-  std::vector<char> rest(64_KiB);
-  while (true) {
-    TRY(const std::size_t got, source.read(rest.data(), rest.size()));
-    if (got == 0) return {};
-  }
-}
 
 }  // namespace
 
@@ -89,7 +80,8 @@ Status check_layers(const oci::Manifest& manifest, const oci::Image& config) {
 }
 
 Status fetch_blob_blocking(Repository& repository, ContentStore& content,
-                           const oci::Descriptor& blob, std::atomic<std::uint64_t>& fetched,
+                           const oci::Descriptor& blob, std::shared_ptr<Arrival> arrival,
+                           std::atomic<std::uint64_t>& fetched,
                            std::atomic<std::uint64_t>& transferred) {
   TRY(const std::optional<std::uint64_t> present, content.size(blob.digest));
   if (present.has_value()) {
@@ -99,9 +91,12 @@ Status fetch_blob_blocking(Repository& repository, ContentStore& content,
                             " bytes, the manifest says " + std::to_string(blob.size));
     }
     fetched = blob.size;
-    return {};
+    if (arrival == nullptr) return {};
+    TRY(const UniqueFd file, content.open_blob(blob.digest));
+    return arrival->opened(file.get(), blob.size);
   }
   TRY(Ingest ingest, content.begin(blob.digest, blob.size));
+  if (arrival != nullptr) TRY_(ingest.announce(std::move(arrival)));
   const bool continued = ingest.offset() > 0;
   TRY_(repository.get_blob(blob, ingest, fetched, transferred));
   Status committed = ingest.commit();
@@ -112,20 +107,18 @@ Status fetch_blob_blocking(Repository& repository, ContentStore& content,
   return ingest.commit();
 }
 
-Status extract_blocking(ContentStore& content, LayerStore& layers, const LayerTarget& target,
-                        const ExtractSpec& spec, std::stop_token stop) {
-  const std::string& name = spec.blob.text();
-  TRY(UniqueFd file, content.open_blob(spec.blob));
-  FileSource compressed(std::move(file), "blob " + name);
-  StoppableSource stoppable(compressed, std::move(stop));
-  TRY(const std::unique_ptr<ByteSource> inflated, make_inflater(stoppable, name, spec.limits));
-  DigestSource tar(*inflated, spec.diff_id.algorithm());
-  TRY_(layers.extract(target, name, tar));
-  TRY_(drain(tar));
-  const oci::Digest actual = tar.finish();
-  if (actual == spec.diff_id) return {};
-  return make_error(Errc::data_loss, "layer " + name + ": inflates to " + actual.text() +
-                                         ", the configuration says diff_id " + spec.diff_id.text());
+Result<std::unique_ptr<ByteSource>> open_layer_blob(ContentStore& content, const oci::Digest& blob,
+                                                    std::shared_ptr<Arrival> arrival,
+                                                    std::stop_token stop) {
+  std::string name = "blob " + blob.text();
+  std::unique_ptr<ByteSource> source;
+  if (arrival != nullptr) {
+    source = std::make_unique<ArrivingSource>(std::move(arrival), std::move(name), std::move(stop));
+    return source;
+  }
+  TRY(UniqueFd file, content.open_blob(blob));
+  source = std::make_unique<StoppableFile>(std::move(file), std::move(name), std::move(stop));
+  return source;
 }
 
 }  // namespace berth::image

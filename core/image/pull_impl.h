@@ -7,17 +7,27 @@
 #include <map>
 #include <mutex>
 
-#include "core/image/on_pool.h"
+#include "core/image/pull_budget.h"
 #include "core/image/pull_job.h"
+#include "core/ring/offload.h"
 #include "core/ring/ring.h"
 #include "core/task/scope.h"
 #include "core/task/shared.h"
 
 namespace berth::image {
 
+// libcurl's buffer and what a fetch holds beside it.
+constexpr std::size_t kFetchMemory = 1u << 20;
+
 using JobPtr = std::shared_ptr<Job>;
 // Work in progress by digest or chain id; whoever wants the same waits for it.
 using InFlight = std::map<std::string, std::shared_ptr<Shared<void>>>;
+
+// How many stages of one extraction still run.
+struct StageCount {
+  unsigned running = 0;
+  Event ended;
+};
 
 struct Puller::Impl {
   Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, LayerStore& trees, Log& to,
@@ -31,7 +41,6 @@ struct Puller::Impl {
   Task<std::string> fetch_documents(JobPtr job, const Resolved& resolved);
   Task<void> get_layers(JobPtr job);
   Task<void> find_missing(JobPtr job);
-  Task<void> extract_missing(JobPtr job);
   Task<std::string> record(JobPtr job, const Resolved& resolved, std::string config_json);
 
   // pull_layers.cc: each blob and each chain id once.
@@ -45,8 +54,21 @@ struct Puller::Impl {
   Task<void> fetch_layer(JobPtr job, std::size_t index);
   Task<void> ensure_layer(JobPtr job, std::size_t index);
   Task<void> extract_layer(JobPtr job, std::size_t index);
-  void start_fetchers(JobPtr job);
+
+  // pull_extract.cc: one layer from its bytes to a directory.
+  struct Attempt;
+  Task<ExtractedLayer> extract(JobPtr job, std::size_t index);
+  Task<ExtractedLayer> extract_once(JobPtr job, std::size_t index, Attempt& attempt);
+  Task<ExtractedLayer> run_stages(std::shared_ptr<ExtractStages> stages);
+  Task<void> run_stage(std::shared_ptr<ExtractStages> stages, void (ExtractStages::*stage)(),
+                       StageCount& count);
+  static Task<void> stages_ended(StageCount& count);
+  Task<void> abort_layer(std::string chain_id);
+  void start_workers(JobPtr job);
+  void worker_ended(const JobPtr& job);
+  static void fail_job(Job& job, Error error);
   Task<void> fetcher(JobPtr job);
+  Task<void> extractor(JobPtr job, std::size_t index);
 
   // sweep.cc
   Task<void> sweep();
@@ -67,7 +89,10 @@ struct Puller::Impl {
   OffloadPool pool;
   Scope scope;
 
+  Budget fetch_budget;
+  Budget extract_budget;
   InFlight blobs_in_flight;
+  std::map<std::string, std::shared_ptr<Arrival>> arrivals;  // of blobs_in_flight
   InFlight chains_in_flight;
   mutable std::mutex jobs_mutex;  // progress() reads on other threads
   std::list<JobPtr> jobs;

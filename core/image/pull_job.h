@@ -13,6 +13,7 @@
 #include "core/image/content.h"
 #include "core/image/inflate.h"
 #include "core/image/pull.h"
+#include "core/image/pull_stages.h"
 #include "core/image/registry.h"
 #include "core/task/event.h"
 
@@ -37,29 +38,32 @@ Result<Resolved> resolve_manifest(Repository& repository, const Reference& refer
 // The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
 
-// Fetches `blob` unless it is there, verifies it and makes it visible. Blocks.
+// Fetches `blob` unless it is there, verifies it and makes it visible; `arrival` may be null.
+// Blocks.
 Status fetch_blob_blocking(Repository& repository, ContentStore& content,
-                           const oci::Descriptor& blob, std::atomic<std::uint64_t>& fetched,
+                           const oci::Descriptor& blob, std::shared_ptr<Arrival> arrival,
+                           std::atomic<std::uint64_t>& fetched,
                            std::atomic<std::uint64_t>& transferred);
 
-// What one extraction reads and must turn out to be.
-struct ExtractSpec {
-  oci::Digest blob;
-  oci::Digest diff_id;
-  InflateLimits limits;
-};
-// Inflates the blob into `target` and verifies its diff_id. Blocks.
-Status extract_blocking(ContentStore& content, LayerStore& layers, const LayerTarget& target,
-                        const ExtractSpec& spec, std::stop_token stop);
+// The blob's bytes: from its file, or while it comes from `arrival`. Ends with cancelled by `stop`.
+// Blocks.
+Result<std::unique_ptr<ByteSource>> open_layer_blob(ContentStore& content, const oci::Digest& blob,
+                                                    std::shared_ptr<Arrival> arrival,
+                                                    std::stop_token stop);
 
 struct LayerJob {
   oci::Descriptor blob;
   oci::Digest diff_id;
   std::string chain_id;
   std::string parent;  // chain id; empty for the lowest layer
-  // The loop's own: what the extraction waits for.
+  // The loop's own. Its fetch has begun: the extraction may follow `arrival`, if there is one.
+  Event started_event;
+  std::shared_ptr<Arrival> arrival;
+  // Its fetch has ended.
   Event fetched_event;
   std::optional<Error> fetch_error;
+  // It is committed, or the pull has failed.
+  Event done_event;
   // Read by progress() on any thread.
   std::atomic<std::uint64_t> fetched{0};
   std::atomic<LayerProgress::Stage> stage{LayerProgress::Stage::waiting};
@@ -83,8 +87,9 @@ struct Job {
   // The loop's own.
   std::size_t first_missing = 0;  // layers below it are there
   std::size_t next_fetch = 0;
-  unsigned fetchers = 0;
-  Event fetchers_ended;
+  unsigned workers = 0;  // fetchers and extractions
+  Event workers_ended;
+  std::optional<Error> failure;  // the first; the rest are consequences
 };
 
 }  // namespace berth::image

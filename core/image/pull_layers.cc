@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each blob and each chain id is worked on once, however many pulls want it.
+// Each blob and each chain id is worked on once, however many pulls want it. Of one pull, fetchers
+// bring layer after layer while every layer's extraction follows its blob, all at once; committed
+// they are from the lowest up.
 #include "core/image/pull_impl.h"
 
 namespace berth::image {
@@ -34,7 +36,7 @@ Task<void> Puller::Impl::ensure_document(Resolved::Document document) {
 
 Task<void> Puller::Impl::put_document(Resolved::Document document) {
   const auto put = [this, &document] { return content.put(document.digest, document.bytes); };
-  co_await on_pool(pool, put);
+  co_await offload(pool, put);
 }
 
 Task<void> Puller::Impl::ensure_config(JobPtr job, oci::Descriptor blob) {
@@ -46,62 +48,101 @@ Task<void> Puller::Impl::ensure_config(JobPtr job, oci::Descriptor blob) {
 Task<void> Puller::Impl::fetch_config(JobPtr job, oci::Descriptor blob) {
   const auto fetch = [this, &job, &blob]() -> Status {
     std::atomic<std::uint64_t> fetched{0};
-    return fetch_blob_blocking(job->repository, content, blob, fetched, job->transferred);
+    return fetch_blob_blocking(job->repository, content, blob, nullptr, fetched, job->transferred);
   };
-  co_await on_pool(pool, fetch);
+  co_await offload(pool, fetch);
 }
 
 Task<void> Puller::Impl::ensure_blob(JobPtr job, std::size_t index) {
-  std::string key = job->layers[index]->blob.digest.text();
+  LayerJob& layer = *job->layers[index];
+  const std::string key = layer.blob.digest.text();
+  if (blobs_in_flight.count(key) == 0) arrivals[key] = std::make_shared<Arrival>();
+  layer.arrival = arrivals[key];
+  layer.started_event.set();
   std::function<Task<void>()> start = [this, &job, index] { return fetch_layer(job, index); };
-  co_await join(blobs_in_flight, std::move(key), std::move(start));
+  co_await join(blobs_in_flight, key, std::move(start));
 }
 
 Task<void> Puller::Impl::fetch_layer(JobPtr job, std::size_t index) {
-  const auto fetch = [this, &job, index] {
+  const std::string key = job->layers[index]->blob.digest.text();
+  // A new one after another pull's failure: whoever followed that has been told.
+  std::shared_ptr<Arrival>& entry = arrivals[key];
+  if (entry == nullptr) entry = std::make_shared<Arrival>();
+  const std::shared_ptr<Arrival> arrival = entry;
+  const auto fetch = [this, &job, index, &arrival] {
     LayerJob& layer = *job->layers[index];
-    return fetch_blob_blocking(job->repository, content, layer.blob, layer.fetched,
+    return fetch_blob_blocking(job->repository, content, layer.blob, arrival, layer.fetched,
                                job->transferred);
   };
-  co_await on_pool(pool, fetch);
+  Result<void> outcome = co_await offload(pool, fetch).result();
+  arrivals.erase(key);
+  arrival->ended(outcome);
+  co_await std::move(outcome);
 }
 
-void Puller::Impl::start_fetchers(JobPtr job) {
+void Puller::Impl::start_workers(JobPtr job) {
   const std::size_t missing = job->layers.size() - job->first_missing;
   const std::size_t wanted = std::min<std::size_t>(missing, options.parallel_fetches);
   for (std::size_t i = 0; i < wanted; ++i) {
-    if (scope.spawn(fetcher(job))) ++job->fetchers;
+    if (scope.spawn(fetcher(job))) ++job->workers;
   }
-  // Only while closing: nobody will fetch, so nobody may wait.
-  if (job->fetchers > 0) return;
   for (std::size_t i = job->first_missing; i < job->layers.size(); ++i) {
-    job->layers[i]->fetch_error = make_error(Errc::unavailable, "shutting down");
-    job->layers[i]->fetched_event.set();
+    if (scope.spawn(extractor(job, i))) ++job->workers;
   }
+  // Only while closing.
+  if (missing > 0 && job->workers < missing + wanted) {
+    fail_job(*job, make_error(Errc::unavailable, "shutting down"));
+  }
+}
+
+void Puller::Impl::worker_ended(const JobPtr& job) {
+  if (--job->workers == 0) job->workers_ended.set();
+}
+
+// Everything of the job that waits goes on and finds that it is over.
+void Puller::Impl::fail_job(Job& job, Error error) {
+  if (!job.failure.has_value()) job.failure = std::move(error);
+  job.stop.request_stop();
+  for (const auto& layer : job.layers) layer->done_event.set();
 }
 
 // Fetches layer after layer until none is left. After a failure the pull is lost, so nothing more
 // is begun, and the layers that will never come say why.
 Task<void> Puller::Impl::fetcher(JobPtr job) {
+  Result<Budget::Share> share = co_await fetch_budget.take(kFetchMemory).result();
+  if (!share.ok()) fail_job(*job, std::move(share).error());
   while (job->next_fetch < job->layers.size()) {
     LayerJob& layer = *job->layers[job->next_fetch];
     const std::size_t index = job->next_fetch++;
-    if (job->stop.stop_requested()) {
-      layer.fetch_error = make_error(Errc::cancelled, "given up");
-      layer.fetched_event.set();
-      continue;
+    Result<void> outcome = make_error(Errc::cancelled, "given up");
+    if (!job->stop.stop_requested()) {
+      layer.stage = LayerProgress::Stage::fetching;
+      outcome = co_await ensure_blob(job, index).result();
     }
-    layer.stage = LayerProgress::Stage::fetching;
-    Result<void> outcome = co_await ensure_blob(job, index).result();
     if (outcome.ok()) {
       layer.fetched = layer.blob.size;
       layer.stage = LayerProgress::Stage::fetched;
     } else {
-      layer.fetch_error = std::move(outcome).error();
+      layer.fetch_error = outcome.error();
+      fail_job(*job, std::move(outcome).error());
     }
+    layer.arrival.reset();
+    layer.started_event.set();
     layer.fetched_event.set();
   }
-  if (--job->fetchers == 0) job->fetchers_ended.set();
+  worker_ended(job);
+}
+
+Task<void> Puller::Impl::extractor(JobPtr job, std::size_t index) {
+  LayerJob& layer = *job->layers[index];
+  Result<void> outcome = co_await ensure_layer(job, index).result();
+  if (outcome.ok()) {
+    layer.stage = LayerProgress::Stage::done;
+  } else {
+    fail_job(*job, std::move(outcome).error());
+  }
+  layer.done_event.set();
+  worker_ended(job);
 }
 
 Task<void> Puller::Impl::ensure_layer(JobPtr job, std::size_t index) {
@@ -110,25 +151,20 @@ Task<void> Puller::Impl::ensure_layer(JobPtr job, std::size_t index) {
   co_await join(chains_in_flight, std::move(key), std::move(start));
 }
 
+// The directory first, whenever it comes; then the turn of this layer.
 Task<void> Puller::Impl::extract_layer(JobPtr job, std::size_t index) {
   const LayerJob& layer = *job->layers[index];
   const bool there = co_await layers.has(layer.chain_id);
   if (there) co_return;
-  LayerTarget target = co_await layers.begin(layer.chain_id, layer.parent);
-  const ExtractSpec spec{
-      layer.blob.digest,
-      layer.diff_id,
-      {options.layer_size_max, options.inflate_ratio_max, options.inflate_ratio_grace}};
-  const auto extract = [this, &target, &spec, &job] {
-    return extract_blocking(content, layers, target, spec, job->stop.get_token());
-  };
-  Result<void> outcome = co_await on_pool(pool, extract).result();
-  target = LayerTarget{};  // nothing of it may be open when it is committed or removed
-  if (outcome.ok()) outcome = co_await layers.commit(layer.chain_id).result();
-  if (outcome.ok()) co_return;
-  Result<void> aborted = co_await shield(layers.abort(layer.chain_id)).result();
-  if (!aborted.ok())
-    log.warn("image", "abort " + layer.chain_id + ": " + aborted.error().message());
+  ExtractedLayer extracted = co_await extract(job, index);
+  Result<void> outcome;
+  if (index > 0) outcome = co_await job->layers[index - 1]->done_event.wait().result();
+  if (outcome.ok() && job->failure.has_value()) outcome = *job->failure;
+  if (outcome.ok()) {
+    Task<void> commit = layers.commit(layer.chain_id, layer.parent, std::move(extracted));
+    outcome = co_await std::move(commit).result();
+  }
+  if (!outcome.ok()) co_await shield(abort_layer(layer.chain_id));
   co_await std::move(outcome);
 }
 

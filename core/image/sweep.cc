@@ -29,7 +29,7 @@ Task<void> Puller::Impl::sweep_now() {
   co_await layers.abort_unfinished();
   co_await sweep_layers();
   const auto blobs = [this] { return sweep_blobs(); };
-  co_await on_pool(pool, blobs);
+  co_await offload(pool, blobs);
 }
 
 // A layer can go only after those built on it. The store knows the order, we do not: what refuses

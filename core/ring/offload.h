@@ -2,6 +2,10 @@
 // offload: a system call that has no opcode runs on another thread, visibly.
 //
 //   UniqueFd mount = co_await offload(ring, [path] { return fsmount_overlay(path); });
+//   co_await offload(pool, [path] { return read_all(path); });
+//
+// The ring's own pool is for the short steps of the start path. Work that blocks threads for
+// seconds brings a pool of its own, made on the same ring.
 //
 // The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the
 // loop. Its captures live in the awaiting frame until it has returned. Cancelling withdraws a
@@ -66,14 +70,14 @@ class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
  public:
   using Outcome = std::invoke_result_t<F&>;
 
-  Offload(Ring& ring, F function) : ring_(&ring), function_(std::move(function)) {}
+  Offload(OffloadPool& pool, F function) : pool_(&pool), function_(std::move(function)) {}
   Offload(Offload&&) noexcept = default;
   AsResult<Offload> result() && { return AsResult<Offload>(std::move(*this)); }
 
   bool suspend(PromiseBase& waiter) {
     if (waiter.cancelled()) return false;
     park(waiter);
-    ring_->offload_pool().add(*this);
+    pool_->add(*this);
     return true;
   }
   Outcome resume() {
@@ -81,21 +85,25 @@ class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
     return std::move(*outcome_);
   }
   void on_cancel() noexcept override {
-    if (ring_->offload_pool().withdraw(*this)) wake();
+    if (pool_->withdraw(*this)) wake();
   }
 
  private:
   void work() noexcept override { outcome_.emplace(guarded(function_)); }
   void run() noexcept override { wake(); }
 
-  Ring* ring_;
+  OffloadPool* pool_;
   F function_;
   std::optional<Outcome> outcome_;
 };
 
 template <typename F>
 Offload<F> offload(Ring& ring, F function) {
-  return Offload<F>(ring, std::move(function));
+  return Offload<F>(ring.offload_pool(), std::move(function));
+}
+template <typename F>
+Offload<F> offload(OffloadPool& pool, F function) {
+  return Offload<F>(pool, std::move(function));
 }
 
 }  // namespace berth

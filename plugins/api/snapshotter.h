@@ -12,7 +12,9 @@
 //
 // Importing two layers: prepare("extract-1", ""), unpack layer one into what mounts() describes,
 // commit("chain-1", "extract-1"); prepare("extract-2", "chain-1"), unpack, commit("chain-2",
-// "extract-2"). Running a container: prepare("container-id", "chain-2"), mount, run, remove.
+// "extract-2"). Both at the same time: prepare("extract-2", ""), unpack while layer one is being
+// unpacked, and when chain-1 is committed rebase("extract-2", "chain-1"), commit. Running a
+// container: prepare("container-id", "chain-2"), mount, run, remove.
 //
 // Rules. Keys and names share one space of 1..255 bytes without '/' and NUL. Calls for different
 // keys may run at the same time; the caller serialises calls for one key. Every change is atomic:
@@ -64,6 +66,9 @@ class Snapshotter {
   virtual Task<std::vector<SnapshotMount>> view(std::string key, std::string parent) = 0;
   // The mounts of an active snapshot or view, again. Cheap.
   virtual Task<std::vector<SnapshotMount>> mounts(std::string key) = 0;
+  // The active snapshot `key`, prepared without a parent, starts from `parent` after all; its own
+  // tree stays as it is. Nothing of it may be mounted. failed_precondition: it has a parent.
+  virtual Task<void> rebase(std::string key, std::string parent) = 0;
   virtual Task<void> commit(std::string name, std::string key) = 0;
   // Gone at once for every other call; the bytes may be deleted behind. Absent: not_found.
   virtual Task<void> remove(std::string key) = 0;

@@ -105,6 +105,24 @@ TYPED_TEST_P(SnapshotterSuite, CommitTakesTheKeyAway) {
   this->expect_error(this->run(this->snapshots().mounts("base")), Errc::failed_precondition);
 }
 
+TYPED_TEST_P(SnapshotterSuite, RebaseGivesAParentToATreeMadeWithoutOne) {
+  auto mounts = this->run(this->snapshots().prepare("extract-two", ""));
+  ASSERT_TRUE(mounts.ok()) << mounts.error().message();
+  std::ofstream(writable_dir(*mounts) + "/two") << "two";
+  this->expect_error(this->run(this->snapshots().rebase("extract-two", "one")), Errc::not_found);
+  this->commit_layer("one", "");
+  ASSERT_TRUE(this->run(this->snapshots().rebase("extract-two", "one")).ok());
+  auto rebased = this->run(this->snapshots().mounts("extract-two"));
+  ASSERT_TRUE(rebased.ok()) << rebased.error().message();
+  EXPECT_TRUE(std::ifstream(writable_dir(*rebased) + "/two").good());
+  this->expect_error(this->run(this->snapshots().remove("one")), Errc::failed_precondition);
+  this->expect_error(this->run(this->snapshots().rebase("extract-two", "one")),
+                     Errc::failed_precondition);
+  ASSERT_TRUE(this->run(this->snapshots().commit("two", "extract-two")).ok());
+  EXPECT_EQ(this->run(this->snapshots().stat("two"))->parent, "one");
+  this->expect_error(this->run(this->snapshots().rebase("two", "one")), Errc::not_found);
+}
+
 TYPED_TEST_P(SnapshotterSuite, OneSpaceOfKeysAndNames) {
   this->commit_layer("base", "");
   ASSERT_TRUE(this->run(this->snapshots().prepare("ctr", "base")).ok());
@@ -187,7 +205,8 @@ REGISTER_TYPED_TEST_SUITE_P(SnapshotterSuite, WrittenTreeIsThereAfterCommitAndRe
                             StatTellsNameParentKindAndTime,
                             MountsAreWhatPrepareAnsweredAlsoAfterRestart,
                             ViewIsReadOnlyAndCannotBeCommitted, CommitTakesTheKeyAway,
-                            OneSpaceOfKeysAndNames, OnlyACommittedSnapshotIsAParent,
+                            RebaseGivesAParentToATreeMadeWithoutOne, OneSpaceOfKeysAndNames,
+                            OnlyACommittedSnapshotIsAParent,
                             ParentWithChildrenStaysUntilTheyAreGone,
                             RemovedIsGoneAtOnceAndItsKeyFree, UsageIsTheSnapshotsOwn,
                             KeysThatCannotBeAreRefused, ManyLayersAreOneStack);

@@ -41,13 +41,17 @@ class UnpackTest : public testing::Test {
   }
 
   Result<UnpackStats> unpack(const std::string& tar, const UnpackLimits& limits = {}) {
-    image::LayerTarget target;
-    target.directory = UniqueFd(::open(root("").c_str(), O_RDONLY | O_DIRECTORY));
+    const UniqueFd directory(::open(root("").c_str(), O_RDONLY | O_DIRECTORY));
+    std::vector<UniqueFd> lowers;
     if (with_lower_) {
-      target.lowers.push_back(UniqueFd(::open((dir_ + "/lower").c_str(), O_RDONLY | O_DIRECTORY)));
+      lowers.emplace_back(::open((dir_ + "/lower").c_str(), O_RDONLY | O_DIRECTORY));
     }
     BytesSource source(tar);
-    return unpack_layer(target, "sha256:test", source, limits);
+    const LayerPlace place = with_lower_ ? LayerPlace::above_others : LayerPlace::lowest;
+    TRY(const UnpackResult result,
+        unpack_layer(directory.get(), place, "sha256:test", source, limits));
+    TRY_(adopt_directories(directory.get(), lowers, result.implied, "sha256:test"));
+    return result.stats;
   }
   void must_unpack(TarBuilder& tar) {
     Result<UnpackStats> stats = unpack(tar.finish());

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LayerStore that keeps each layer's stream in memory and watches the contract: one extraction of
-// a chain id at a time, parents before children, children removed first.
+// a chain id at a time, parents committed before children, children removed first.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -19,21 +20,21 @@ class MemoryLayers final : public LayerStore {
  public:
   struct Layer {
     std::string parent;
-    std::string tar;
+    bool lowest = false;
   };
 
   Task<bool> has(std::string chain_id) override { co_return committed.count(chain_id) != 0; }
-  Task<LayerTarget> begin(std::string chain_id, std::string parent) override {
-    EXPECT_TRUE(parent.empty() || committed.count(parent) != 0) << "a parent is missing";
+  Task<LayerTarget> begin(std::string chain_id, bool lowest) override {
     EXPECT_EQ(committed.count(chain_id), 0u);
     EXPECT_TRUE(running.insert(chain_id).second) << "the same layer is extracted twice at once";
-    active[chain_id].parent = parent;
+    active[chain_id].lowest = lowest;
     ++extractions;
     co_return LayerTarget{};
   }
-  Status extract(const LayerTarget&, std::string_view, ByteSource& tar) override {
+  Result<ExtractedLayer> extract(const LayerTarget&, std::string_view, ByteSource& tar) override {
     std::string all;
     std::string buffer(10'000, '\0');
+    if (before_extract) before_extract();
     // Stops before the end, as a tar reader does.
     while (all.size() < extract_at_most) {
       TRY(const std::size_t got, tar.read(buffer.data(), buffer.size()));
@@ -42,11 +43,14 @@ class MemoryLayers final : public LayerStore {
     }
     const std::lock_guard<std::mutex> lock(mutex);
     extracted.push_back(all);
-    return {};
+    return ExtractedLayer{};
   }
-  Task<void> commit(std::string chain_id) override {
+  Task<void> commit(std::string chain_id, std::string parent, ExtractedLayer) override {
+    EXPECT_TRUE(parent.empty() || committed.count(parent) != 0) << "a parent is missing";
     EXPECT_EQ(running.erase(chain_id), 1u);
     committed[chain_id] = active[chain_id];
+    committed[chain_id].parent = parent;
+    EXPECT_EQ(committed[chain_id].lowest, parent.empty());
     active.erase(chain_id);
     co_return;
   }
@@ -84,6 +88,7 @@ class MemoryLayers final : public LayerStore {
   std::set<std::string> running;        // begun by us
   std::set<std::string> in_use;         // by containers
   std::size_t extract_at_most = 1 << 30;
+  std::function<void()> before_extract;  // on the extraction's thread
   int extractions = 0;
   std::atomic<int> syncs{0};
   std::mutex mutex;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A budget of bytes for buffers, shared by everybody who pulls. Who cannot have a share now waits
+// in line; who wants more than all there is gets all of it, alone. The loop's thread only.
+//
+//   Budget::Share share = co_await budget.take(5_MiB);      // given back when destroyed
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "core/task/event.h"
+#include "core/task/task.h"
+
+namespace berth::image {
+
+class Budget {
+ public:
+  explicit Budget(std::size_t most) : most_(most), free_(most) {}
+  Budget(const Budget&) = delete;
+
+  class [[nodiscard]] Share {
+   public:
+    Share() = default;
+    Share(Share&& other) noexcept
+        : budget_(std::exchange(other.budget_, nullptr)), size_(other.size_) {}
+    Share& operator=(Share&& other) noexcept {
+      std::swap(budget_, other.budget_);
+      std::swap(size_, other.size_);
+      return *this;
+    }
+    ~Share() {
+      if (budget_ != nullptr) budget_->give_back(size_);
+    }
+
+   private:
+    friend class Budget;
+    Share(Budget& budget, std::size_t size) : budget_(&budget), size_(size) {}
+    Budget* budget_ = nullptr;
+    std::size_t size_ = 0;
+  };
+
+  Task<Share> take(std::size_t wanted) {
+    const std::size_t size = std::min(wanted, most_);
+    const Mutex::Guard first_in_line = co_await line_.lock();
+    while (free_ < size) {
+      given_back_.reset();
+      co_await given_back_.wait();
+    }
+    free_ -= size;
+    co_return Share(*this, size);
+  }
+  std::size_t most() const noexcept { return most_; }
+
+ private:
+  void give_back(std::size_t size) {
+    free_ += size;
+    given_back_.set();
+  }
+
+  const std::size_t most_;
+  std::size_t free_;
+  Mutex line_;
+  Event given_back_;
+};
+
+}  // namespace berth::image
