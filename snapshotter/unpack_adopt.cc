@@ -45,22 +45,17 @@ Result<UniqueFd> find_below(const std::vector<UniqueFd>& lowers, const std::stri
   return UniqueFd();
 }
 
-Status look_like(int directory, int below, const std::string& path) {
+Result<Attributes> attributes_of(int directory) {
   struct stat status;
-  if (::fstat(below, &status) != 0) return sys_error(errno, "stat", printable(path));
+  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat");
   Attributes attributes;
-  TRY(attributes.xattrs, read_xattrs(below));
-  if (::fchown(directory, status.st_uid, status.st_gid) != 0) {
-    return sys_error(errno, "chown", printable(path));
-  }
-  TRY_(set_xattrs(directory, path, attributes));
-  // After chown, which takes special bits away.
-  if (::fchmod(directory, status.st_mode & 07777) != 0) {
-    return sys_error(errno, "chmod", printable(path));
-  }
-  const timespec times[2] = {status.st_atim, status.st_mtim};
-  if (::futimens(directory, times) != 0) return sys_error(errno, "futimens", printable(path));
-  return {};
+  attributes.uid = status.st_uid;
+  attributes.gid = status.st_gid;
+  attributes.mode = status.st_mode & 07777;
+  attributes.access = status.st_atim;
+  attributes.modification = status.st_mtim;
+  TRY(attributes.xattrs, read_xattrs(directory));
+  return attributes;
 }
 
 Status adopt(int root, const std::vector<UniqueFd>& lowers, const std::string& path) {
@@ -71,7 +66,8 @@ Status adopt(int root, const std::vector<UniqueFd>& lowers, const std::string& p
   constexpr std::uint64_t kResolve = kResolveInTree | RESOLVE_NO_SYMLINKS;
   const UniqueFd own(sys::openat2(root, name, O_RDONLY | O_DIRECTORY, 0, kResolve));
   if (!own.valid()) return sys_error(errno, "open", printable(path));
-  return look_like(own.get(), below.get(), path);
+  TRY(const Attributes attributes, attributes_of(below.get()));
+  return set_directory_attributes(own.get(), attributes);
 }
 
 }  // namespace
@@ -81,7 +77,9 @@ Status adopt_directories(int directory, const std::vector<UniqueFd>& lowers,
   if (lowers.empty()) return {};
   for (const std::string& path : implied) {
     Status adopted = adopt(directory, lowers, path);
-    if (!adopted.ok()) return std::move(adopted).error().with("layer " + std::string(layer));
+    if (adopted.ok()) continue;
+    Error error = std::move(adopted).error().with("directory `" + printable(path) + "`");
+    return std::move(error).with("layer " + std::string(layer));
   }
   return {};
 }

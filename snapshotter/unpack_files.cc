@@ -71,6 +71,25 @@ Result<UniqueFd> open_plain_directory(int dirfd, const std::string& name) {
   return opened;
 }
 
+Result<std::string> identity_at(int dirfd, const std::string& name) {
+  alignas(file_handle) char space[sizeof(file_handle) + MAX_HANDLE_SZ] = {};
+  auto* handle = reinterpret_cast<file_handle*>(space);
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  int mount = 0;
+  const int flags = name.empty() ? AT_EMPTY_PATH : 0;
+  if (::name_to_handle_at(dirfd, name.c_str(), handle, &mount, flags) == 0) {
+    return std::string(reinterpret_cast<const char*>(handle->f_handle), handle->handle_bytes);
+  }
+  if (errno != EOPNOTSUPP && errno != EOVERFLOW) {
+    return sys_error(errno, "name_to_handle_at", printable(name));
+  }
+  struct stat status;
+  if (::fstatat(dirfd, name.c_str(), &status, flags | AT_SYMLINK_NOFOLLOW) != 0) {
+    return sys_error(errno, "stat", printable(name));
+  }
+  return "inode " + std::to_string(status.st_ino);
+}
+
 Status set_xattrs(int fd, const std::string& path, const Attributes& attributes) {
   for (const auto& [name, value] : attributes.xattrs) {
     if (steers_overlayfs(name)) continue;
@@ -107,6 +126,16 @@ Result<std::vector<std::pair<std::string, std::string>>> read_xattrs(int fd) {
     if (got >= 0) all.emplace_back(name, value.substr(0, static_cast<std::size_t>(got)));
   }
   return all;
+}
+
+Status set_directory_attributes(int directory, const Attributes& attributes) {
+  if (::fchown(directory, attributes.uid, attributes.gid) != 0) return sys_error(errno, "chown");
+  // After chown, which takes special bits away.
+  if (::fchmod(directory, attributes.mode) != 0) return sys_error(errno, "chmod");
+  TRY_(set_xattrs(directory, "the directory", attributes));
+  const timespec times[2] = {attributes.access, attributes.modification};
+  if (::futimens(directory, times) != 0) return sys_error(errno, "futimens");
+  return {};
 }
 
 // Without recursion of ours: a layer may nest directories deeper than a stack is.

@@ -7,10 +7,12 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
-#include "snapshotter/unpack_tree.h"
+#include "snapshotter/unpack_attributes.h"
 
 namespace berth::snapshotter {
 
@@ -26,11 +28,19 @@ bool is_whiteout(const struct stat& status);
 // Readable, not followed when it is a link (then ENOTDIR or ELOOP).
 Result<UniqueFd> open_plain_directory(int dirfd, const std::string& name);
 
+// What tells a file from another one that gets its inode number after it is gone: the filesystem's
+// file handle, or the inode number where there are none. An empty name is `dirfd` itself; links are
+// not followed.
+Result<std::string> identity_at(int dirfd, const std::string& name);
+
 Status set_xattrs(int fd, const std::string& path, const Attributes& attributes);
 // For what cannot be opened: links, devices, fifos.
 Status set_xattrs_at(int dirfd, const std::string& name, const Attributes& attributes);
 // Those of an open directory, without overlayfs' own.
 Result<std::vector<std::pair<std::string, std::string>>> read_xattrs(int fd);
+
+// Owner, mode, xattrs and times of an open directory.
+Status set_directory_attributes(int directory, const Attributes& attributes);
 
 // Removes `name` and everything below it, entering no mounts and following no links.
 Status remove_tree(int dirfd, const std::string& name);

@@ -97,36 +97,43 @@ Result<std::string> UnpackTree::step_into(std::string done, const std::string& p
   return target.starts_with("/") ? std::string() : done;
 }
 
-Status UnpackTree::make_missing(const std::string& path) {
-  const std::string parent = parent_of(path);
-  const std::string name = parent.empty() ? path : path.substr(parent.size() + 1);
-  const UniqueFd above(sys::openat2(root_, or_dot(parent), O_PATH | O_DIRECTORY, 0,
-                                    kResolveInTree | RESOLVE_NO_SYMLINKS));
-  if (!above.valid()) return sys_error(errno, "open", printable(parent));
-  if (::mkdirat(above.get(), name.c_str(), 0755) != 0) {
-    return sys_error(errno, "mkdir", printable(path));
-  }
-  TRY(const UniqueFd made, open_plain_directory(above.get(), name));
-  // The process's umask is not the image's business.
-  if (::fchmod(made.get(), 0755) != 0) return sys_error(errno, "chmod", printable(path));
-  return remember_implied(made.get(), path);
+// `path` without links: its open parent and its last part.
+Result<UnpackTree::Place> UnpackTree::split_real(const std::string& path, UniqueFd& parent) {
+  const std::string above = parent_of(path);
+  parent.reset(sys::openat2(root_, or_dot(above), O_PATH | O_DIRECTORY, 0,
+                            kResolveInTree | RESOLVE_NO_SYMLINKS));
+  if (!parent.valid()) return sys_error(errno, "open", printable(above));
+  return Place{parent.get(), above.empty() ? path : path.substr(above.size() + 1)};
 }
 
-Status UnpackTree::replace_whiteout(const std::string& path) {
-  const std::string parent = parent_of(path);
-  const std::string name = parent.empty() ? path : path.substr(parent.size() + 1);
-  const UniqueFd above(sys::openat2(root_, or_dot(parent), O_PATH | O_DIRECTORY, 0,
-                                    kResolveInTree | RESOLVE_NO_SYMLINKS));
-  if (!above.valid()) return sys_error(errno, "open", printable(parent));
-  if (::unlinkat(above.get(), name.c_str(), 0) != 0) {
-    return sys_error(errno, "unlink", printable(path));
-  }
-  if (::mkdirat(above.get(), name.c_str(), 0755) != 0) {
+Status UnpackTree::make_missing(const std::string& path) {
+  UniqueFd parent;
+  TRY(const Place at, split_real(path, parent));
+  if (::mkdirat(at.parent, at.name.c_str(), 0755) != 0) {
     return sys_error(errno, "mkdir", printable(path));
   }
-  TRY(const UniqueFd made, open_plain_directory(above.get(), name));
-  if (::fchmod(made.get(), 0755) != 0) return sys_error(errno, "chmod", printable(path));
-  return set_opaque(made.get(), path);
+  // The process's umask is not the image's business.
+  if ((birth_.mode_kept & 0755) != 0755 && ::fchmodat(at.parent, at.name.c_str(), 0755, 0) != 0) {
+    return sys_error(errno, "chmod", printable(path));
+  }
+  if (place_ == LayerPlace::lowest) return {};
+  return directories_.add_implied(at.parent, at.name, path);
+}
+
+// A directory where this layer has just said that the one below is gone: a new one.
+Status UnpackTree::replace_whiteout(const std::string& path) {
+  {
+    UniqueFd parent;
+    TRY(const Place at, split_real(path, parent));
+    if (::unlinkat(at.parent, at.name.c_str(), 0) != 0) {
+      return sys_error(errno, "unlink", printable(path));
+    }
+  }
+  TRY_(make_missing(path));
+  UniqueFd parent;
+  TRY(const Place at, split_real(path, parent));
+  TRY(const UniqueFd made, open_plain_directory(at.parent, at.name));
+  return hide_below(made.get(), path);
 }
 
 }  // namespace berth::snapshotter

@@ -7,8 +7,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "core/linux/openat2.h"
 #include "snapshotter/unpack_files.h"
 
@@ -18,7 +16,7 @@ namespace {
 Status set_times(int dirfd, const char* name, const Attributes& attributes) {
   const timespec times[2] = {attributes.access, attributes.modification};
   if (::utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) == 0) return {};
-  return sys_error(errno, "utimensat", name);
+  return sys_error(errno, "utimensat", printable(name));
 }
 
 }  // namespace
@@ -40,46 +38,59 @@ Result<std::string> clean_path(std::string_view raw) {
 }
 
 Status UnpackTree::start() {
-  return remember_implied(root_, "");
+  TRY_(find_birth());
+  if (place_ == LayerPlace::lowest) return {};
+  return directories_.add_implied(root_, "", "");
 }
 
-// Stays valid as long as no other parent is asked for and nothing is removed.
+// Saves a chown and a chmod for most files. The umask cannot be read without setting it, and a
+// filesystem may give files the group of their directory, so one is made and looked at: a file
+// without a name. Directories stay root's and without a set-group-id bit until finish(), so what is
+// true of the root is true below it.
+Status UnpackTree::find_birth() {
+  const UniqueFd sample(::openat(root_, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0777));
+  if (!sample.valid()) {
+    // A filesystem without such files: then everything is said of every file.
+    if (errno == EOPNOTSUPP || errno == EISDIR) return {};
+    return sys_error(errno, "open", "a file without a name");
+  }
+  struct stat status;
+  if (::fstat(sample.get(), &status) != 0) return sys_error(errno, "stat", "a new file");
+  birth_ = {status.st_uid, status.st_gid, status.st_mode & 0777};
+  return {};
+}
+
+bool UnpackTree::born_with_owner(const Attributes& attributes) const {
+  return attributes.uid == birth_.uid && attributes.gid == birth_.gid;
+}
+
+// Set-user-id bits and the like are set when nothing can clear them any more.
+bool UnpackTree::born_with_mode(const Attributes& attributes) const {
+  return (attributes.mode & ~birth_.mode_kept) == 0;
+}
+
+// Stays valid as long as no other parent is asked for.
 Result<UnpackTree::Place> UnpackTree::place(const std::string& path) {
   CHECK(!path.empty());
   const std::size_t slash = path.rfind('/');
-  const std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
+  const std::string_view parent =
+      slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   if (parent.empty()) return Place{root_, std::move(name)};
-  if (!parent_.valid() || parent_path_ != parent) {
-    TRY(UniqueFd opened, open_directory(parent));
+  if (!parent_.valid() || parent_is_stale_ || parent_path_ != parent) {
+    TRY(UniqueFd opened, open_directory(std::string(parent)));
     parent_ = std::move(opened);
     parent_path_ = parent;
+    parent_is_stale_ = false;
   }
   return Place{parent_.get(), std::move(name)};
 }
 
 Status UnpackTree::remove_existing(const Place& place) {
+  parent_is_stale_ = true;
   if (::unlinkat(place.parent, place.name.c_str(), 0) == 0) return {};
-  if (errno != EISDIR) return sys_error(errno, "unlink", place.name);
-  TRY_(remove_tree(place.parent, place.name));
-  // The cached parent may have been inside. The Place in use stays: it is not inside itself.
-  if (place.parent != parent_.get()) parent_.reset();
-  return {};
-}
-
-Status UnpackTree::remember(int directory, const std::string& path, const Attributes& attributes) {
-  struct stat status;
-  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", path);
-  pending_[status.st_ino] = {path, attributes.mode, attributes.access, attributes.modification};
-  implied_.erase(status.st_ino);
-  return {};
-}
-
-Status UnpackTree::remember_implied(int directory, const std::string& path) {
-  struct stat status;
-  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", printable(path));
-  implied_[status.st_ino] = path;
-  return {};
+  if (errno != EISDIR) return sys_error(errno, "unlink", printable(place.name));
+  return remove_tree(place.parent, place.name);
 }
 
 Status UnpackTree::set_opaque(int directory, const std::string& path) {
@@ -90,9 +101,7 @@ Status UnpackTree::set_opaque(int directory, const std::string& path) {
 
 // A whiteout of a directory that this layer has too: it is a new one, unlike that below.
 Status UnpackTree::hide_below(int directory, const std::string& path) {
-  struct stat status;
-  if (::fstat(directory, &status) != 0) return sys_error(errno, "stat", printable(path));
-  implied_.erase(status.st_ino);
+  TRY_(directories_.forget_implied(directory));
   return set_opaque(directory, path);
 }
 
@@ -100,69 +109,50 @@ Status UnpackTree::hide_below(int directory, const std::string& path) {
 Status UnpackTree::make_directory(const Place& place) {
   const char* name = place.name.c_str();
   if (::mkdirat(place.parent, name, 0700) == 0) return {};
-  if (errno != EEXIST) return sys_error(errno, "mkdir", place.name);
+  if (errno != EEXIST) return sys_error(errno, "mkdir", printable(place.name));
   struct stat status;
   if (::fstatat(place.parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return sys_error(errno, "stat", place.name);
+    return sys_error(errno, "stat", printable(place.name));
   }
   if (S_ISDIR(status.st_mode)) return {};
   TRY_(remove_existing(place));
-  if (::mkdirat(place.parent, name, 0700) != 0) return sys_error(errno, "mkdir", place.name);
+  if (::mkdirat(place.parent, name, 0700) != 0)
+    return sys_error(errno, "mkdir", printable(place.name));
   if (!is_whiteout(status)) return {};
   TRY(const UniqueFd made, open_plain_directory(place.parent, place.name));
   return set_opaque(made.get(), place.name);
 }
 
 Status UnpackTree::directory(const std::string& path, const Attributes& attributes) {
-  UniqueFd opened;
-  if (path.empty()) {
-    TRY(opened, open_plain_directory(root_, "."));
-  } else {
-    TRY(const Place at, place(path));
-    TRY_(make_directory(at));
-    TRY(opened, open_plain_directory(at.parent, at.name));
-  }
-  if (::fchown(opened.get(), attributes.uid, attributes.gid) != 0) {
-    return sys_error(errno, "chown", path);
-  }
-  TRY_(set_xattrs(opened.get(), path, attributes));
-  return remember(opened.get(), path, attributes);
+  if (path.empty()) return directories_.add(root_, "", path, attributes);
+  TRY(const Place at, place(path));
+  TRY_(make_directory(at));
+  return directories_.add(at.parent, at.name, path, attributes);
 }
 
-Result<UniqueFd> UnpackTree::create_file(const std::string& path) {
+Result<NewFile> UnpackTree::create_file(const std::string& path, const Attributes& attributes) {
   TRY(const Place at, place(path));
   constexpr int kFlags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd file(::openat(at.parent, at.name.c_str(), kFlags, 0600));
+  const bool has_mode = born_with_mode(attributes);
+  const mode_t mode = has_mode ? attributes.mode : 0600;
+  UniqueFd file(::openat(at.parent, at.name.c_str(), kFlags, mode));
   if (!file.valid() && errno == EEXIST) {
     TRY_(remove_existing(at));
-    file.reset(::openat(at.parent, at.name.c_str(), kFlags, 0600));
+    file.reset(::openat(at.parent, at.name.c_str(), kFlags, mode));
   }
-  if (!file.valid()) return sys_error(errno, "create", path);
-  return file;
-}
-
-// The order matters: writing and chown clear setuid bits and capabilities, and everything changes
-// times.
-Status UnpackTree::finish_file(const UniqueFd& file, const std::string& path,
-                               const Attributes& attributes) {
-  if (::fchown(file.get(), attributes.uid, attributes.gid) != 0) {
-    return sys_error(errno, "chown", path);
-  }
-  if (::fchmod(file.get(), attributes.mode) != 0) return sys_error(errno, "chmod", path);
-  TRY_(set_xattrs(file.get(), path, attributes));
-  const timespec times[2] = {attributes.access, attributes.modification};
-  if (::futimens(file.get(), times) != 0) return sys_error(errno, "futimens", path);
-  return {};
+  if (!file.valid()) return sys_error(errno, "create", printable(path));
+  return NewFile{std::move(file), !born_with_owner(attributes), !has_mode};
 }
 
 Status UnpackTree::set_node_attributes(const Place& at, mode_t type, const Attributes& attributes) {
   const char* name = at.name.c_str();
-  if (::fchownat(at.parent, name, attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    return sys_error(errno, "chown", at.name);
+  if (!born_with_owner(attributes) &&
+      ::fchownat(at.parent, name, attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    return sys_error(errno, "chown", printable(at.name));
   }
   // fchmodat follows links; what is there now was made by us a moment ago and is none.
   if (type != S_IFLNK && ::fchmodat(at.parent, name, attributes.mode, 0) != 0) {
-    return sys_error(errno, "chmod", at.name);
+    return sys_error(errno, "chmod", printable(at.name));
   }
   TRY_(set_xattrs_at(at.parent, at.name, attributes));
   return set_times(at.parent, name, attributes);
@@ -176,7 +166,7 @@ Status UnpackTree::symlink(const std::string& path, const std::string& target,
     TRY_(remove_existing(at));
     made = ::symlinkat(target.c_str(), at.parent, at.name.c_str());
   }
-  if (made != 0) return sys_error(errno, "symlink", path);
+  if (made != 0) return sys_error(errno, "symlink", printable(path));
   return set_node_attributes(at, S_IFLNK, attributes);
 }
 
@@ -188,7 +178,7 @@ Status UnpackTree::node(const std::string& path, mode_t type, dev_t device,
     TRY_(remove_existing(at));
     made = ::mknodat(at.parent, at.name.c_str(), type | 0600, device);
   }
-  if (made != 0) return sys_error(errno, "mknod", path);
+  if (made != 0) return sys_error(errno, "mknod", printable(path));
   return set_node_attributes(at, type, attributes);
 }
 
@@ -220,7 +210,7 @@ Status UnpackTree::whiteout(const std::string& path) {
   if (place_ == LayerPlace::lowest) return {};
   TRY(const Place at, place(path));
   if (::mknodat(at.parent, at.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return {};
-  if (errno != EEXIST) return sys_error(errno, "mknod whiteout", path);
+  if (errno != EEXIST) return sys_error(errno, "mknod whiteout", printable(path));
   // This layer has its own: a directory must not merge with the one below, the rest hides it
   // anyway.
   Result<UniqueFd> own = open_plain_directory(at.parent, at.name);
@@ -240,47 +230,7 @@ Status UnpackTree::opaque(const std::string& path) {
 
 Result<std::vector<std::string>> UnpackTree::finish() {
   parent_.reset();
-  TRY(std::vector<std::string> implied, list_implied());
-  std::vector<std::pair<ino_t, PendingDirectory>> all(pending_.begin(), pending_.end());
-  // Children first: a parent's mode may forbid searching it.
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return a.second.path.size() > b.second.path.size();
-  });
-  for (const auto& [inode, directory] : all) {
-    TRY(const UniqueFd opened, open_if_still(directory.path, inode));
-    if (!opened.valid()) continue;
-    const std::string& path = directory.path;
-    if (::fchmod(opened.get(), directory.mode) != 0) {
-      return sys_error(errno, "chmod", printable(path));
-    }
-    const timespec times[2] = {directory.access, directory.modification};
-    if (::futimens(opened.get(), times) != 0) return sys_error(errno, "futimens", printable(path));
-  }
-  pending_.clear();
-  return implied;
-}
-
-// Removed or replaced since: what is there now is not what was remembered. Then not valid.
-Result<UniqueFd> UnpackTree::open_if_still(const std::string& path, ino_t inode) {
-  const char* name = path.empty() ? "." : path.c_str();
-  UniqueFd opened(sys::openat2(root_, name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
-  if (!opened.valid() && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) return opened;
-  if (!opened.valid()) return sys_error(errno, "open", printable(path));
-  struct stat status;
-  if (::fstat(opened.get(), &status) != 0) return sys_error(errno, "stat", printable(path));
-  if (status.st_ino != inode) opened.reset();
-  return opened;
-}
-
-Result<std::vector<std::string>> UnpackTree::list_implied() {
-  std::vector<std::string> paths;
-  for (auto& [inode, path] : implied_) {
-    TRY(const UniqueFd opened, open_if_still(path, inode));
-    if (opened.valid()) paths.push_back(std::move(path));
-  }
-  implied_.clear();
-  std::sort(paths.begin(), paths.end());
-  return paths;
+  return directories_.finish();
 }
 
 }  // namespace berth::snapshotter

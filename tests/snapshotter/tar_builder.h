@@ -64,6 +64,21 @@ class TarBuilder {
     }
     return *this;
   }
+  // A file with a POSIX ACL as text in the tar: `uid` may `permissions`.
+  TarBuilder& file_with_acl(const std::string& name, int uid, int permissions) {
+    auto made = make(Entry{.name = name, .mode = 0640}, AE_IFREG);
+    archive_entry_set_size(made.get(), 0);
+    constexpr int kAccess = ARCHIVE_ENTRY_ACL_TYPE_ACCESS;
+    const auto add_acl = [&made](int bits, int tag, int id) {
+      archive_entry_acl_add_entry(made.get(), kAccess, bits, tag, id, nullptr);
+    };
+    add_acl(6, ARCHIVE_ENTRY_ACL_USER_OBJ, -1);
+    add_acl(permissions, ARCHIVE_ENTRY_ACL_USER, uid);
+    add_acl(4, ARCHIVE_ENTRY_ACL_GROUP_OBJ, -1);
+    add_acl(7, ARCHIVE_ENTRY_ACL_MASK, -1);
+    add_acl(0, ARCHIVE_ENTRY_ACL_OTHER, -1);
+    return add(made.get(), "");
+  }
   TarBuilder& dir(const Entry& entry) { return add(make(entry, AE_IFDIR).get(), ""); }
   TarBuilder& dir(const std::string& name) { return dir(Entry{.name = name, .mode = 0755}); }
   TarBuilder& link(const std::string& name, const std::string& target) {
