@@ -56,7 +56,7 @@ Task<sys::NamespaceSet> NamespacePool::take() {
   if (!sets_.empty()) {
     sys::NamespaceSet set = std::move(sets_.front());
     sets_.pop_front();
-    prefill();
+    if (sets_.size() * 2 <= size_) prefill();
     co_return set;
   }
   prefill();

@@ -25,7 +25,8 @@ class NamespacePool {
   // A ready set, or one made now. Errors are those of unshare(2): resource_exhausted (the kernel's
   // limit in /proc/sys/user), permission_denied.
   Task<sys::NamespaceSet> take();
-  // Fills the pool ahead of the first take.
+  // Fills the pool ahead of the first take; take() begins it again when half is gone, so that
+  // making namespaces, a CPU's work for a millisecond, is not beside every pod's start.
   void prefill();
   std::size_t ready() const noexcept { return sets_.size(); }
   Task<void> close();

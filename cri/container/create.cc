@@ -10,6 +10,7 @@
 #include "core/linux/capability.h"
 #include "core/linux/openat2.h"
 #include "core/store/ledger.h"
+#include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
 #include "cri/container/capabilities.h"
@@ -170,13 +171,15 @@ Task<std::string> make_container(Node& node, const Request& request,
   std::vector<plugins::SnapshotMount> mounts =
       co_await node.snapshotter.prepare(id, record.parent_snapshot());
   static_cast<void>(mounts);
-  stages->enter("rootfs.mount");
-  container->rootfs = co_await mount_rootfs(node, id);
+  stages->enter("rootfs.mount+cgroup.prepare");
+  Task<UniqueFd> mounted = mount_rootfs(node, id);
+  Task<void> entered = enter_cgroup(node, record, undo);
+  auto [rootfs, cgroup] = co_await both(std::move(mounted), std::move(entered));
+  container->rootfs = co_await std::move(rootfs);
+  co_await std::move(cgroup);
   stages->enter("process.resolve");
   co_await resolve_process(record, entry.image->config.config, container->rootfs,
                            hostname_of(pod.config()));
-  stages->enter("cgroup.prepare");
-  co_await enter_cgroup(node, record, undo);
 
   stages->enter("state.commit");
   record.set_phase(state::v1::CONTAINER_MADE);

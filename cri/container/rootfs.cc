@@ -2,9 +2,11 @@
 // The root filesystem as a detached mount: it appears in no mount table until the container's own.
 #include <sys/mount.h>
 
+#include <functional>
 #include <string_view>
 
 #include "core/linux/overlay_mount.h"
+#include "core/ring/offload.h"
 #include "cri/container/calls.h"
 
 namespace berth::cri {
@@ -76,7 +78,11 @@ Task<UniqueFd> mount_rootfs(Node& node, const std::string& container_id) {
     co_await fail(Errc::internal, "snapshot `" + container_id + "` has " +
                                       std::to_string(mounts.size()) + " mounts, one is expected");
   }
-  UniqueFd rootfs = co_await attach_nowhere(node, mounts.front());
+  // The filesystem below may be slow, and the loop has other containers to serve.
+  std::function<Result<UniqueFd>()> attach = [&node, mount = mounts.front()]() {
+    return attach_nowhere(node, mount);
+  };
+  UniqueFd rootfs = co_await offload(node.ring, std::move(attach));
   co_return rootfs;
 }
 

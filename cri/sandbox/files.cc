@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "core/base/unique_fd.h"
 #include "core/linux/openat2.h"
 #include "cri/sandbox/namespaces.h"
@@ -74,6 +76,13 @@ Result<PodFiles> make_pod_files(const store::Layout& layout, const std::string& 
     TRY_(write_if_missing(files.resolv_conf, host.ok() ? *host : std::string()));
   }
   return files;
+}
+
+Status remove_pod_files(const store::Layout& layout, const std::string& pod_id) {
+  std::error_code failed;
+  std::filesystem::remove_all(layout.pod(pod_id), failed);
+  if (failed) return sys_error(failed.value(), "remove_all", layout.pod(pod_id));
+  return {};
 }
 
 }  // namespace berth::cri

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf. Made when the first container needs
-// them: a kubelet brings its own hosts file, and a pod without containers needs none.
+// The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf. Made with the pod; a container's
+// start makes again what has gone meanwhile.
 #pragma once
 
 #include "core/base/result.h"
@@ -23,5 +23,8 @@ Result<PodFiles> make_pod_files(const store::Layout& layout, const std::string& 
 // What they contain. Pure.
 std::string hosts_text(const std::string& hostname, const std::vector<std::string>& ips);
 std::string resolv_conf_text(const runtime::v1::DNSConfig& dns);
+
+// Absent: fine.
+Status remove_pod_files(const store::Layout& layout, const std::string& pod_id);
 
 }  // namespace berth::cri

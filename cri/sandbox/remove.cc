@@ -2,12 +2,11 @@
 // CRI: "RemovePodSandbox removes the sandbox. If there are any running containers in the sandbox,
 // they must be forcibly terminated and removed. This call is idempotent, and must not return an
 // error if the sandbox has already been removed."
-#include <filesystem>
-
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/field.h"
 #include "cri/sandbox/calls.h"
+#include "cri/sandbox/files.h"
 
 namespace berth::cri {
 
@@ -20,11 +19,7 @@ Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
     if (container != nullptr) co_await remove_container_now(node, container);
   }
   co_await node.resources.cleanup_pod(sandbox->id());
-  std::error_code failed;
-  std::filesystem::remove_all(node.layout.pod(sandbox->id()), failed);
-  if (failed) {
-    co_await fail(sys_error(failed.value(), "remove_all", node.layout.pod(sandbox->id())));
-  }
+  co_await remove_pod_files(node.layout, sandbox->id());
   const std::string id = sandbox->id();
   Status forgotten = node.state.write([&id](store::WriteTxn& txn) -> Status {
     TRY_(store::ledger_clear_owner(txn, id));

@@ -13,9 +13,11 @@
 #include "core/base/units.h"
 #include "core/ring/with_deadline.h"
 #include "core/store/ledger.h"
+#include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/ids.h"
 #include "cri/sandbox/calls.h"
+#include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
 #include "cri/sandbox/pod_init.h"
 #include "cri/sandbox/validate.h"
@@ -116,6 +118,17 @@ Task<void> enter_cgroup(Node& node, const Sandbox& sandbox, const v1::PodSandbox
   co_await node.resources.prepare_pod(std::move(cgroup));
 }
 
+// Made here, while the keeper is at work, so that the first container need not wait for them.
+Task<void> write_files(Node& node, const records::SandboxRecord& record) {
+  const std::vector<std::string> ips(record.ips().begin(), record.ips().end());
+  const PodFiles files = co_await make_pod_files(node.layout, record.id(), record.config(), ips);
+  static_cast<void>(files);
+}
+
+Task<void> remove_files(Node& node, std::string pod_id) {
+  co_await remove_pod_files(node.layout, pod_id);
+}
+
 Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& undo) {
   std::string id = co_await make_id();
   const std::shared_ptr<Sandbox> sandbox = new_sandbox(std::move(id), request);
@@ -143,9 +156,14 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
     co_await start_pod_init(node, *sandbox);
     record.set_init_pid(sandbox->init_pid);
   }
-  stages.enter("keeper.hold");
+  stages.enter("keeper.hold+files");
   undo.push([&node, id = sandbox->id()]() { return drop_namespaces(node, id); });
-  co_await hold_namespaces(node, sandbox->id(), sandbox->namespaces);
+  undo.push([&node, id = sandbox->id()]() { return remove_files(node, id); });
+  Task<void> held = hold_namespaces(node, sandbox->id(), sandbox->namespaces);
+  Task<void> written = write_files(node, record);
+  auto [of_hold, of_write] = co_await both(std::move(held), std::move(written));
+  co_await std::move(of_hold);
+  co_await std::move(of_write);
 
   stages.enter("state.commit");
   record.set_phase(state::v1::SANDBOX_READY);

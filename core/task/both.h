@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two tasks at once. The first runs here until it waits for something outside, then the second
+// has the loop; so let the first be the one that begins by waiting (offload, a request to another
+// process) and the second the one that works.
+//
+//   std::pair<Result<Fd>, Result<void>> made = co_await both(mount(...), prepare(...));
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "core/task/scope.h"
+#include "core/task/task.h"
+
+namespace berth {
+
+template <typename T>
+Task<void> keep_outcome(Task<T> task, std::optional<Result<T>>& into) {
+  Result<T> outcome = co_await std::move(task).result();
+  into.emplace(std::move(outcome));
+}
+
+// Both have ended when it ends, whatever comes of either. Cancelling it cancels both.
+template <typename A, typename B>
+Task<std::pair<Result<A>, Result<B>>> both(Task<A> first, Task<B> second) {
+  const TaskContext context = co_await this_task();
+  std::optional<Result<B>> of_second;
+  Scope beside(*context.queue, nullptr);
+  beside.spawn(keep_outcome(std::move(second), of_second));
+  Result<A> of_first = co_await std::move(first).result();
+  co_await beside.close();
+  // A task that was spawned has run, though it may have found itself cancelled.
+  std::pair<Result<A>, Result<B>> outcomes(std::move(of_first), std::move(*of_second));
+  co_return std::move(outcomes);
+}
+
+}  // namespace berth
