@@ -18,6 +18,7 @@
 #include "cri/proto/services.grpc.pb.h"
 #include "cri/stages.h"
 #include "cri/state/record.pb.h"
+#include "plugins/api/resources.h"
 #include "plugins/api/runtime_handler.h"
 
 namespace berth::cri {
@@ -50,8 +51,9 @@ struct Container {
   runtime::v1::Container item;
   state::v1::ContainerPhase phase = state::v1::CONTAINER_CREATING;
   std::shared_ptr<Sandbox> sandbox;
-  UniqueFd
-      rootfs;  // detached mount, from create to start; made again when the agent restarted between
+  // From create to start; made again when the agent restarted in between.
+  UniqueFd rootfs;  // a detached mount
+  std::optional<plugins::Placement> placement;
   UniqueFd pidfd;
   int pid = 0;
   std::string log_path;

@@ -110,7 +110,8 @@ std::shared_ptr<Container> new_container(const records::ContainerRecord& record,
   return container;
 }
 
-Task<void> enter_cgroup(Node& node, const records::ContainerRecord& record, AsyncUndo& undo) {
+Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
+                        const records::ContainerRecord& record, AsyncUndo& undo) {
   const v1::LinuxContainerConfig& linux_config = record.config().linux();
   plugins::ContainerCgroup cgroup;
   cgroup.pod_id = record.sandbox_id();
@@ -122,9 +123,8 @@ Task<void> enter_cgroup(Node& node, const records::ContainerRecord& record, Asyn
   undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
     return node.resources.cleanup(pod, id);
   });
-  // The placement is asked for again at the start: the descriptors are not kept in between.
-  const plugins::Placement placement = co_await node.resources.prepare(std::move(cgroup));
-  static_cast<void>(placement);
+  plugins::Placement placement = co_await node.resources.prepare(std::move(cgroup));
+  container->placement.emplace(std::move(placement));
 }
 
 // What cannot be enforced or does not exist is refused before anything is made.
@@ -173,7 +173,7 @@ Task<std::string> make_container(Node& node, const Request& request,
   static_cast<void>(mounts);
   stages->enter("rootfs.mount+cgroup.prepare");
   Task<UniqueFd> mounted = mount_rootfs(node, id);
-  Task<void> entered = enter_cgroup(node, record, undo);
+  Task<void> entered = enter_cgroup(node, container, record, undo);
   auto [rootfs, cgroup] = co_await both(std::move(mounted), std::move(entered));
   container->rootfs = co_await std::move(rootfs);
   co_await std::move(cgroup);

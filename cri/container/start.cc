@@ -88,8 +88,13 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
   request.owned_fds = std::move(plan.owned_fds);
   if (target.valid()) request.owned_fds.push_back(std::move(target));
   stages.enter("cgroup.placement");
-  request.placement =
-      co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
+  if (container->placement) {
+    request.placement = std::move(*container->placement);
+    container->placement.reset();
+  } else {
+    request.placement =
+        co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
+  }
   if (!record.log_path().empty()) {
     stages.enter("log.open");
     request.stdio.log_file =
