@@ -108,11 +108,6 @@ struct HeaderList {
 
 }  // namespace
 
-const std::string* HttpResponse::header(const std::string& lower_name) const {
-  const auto found = headers.find(lower_name);
-  return found == headers.end() ? nullptr : &found->second;
-}
-
 // One curl handle; whoever has taken it uses it alone.
 struct CurlTransport::Handle {
   // Since curl 7.84 the first curl_easy_init does the global set-up, thread-safely.

@@ -15,25 +15,11 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/image/http_call.h"
 #include "core/image/registry_options.h"
+#include "core/image/url.h"
 
 namespace berth::image {
-
-struct HttpRequest {
-  std::string method = "GET";  // GET, HEAD, POST
-  std::string url;
-  std::vector<std::string> headers;  // "Name: value"
-  std::string body;                  // POST only
-  std::int64_t timeout_ms = 0;       // of the whole exchange; 0: only the low-speed rule
-};
-
-struct HttpResponse {
-  long status = 0;
-  std::map<std::string, std::string> headers;  // names in lower case; of the final response
-  std::string error_body;                      // the beginning of the body when status is not 2xx
-
-  const std::string* header(const std::string& lower_name) const;
-};
 
 // Takes the body of a 2xx response. An Error ends the exchange with that Error.
 class BodySink {
@@ -76,16 +62,5 @@ class CurlTransport final : public HttpTransport {
   std::mutex mutex_;
   std::vector<std::unique_ptr<Handle>> idle_;
 };
-
-// scheme://host:port of a URL, with the default port filled in; invalid_argument when it is no
-// http(s) URL. Two URLs of one origin may see the same credentials.
-Result<std::string> url_origin(const std::string& url);
-// `location` as seen from `base` (RFC 3986 section 5).
-Result<std::string> resolve_url(const std::string& base, const std::string& location);
-// Without query, user and fragment, which may carry secrets; for texts.
-std::string printable_url(const std::string& url);
-std::string url_escape(std::string_view text);
-// "127.0.0.1", "localhost", "[::1]", with or without a port.
-bool is_loopback_host(std::string_view host);
 
 }  // namespace berth::image

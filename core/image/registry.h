@@ -21,16 +21,11 @@
 #include "core/image/content.h"
 #include "core/image/http.h"
 #include "core/image/reference.h"
+#include "core/image/registry_bodies.h"
 #include "core/image/registry_options.h"
 #include "core/oci/image.h"
 
 namespace berth::image {
-
-struct RemoteDocument {
-  oci::Digest digest;      // of HEAD: empty when the registry did not tell
-  std::string media_type;  // Content-Type without parameters
-  std::string bytes;       // of GET; their digest is `digest`
-};
 
 class Repository {
  public:

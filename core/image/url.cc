@@ -3,7 +3,8 @@
 
 #include <memory>
 
-#include "core/image/http.h"
+#include "core/image/registry_route.h"
+#include "core/image/url.h"
 
 namespace berth::image {
 namespace {
@@ -65,6 +66,39 @@ std::string url_escape(std::string_view text) {
   std::string copy = escaped == nullptr ? "" : escaped;
   curl_free(escaped);
   return copy;
+}
+
+std::string url_host(const std::string& text) {
+  Result<Url> url = parse_url(text);
+  if (!url.ok()) return {};
+  const std::string port = part(*url, CURLUPART_PORT);
+  return part(*url, CURLUPART_HOST) + (port.empty() ? "" : ":" + port);
+}
+
+Result<EndpointAddress> parse_endpoint_address(std::string_view text) {
+  const bool has_scheme = text.find("://") != std::string_view::npos;
+  const std::string whole = (has_scheme ? "" : "https://") + std::string(text);
+  constexpr const char* kForm = "is not the address of a registry";
+  for (const char c : text) {
+    if (c <= ' ' || c >= 127) return make_error(Errc::invalid_argument, kForm);
+  }
+  Result<Url> url = parse_url(whole);
+  if (!url.ok()) return make_error(Errc::invalid_argument, kForm);
+  EndpointAddress address;
+  address.scheme = part(*url, CURLUPART_SCHEME);
+  for (const CURLUPart unwanted :
+       {CURLUPART_QUERY, CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_FRAGMENT}) {
+    if (!part(*url, unwanted).empty()) return make_error(Errc::invalid_argument, kForm);
+  }
+  if (address.scheme != "http" && address.scheme != "https") {
+    return make_error(Errc::invalid_argument, "is neither http nor https");
+  }
+  address.host = part(*url, CURLUPART_HOST);
+  const std::string port = part(*url, CURLUPART_PORT);
+  if (!port.empty()) address.host += ":" + port;
+  address.path = part(*url, CURLUPART_PATH);
+  while (address.path.ends_with("/")) address.path.pop_back();
+  return address;
 }
 
 bool is_loopback_host(std::string_view host) {

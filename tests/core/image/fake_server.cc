@@ -81,6 +81,10 @@ FakeServer::~FakeServer() {
   ending_ = true;
   ::shutdown(listener_, SHUT_RDWR);
   acceptor_.join();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const int connection : open_) ::shutdown(connection, SHUT_RDWR);
+  }
   for (std::thread& connection : connections_) connection.join();
   ::close(listener_);
 }
@@ -89,37 +93,66 @@ void FakeServer::accept_all() {
   while (true) {
     const int connection = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) return;
+    ++accepted_;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      open_.push_back(connection);
+    }
     connections_.emplace_back([this, connection] { serve(connection); });
   }
 }
 
 void FakeServer::serve(int connection) {
-  ServerRequest request;
-  if (read_request(connection, request)) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      requests_.push_back(request);
-    }
-    ServerResponse response = handler_(request);
-    for (int waited = 0; waited < response.stall_ms && !ending_; waited += 20) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    std::int64_t length = response.declared_length;
-    if (length < 0) length = static_cast<std::int64_t>(response.body.size());
-    std::string head = "HTTP/1.1 " + std::to_string(response.status) + " Text\r\n";
-    for (const std::string& header : response.headers) head += header + "\r\n";
-    head += "Content-Length: " + std::to_string(length) + "\r\nConnection: close\r\n\r\n";
-    send_all(connection, head);
-    if (request.method != "HEAD") {
-      const bool cut = response.cut_after >= 0;
-      send_all(connection, cut ? response.body.substr(0, response.cut_after) : response.body);
-    }
+  while (!ending_ && serve_one(connection)) {
   }
   ::shutdown(connection, SHUT_WR);
   char rest[256];
   while (!ending_ && ::recv(connection, rest, sizeof rest, 0) > 0) {
   }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::erase(open_, connection);
   ::close(connection);
+}
+
+void FakeServer::wait(int ms) const {
+  for (int waited = 0; waited < ms && !ending_; waited += 20) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+bool FakeServer::serve_one(int connection) {
+  ServerRequest request;
+  if (!read_request(connection, request)) return false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    requests_.push_back(request);
+  }
+  ServerResponse response = handler_(request);
+  wait(response.stall_ms);
+  if (response.raw) {
+    send_all(connection, response.body);
+    return false;
+  }
+  std::int64_t length = response.declared_length;
+  if (length < 0) length = static_cast<std::int64_t>(response.body.size());
+  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " Text\r\n";
+  for (const std::string& header : response.headers) head += header + "\r\n";
+  head += "Content-Length: " + std::to_string(length) + "\r\n";
+  head += response.keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+  send_all(connection, head);
+  if (request.method != "HEAD") {
+    const bool cut = response.cut_after >= 0;
+    const std::size_t size = cut ? static_cast<std::size_t>(response.cut_after) : std::string::npos;
+    std::string body = response.body.substr(0, size);
+    if (response.pause_after >= 0) {
+      const std::size_t first = static_cast<std::size_t>(response.pause_after);
+      send_all(connection, body.substr(0, first));
+      wait(response.pause_ms);
+      body = body.substr(first);
+    }
+    send_all(connection, body);
+  }
+  return response.keep_alive && response.cut_after < 0;
 }
 
 std::vector<ServerRequest> FakeServer::requests() const {
@@ -169,7 +202,7 @@ ServerResponse FakeRegistry::answer(const ServerRequest& request) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   if (request.path == "/v2/") return {};
-  const auto found = files_.find(request.path);
+  const auto found = files_.find(request.path.substr(0, request.path.find('?')));
   ServerResponse response;
   if (found == files_.end()) {
     response.status = 404;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP server that misbehaves on request: it serves what a handler tells it to, cut short,
-// stalled or with a wrong length, and remembers what it was asked. One connection, one exchange.
+// stalled or with a wrong length, and remembers what it was asked. A connection is for one exchange
+// unless the response says that it is kept.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,10 @@ struct ServerResponse {
   std::int64_t declared_length = -1;  // Content-Length when it is not the body's
   std::int64_t cut_after = -1;        // bytes of the body after which the connection is closed
   int stall_ms = 0;                   // before the status line
+  std::int64_t pause_after = -1;      // bytes of the body after which nothing comes for pause_ms
+  int pause_ms = 0;
+  bool keep_alive = false;  // other requests may follow on the connection
+  bool raw = false;         // `body` is all there is: not even a status line
 };
 
 class FakeServer {
@@ -49,11 +54,16 @@ class FakeServer {
   std::vector<ServerRequest> requests() const;
   // How often a method and path were asked for.
   std::size_t count(const std::string& method, const std::string& path) const;
+  // How many connections there were.
+  std::size_t connections() const { return accepted_; }
   void forget();
 
  private:
   void accept_all();
   void serve(int connection);
+  // False: nothing more comes on this connection.
+  bool serve_one(int connection);
+  void wait(int ms) const;
 
   Handler handler_;
   int listener_ = -1;
@@ -61,6 +71,8 @@ class FakeServer {
   mutable std::mutex mutex_;
   std::vector<ServerRequest> requests_;
   std::vector<std::thread> connections_;
+  std::vector<int> open_;
+  std::atomic<std::size_t> accepted_{0};
   std::atomic<bool> ending_{false};
   std::thread acceptor_;
 };

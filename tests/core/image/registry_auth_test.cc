@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: credentials go to whom they are for, in the form that was asked for, and nowhere else:
+// not to another host, not into a text, not onto the disk.
+#include "tests/core/image/session_fixture.h"
+
+namespace berth::image {
+namespace {
+
+const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
+
+class RegistryAuthTest : public SessionTest {
+ protected:
+  // Lets pass who sends `wanted`, and asks the others with `challenge`.
+  void require(const std::string& wanted, const std::string& challenge) {
+    registry_.add_manifest("app", "1", kManifestType, "{}");
+    registry_.set_hook([=](const ServerRequest& request) {
+      return ServerResponse{.status = request.header("authorization") == wanted ? 0 : 401,
+                            .headers = {"WWW-Authenticate: " + challenge},
+                            .body = ""};
+    });
+  }
+  static std::string bearer(const FakeServer& tokens) {
+    return "Bearer realm=\"http://" + tokens.host() +
+           "/token\",service=\"reg\",scope=\"repository:app:pull\"";
+  }
+};
+
+TEST_F(RegistryAuthTest, AnswersABasicChallengeOnce) {
+  require("Basic " + base64_encode("me:secret"), "Basic realm=\"r\"");
+  EXPECT_TRUE(manifest(session(pair("me", "secret")), "1").ok());
+  registry_.server().forget();
+  Result<RemoteDocument> refused = manifest(session(pair("me", "wrong")), "1");
+  EXPECT_EQ(refused.error().code, Errc::unauthenticated);
+  EXPECT_EQ(refused.error().message().find("wrong"), std::string::npos);
+  EXPECT_EQ(registry_.server().requests().size(), 2u);
+  EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
+}
+
+TEST_F(RegistryAuthTest, TakesEveryFormOfTheCrisAuthConfig) {
+  require("Basic " + base64_encode("me:se:cret"), "Basic");
+  AuthConfig encoded;
+  encoded.auth = base64_encode("me:se:cret");
+  EXPECT_TRUE(manifest(session(encoded), "1").ok());
+  AuthConfig elsewhere = pair("me", "se:cret");
+  elsewhere.server_address = "other.example";
+  EXPECT_EQ(manifest(session(elsewhere), "1").error().code, Errc::unauthenticated);
+  elsewhere.server_address = "http://" + registry_.host() + "/v1/";
+  EXPECT_TRUE(manifest(session(elsewhere), "1").ok());
+  AuthConfig garbage;
+  garbage.auth = "%%%not-base64%%%";
+  Result<std::unique_ptr<RegistrySession>> broken = try_open(registry_.host() + "/app", garbage);
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(broken.error().message().find("not-base64"), std::string::npos);
+}
+
+TEST_F(RegistryAuthTest, GetsATokenForItsScopeAndUsesItAgain) {
+  FakeServer tokens([](const ServerRequest& request) {
+    const bool known = request.header("authorization") == "Basic " + base64_encode("me:pw") &&
+                       request.path == "/token?service=reg&scope=repository%3Aapp%3Apull";
+    return ServerResponse{.status = known ? 200 : 401, .headers = {}, .body = R"({"token":"T1"})"};
+  });
+  require("Bearer T1", bearer(tokens));
+  RegistrySession& client = session(pair("me", "pw"));
+  ASSERT_TRUE(head(client, "1").ok());
+  ASSERT_TRUE(manifest(client, "1").ok());
+  EXPECT_EQ(tokens.requests().size(), 1u);
+  EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
+}
+
+TEST_F(RegistryAuthTest, GetsANewTokenWhenTheOldOneHasExpired) {
+  std::atomic<int> issued{0};
+  FakeServer tokens([&](const ServerRequest&) {
+    return ServerResponse{.status = 200,
+                          .headers = {},
+                          .body = R"({"access_token":"T)" + std::to_string(++issued) + "\"}"};
+  });
+  registry_.add_manifest("app", "1", kManifestType, "{}");
+  const std::string challenge = bearer(tokens);
+  std::atomic<int> valid{1};
+  registry_.set_hook([&](const ServerRequest& request) {
+    const bool known = request.header("authorization") == "Bearer T" + std::to_string(valid);
+    return ServerResponse{
+        .status = known ? 0 : 401, .headers = {"WWW-Authenticate: " + challenge}, .body = ""};
+  });
+  RegistrySession& client = session();
+  ASSERT_TRUE(manifest(client, "1").ok());
+  valid = 2;
+  ASSERT_TRUE(manifest(client, "1").ok());
+  EXPECT_EQ(issued, 2);
+}
+
+TEST_F(RegistryAuthTest, BlobsAtTheSameTimeShareOneToken) {
+  FakeServer tokens([](const ServerRequest&) {
+    return ServerResponse{.status = 200, .headers = {}, .body = R"({"token":"T"})", .stall_ms = 50};
+  });
+  require("Bearer T", bearer(tokens));
+  RegistrySession& client = session();
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  const auto one = [&]() -> Task<void> {
+    RemoteDocument document = co_await client.get_manifest("1");
+    EXPECT_EQ(document.bytes, "{}");
+  };
+  for (int i = 0; i < 8; ++i) scope.spawn(one());
+  const auto all = [&]() -> Task<void> { co_await scope.close(); };
+  ASSERT_TRUE(ring_->run_until(all()).ok());
+  EXPECT_EQ(tokens.requests().size(), 1u);
+}
+
+TEST_F(RegistryAuthTest, SendsAnIdentityTokenAsARefreshTokenAndARegistryTokenAsItIs) {
+  FakeServer tokens([](const ServerRequest& request) {
+    const bool known =
+        request.method == "POST" &&
+        request.body.find("refresh_token=id%2Ftoken") != std::string::npos &&
+        request.body.find("service=reg&scope=repository%3Aapp%3Apull") != std::string::npos;
+    return ServerResponse{
+        .status = known ? 200 : 400, .headers = {}, .body = R"({"access_token":"T2"})"};
+  });
+  AuthConfig identity;
+  identity.identity_token = "id/token";
+  require("Bearer T2", bearer(tokens));
+  EXPECT_TRUE(manifest(session(identity), "1").ok());
+  AuthConfig registry_token;
+  registry_token.registry_token = "mine";
+  require("Bearer mine", bearer(tokens));
+  EXPECT_TRUE(manifest(session(registry_token), "1").ok());
+  EXPECT_EQ(tokens.requests().size(), 1u);
+}
+
+TEST_F(RegistryAuthTest, A401LoopEnds) {
+  FakeServer tokens([](const ServerRequest&) {
+    return ServerResponse{.status = 200, .headers = {}, .body = R"({"token":"T"})"};
+  });
+  require("never", bearer(tokens));
+  EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
+  EXPECT_LE(registry_.server().requests().size(), 2u);
+  // Every token is new, and none is good.
+  std::atomic<int> issued{0};
+  FakeServer fresh([&](const ServerRequest&) {
+    return ServerResponse{
+        .status = 200, .headers = {}, .body = R"({"token":"T)" + std::to_string(++issued) + "\"}"};
+  });
+  require("never", bearer(fresh));
+  registry_.server().forget();
+  EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
+  EXPECT_LE(registry_.server().requests().size(), 2u);
+}
+
+TEST_F(RegistryAuthTest, ATokenServerThatMisbehavesIsNamed) {
+  ServerResponse answer;
+  FakeServer tokens([&](const ServerRequest&) { return answer; });
+  require("Bearer T", bearer(tokens));
+  options_.attempts_max = 1;
+  for (const auto& [status, body] : {std::pair{200, std::string("no json")},
+                                     {200, std::string(R"({"token":"a\nb"})")},
+                                     {200, std::string(300'000, 'x')},
+                                     {403, std::string()},
+                                     {500, std::string()},
+                                     {200, std::string("[]")},
+                                     {200, std::string(R"({"token":7})")}}) {
+    answer.status = status;
+    answer.body = body;
+    Result<RemoteDocument> refused = manifest(session(), "1");
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.error().message().find("http://" + tokens.host() + "/token"),
+              std::string::npos)
+        << refused.error().message();
+  }
+}
+
+TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
+  const std::string bytes = "the blob";
+  const std::string digest = registry_.add_blob("app", bytes);
+  FakeServer elsewhere(
+      [&](const ServerRequest& request) {
+        // It asks who we are, and is not told.
+        const bool first = request.path.find("again") == std::string::npos;
+        return ServerResponse{
+            .status = first ? 200 : 401, .headers = {"WWW-Authenticate: Basic"}, .body = bytes};
+      },
+      "127.0.0.2");
+  std::string location = "/signed?secret=1";
+  registry_.set_hook([&](const ServerRequest& request) {
+    if (request.header("authorization").empty()) {
+      return ServerResponse{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = ""};
+    }
+    return ServerResponse{
+        .status = 307, .headers = {"Location: http://" + elsewhere.host() + location}, .body = ""};
+  });
+  write_hosts(registry_.host(), "server = \"http://" + registry_.host() +
+                                    "\"\n[header]\nX-Api-Key = \"key-of-the-registry\"\n");
+  RegistrySession& client = session(pair("me", "pw-of-mine"));
+  EXPECT_EQ(fetch(client, digest, bytes.size()), "");
+  location = "/again?secret=1";
+  const std::string refused = fetch(client, digest, bytes.size());
+  EXPECT_NE(refused.find("HTTP 401"), std::string::npos);
+  EXPECT_EQ(refused.find("secret"), std::string::npos);
+  EXPECT_EQ(registry_.server().requests()[0].header("x-api-key"), "key-of-the-registry");
+  ASSERT_GE(elsewhere.requests().size(), 2u);
+  for (const ServerRequest& request : elsewhere.requests()) {
+    EXPECT_EQ(request.header("authorization"), "");
+    EXPECT_EQ(request.header("x-api-key"), "");
+    EXPECT_EQ(request.header("cookie"), "");
+  }
+}
+
+TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsThem) {
+  registry_.add_manifest("app", "1", kManifestType, "{}");
+  registry_.set_hook([](const ServerRequest& request) {
+    ServerResponse response{.status = 0, .headers = {}, .body = ""};
+    if (request.header("authorization") != "Basic " + base64_encode("me:pw")) {
+      response.status = 401;
+      response.headers = {"WWW-Authenticate: Basic"};
+    } else if (request.path == "/v2/app/manifests/2") {
+      response.status = 308;
+      response.headers = {"Location: 1"};
+    }
+    return response;
+  });
+  EXPECT_EQ(manifest(session(pair("me", "pw")), "2")->bytes, "{}");
+}
+
+TEST_F(RegistryAuthTest, AHostThatRepeatsSecretsDoesNotGetThemIntoTexts) {
+  registry_.set_hook([](const ServerRequest& request) {
+    const std::string sent = request.header("authorization");
+    if (sent.empty()) {
+      return ServerResponse{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = ""};
+    }
+    return ServerResponse{.status = 500,
+                          .headers = {},
+                          .body = R"({"errors":[{"code":"DENIED","message":"you sent )" + sent +
+                                  " and hunter22 and " + request.header("x-key") + "\"}]}"};
+  });
+  // Two hosts, so that the log is told of the one that rests.
+  write_hosts(registry_.host(), "[host.\"http://" + registry_.host() + "\"]\n[host.\"http://" +
+                                    registry_.host() + "\".header]\nX-Key = \"header-secret\"\n");
+  RegistrySession& client = session(pair("me", "hunter22"));
+  Result<RemoteDocument> failed = manifest(client, "1");
+  ASSERT_FALSE(failed.ok());
+  std::string text = failed.error().message();
+  EXPECT_NE(text.find("***"), std::string::npos) << text;
+  EXPECT_NE(log_text().find("rests"), std::string::npos);
+  text += log_text();
+  for (const std::string& secret :
+       {std::string("hunter22"), base64_encode("me:hunter22"), std::string("header-secret")}) {
+    EXPECT_EQ(text.find(secret), std::string::npos) << text;
+  }
+}
+
+}  // namespace
+}  // namespace berth::image
