@@ -128,10 +128,14 @@ Task<std::uint64_t> RegistrySession::get_blob(oci::Descriptor blob, std::uint64_
   co_return body.transferred();
 }
 
-void RegistrySession::reject(const oci::Digest& blob) {
+bool RegistrySession::reject(const oci::Digest& blob) {
   std::set<Endpoint*>& rejected = rejected_[blob.text()];
   rejected.merge(served_[blob.text()]);
   served_.erase(blob.text());
+  return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
+    return endpoint->where.can_pull && endpoint->preferred == nullptr &&
+           !rejected.contains(endpoint.get());
+  });
 }
 
 Result<RegistrySession::Endpoint*> RegistrySession::push_endpoint() {

@@ -55,9 +55,9 @@ class RegistrySession {
   // ended. Gives the number of bytes that crossed the network. Whether they are the blob is for
   // who takes them to find out.
   Task<std::uint64_t> get_blob(oci::Descriptor blob, std::uint64_t offset, DownloadSink& sink);
-  // The bytes that get_blob brought were wrong: who sent them is not asked for this blob again,
-  // unless nobody else is left.
-  void reject(const oci::Digest& blob);
+  // The bytes that get_blob brought were wrong: who sent them is asked for this blob again only
+  // after everybody else. False: there is nobody else.
+  bool reject(const oci::Digest& blob);
 
   // For registry_push: the place to push to.
   struct Endpoint;
