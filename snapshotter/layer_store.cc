@@ -145,7 +145,11 @@ Status LayerStore::sync() {
   UniqueFd directory;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!above_.valid()) return {};
+    // Nothing was extracted by this process: what another left to do may be anywhere.
+    if (!above_.valid()) {
+      ::sync();
+      return {};
+    }
     directory.reset(::fcntl(above_.get(), F_DUPFD_CLOEXEC, 0));
   }
   if (directory.valid() && ::syncfs(directory.get()) == 0) return {};

@@ -19,6 +19,8 @@ namespace berth::image {
 constexpr store::Table kImages{"images", 1};
 constexpr store::Table kArtifacts{"artifacts", 1};
 constexpr store::Table kImageReferences{"image-references", 1};
+constexpr store::Table kPinnedImages{"image-pins", 1};           // id -> nothing
+constexpr store::Table kUnsettledImages{"images-unsettled", 1};  // id -> boot id
 
 std::string encode_image(const CachedImage& image);
 // invalid_argument says what cannot be understood.

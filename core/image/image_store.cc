@@ -56,12 +56,6 @@ std::vector<oci::Digest> needed_blobs(const ImageEntry& entry) {
   return needed;
 }
 
-Result<std::unique_ptr<ImageStore>> ImageStore::open(store::State& state) {
-  std::unique_ptr<ImageStore> images(new ImageStore(state));
-  TRY_(images->load());
-  return images;
-}
-
 Status ImageStore::load_table(store::Table table) {
   const bool artifacts = table.name == kArtifacts.name;
   std::map<std::string, std::string> unreadable;  // id -> why
@@ -135,6 +129,7 @@ ImageEntry ImageStore::entry(const Record& record) const {
   for (const std::string& reference : record.references) {
     (is_digest_reference(reference) ? entry.repo_digests : entry.repo_tags).push_back(reference);
   }
+  entry.pinned = record.pinned;
   return entry;
 }
 
@@ -161,6 +156,7 @@ std::vector<ImageEntry> ImageStore::list() const {
 Result<std::string> ImageStore::add(NewImage added) {
   const oci::Digest id = oci::digest_of(added.config_json);
   Change change{.image = {}, .table = kImages, .record = {}, .references = {}};
+  change.settling = added.settling;
   TRY(change.image,
       make_image(id, added.manifest_digest, std::move(added.config_json), std::move(added.layers)));
   change.record = encode_image(*change.image);
@@ -170,6 +166,7 @@ Result<std::string> ImageStore::add(NewImage added) {
 
 Result<std::string> ImageStore::add_artifact(NewArtifact added) {
   Change change{.image = {}, .table = kArtifacts, .record = {}, .references = {}};
+  change.settling = added.settling;
   TRY(change.image, decode_artifact(added.manifest_digest.text(), added.manifest_json));
   change.record = std::move(added.manifest_json);
   change.references = references_of(added.reference, added.root_digest);
@@ -204,8 +201,10 @@ Result<std::string> ImageStore::put(Change wanted) {
   }
   if (!known && wanted.record.empty()) return no_such_image(id);
   if (known && references.empty()) return id;
+  const bool mark = !known && wanted.settling == Settling::later;
   TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
     if (!known) TRY_(txn.put(wanted.table, id, wanted.record));
+    if (mark) TRY_(txn.put(kUnsettledImages, id, boot_id_));
     for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, id));
     return {};
   }));
@@ -213,6 +212,7 @@ Result<std::string> ImageStore::put(Change wanted) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Record& record = images_[id];
   if (!known) record.image = std::move(wanted.image);
+  if (mark) record.unsettled = true;
   for (const std::string& key : references) {
     const auto moved = references_.find(key);
     if (moved != references_.end()) images_[moved->second].references.erase(key);
@@ -247,6 +247,8 @@ Result<bool> ImageStore::remove(std::string_view name) {
     if (!whole) return {};
     TRY([[maybe_unused]] const bool image, txn.erase(kImages, id));
     TRY([[maybe_unused]] const bool artifact, txn.erase(kArtifacts, id));
+    TRY([[maybe_unused]] const bool pin, txn.erase(kPinnedImages, id));
+    TRY([[maybe_unused]] const bool unsettled, txn.erase(kUnsettledImages, id));
     return {};
   }));
 

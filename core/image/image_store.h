@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -63,7 +64,14 @@ struct ImageEntry {
   std::shared_ptr<const CachedImage> image;
   std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
   std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
+  bool pinned = false;                    // not to be removed to make room
 };
+
+// Whether an image's files are known to be on disk. A pull does not wait for the disk: it records
+// the image with the mark `later`, has everything written behind, and takes the mark away. Should
+// the power fail first, the files may be incomplete: a store that is opened after another boot
+// drops images with a mark.
+enum class Settling { done, later };
 
 // What a finished pull adds.
 struct NewImage {
@@ -74,6 +82,7 @@ struct NewImage {
   oci::Digest root_digest;
   std::string config_json;
   std::vector<LayerInfo> layers;
+  Settling settling = Settling::done;
 };
 
 // What a finished pull of an artifact adds; every blob of its manifest is in the content store.
@@ -82,6 +91,7 @@ struct NewArtifact {
   oci::Digest manifest_digest;
   oci::Digest root_digest;
   std::string manifest_json;
+  Settling settling = Settling::done;
 };
 
 // Every blob that must stay as long as the image does: documents, and for an image whose layers
@@ -91,8 +101,10 @@ std::vector<oci::Digest> needed_blobs(const ImageEntry& entry);
 class ImageStore {
  public:
   // `state` is borrowed and must be durable. A record that cannot be understood is quarantined
-  // there and the image is not listed; a later pull brings it back.
+  // there and the image is not listed; a later pull brings it back. So does one of an image that
+  // was not settled when the node went down: `boot_id` tells boots apart.
   static Result<std::unique_ptr<ImageStore>> open(store::State& state);
+  static Result<std::unique_ptr<ImageStore>> open(store::State& state, std::string boot_id);
 
   // `name` is an id, a prefix of an id (at least 4 hex digits, with or without "sha256:"), a tag or
   // a digest reference in any form that parse_reference takes. invalid_argument: none of these, or
@@ -113,23 +125,35 @@ class ImageStore {
   // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay
   // until Puller::sweep.
   Result<bool> remove(std::string_view name);
+  // A pin lasts as long as the image. not_found.
+  Status pin(std::string_view name, bool pinned);
+
+  // Ids of the images recorded with Settling::later; the caller puts their files on disk, those
+  // that were there before it asked, and then says settled().
+  std::vector<std::string> unsettled() const;
+  Status settled(const std::vector<std::string>& ids);
 
  private:
   struct Record {
     std::shared_ptr<const CachedImage> image;
     std::set<std::string> references;
+    bool pinned = false;
+    bool unsettled = false;
   };
 
-  explicit ImageStore(store::State& state) : state_(&state) {}
+  ImageStore(store::State& state, std::string boot_id)
+      : state_(&state), boot_id_(std::move(boot_id)) {}
   // An image that may be new, and where its record goes.
   struct Change {
     std::shared_ptr<const CachedImage> image;
     store::Table table;
     std::string record;
     std::set<std::string> references;
+    Settling settling = Settling::done;
   };
 
   Status load();
+  Status load_marks();
   Status load_table(store::Table table);
   Result<std::string> put(Change change);
   Result<std::string> resolve_id(std::string_view name) const;
@@ -137,6 +161,7 @@ class ImageStore {
   static std::set<std::string> references_to_remove(const Record& record, std::string_view name);
 
   store::State* state_;
+  std::string boot_id_;
   std::mutex change_;         // one change at a time; taken before `mutex_`
   mutable std::mutex mutex_;  // the maps; held for lookups only, never over a write to disk
   std::map<std::string, Record, std::less<>> images_;           // by id

@@ -23,18 +23,6 @@ unsigned threads_max(const PullOptions& options) {
   return static_cast<unsigned>(fetches + 3 * extractions + kShort);
 }
 
-Status sync_blobs(const ContentStore& content, const NewImage& image, const Resolved& resolved) {
-  for (const Resolved::Document& document : resolved.documents) {
-    TRY_(content.sync(document.digest));
-  }
-  TRY_(content.sync(resolved.manifest.config.digest));
-  for (const LayerInfo& layer : image.layers) {
-    TRY(const std::optional<std::uint64_t> there, content.size(layer.digest));
-    if (there.has_value()) TRY_(content.sync(layer.digest));
-  }
-  return {};
-}
-
 }  // namespace
 
 Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, LayerStore& trees,
@@ -209,17 +197,19 @@ Task<void> Puller::Impl::find_missing(JobPtr job) {
 
 Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
                                        std::string config_json) {
-  NewImage image{
-      job->reference, resolved.manifest_digest, resolved.root_digest, std::move(config_json), {}};
-  for (const auto& layer : job->layers)
+  NewImage image{job->reference,
+                 resolved.manifest_digest,
+                 resolved.root_digest,
+                 std::move(config_json),
+                 {},
+                 options.durable ? Settling::later : Settling::done};
+  for (const auto& layer : job->layers) {
     image.layers.push_back({layer->blob.digest, layer->blob.size});
-  const bool sync = options.durable_layers && job->first_missing < job->layers.size();
-  const auto write_record = [this, &image, &resolved, sync]() -> Result<std::string> {
-    if (sync) TRY_(sync_blobs(content, image, resolved));
-    if (sync) TRY_(layers.sync());
-    return images.add(image);
-  };
+  }
+  const auto write_record = [this, &image] { return images.add(image); };
   std::string id = co_await offload(pool, write_record);
+  settle_soon();
+  if (!options.keep_layer_blobs) sweep_wanted = true;
   co_return id;
 }
 
@@ -268,7 +258,10 @@ std::vector<PullProgress> Puller::progress() const {
 
 Task<void> Puller::close() {
   impl_->closing = true;
-  for (const JobPtr& job : impl_->jobs) job->stop.request_stop();
+  for (const JobPtr& job : impl_->jobs) {
+    job->stop.request_stop();
+    job->transfers.request_stop();
+  }
   co_await impl_->scope.close();
 }
 

@@ -46,9 +46,13 @@ struct PullOptions {
   std::uint64_t layer_size_max = 64ull << 30;
   std::uint64_t inflate_ratio_max = 200;
   std::uint64_t inflate_ratio_grace = 256ull << 20;
-  // Before an image is recorded, its layers are on disk (syncfs). Off: a power loss soon after a
-  // pull may leave an image whose files are incomplete.
-  bool durable_layers = true;
+  // After a pull, blobs and layers are put on disk behind, and until then the image is marked:
+  // should the power fail first, it is gone at the next start instead of incomplete (image_store.h,
+  // Settling). Off: nothing is synced and nothing marked, for stores that do not outlive the boot.
+  bool durable = true;
+  // Off: the compressed layers of an image are removed once it is unpacked. It can then not be
+  // pushed or saved, and what it shares with others is fetched again for them.
+  bool keep_layer_blobs = true;
 };
 
 struct PullRequest {
@@ -93,6 +97,9 @@ class Puller {
   // Removes blobs and layers that no image and no running pull needs. Layers still used by a
   // container stay until a later sweep. Called at start, after removals and failed pulls.
   Task<void> sweep();
+
+  // Waits until everything pulled so far is on disk, or could not be put there.
+  Task<void> settled();
 
   // What is running now; any thread.
   std::vector<PullProgress> progress() const;

@@ -2,6 +2,7 @@
 // The Puller's inside: what runs, and who waits for whom. Private to this room.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <list>
 #include <map>
@@ -66,9 +67,14 @@ struct Puller::Impl {
   Task<void> abort_layer(std::string chain_id);
   void start_workers(JobPtr job);
   void worker_ended(const JobPtr& job);
-  static void fail_job(Job& job, Error error);
+  void fail_job(Job& job, Error error);
   Task<void> fetcher(JobPtr job);
   Task<void> extractor(JobPtr job, std::size_t index);
+
+  // settle.cc: what was pulled is put on disk.
+  void settle_soon();
+  Task<void> settle();
+  Status put_on_disk(const std::vector<std::string>& ids);
 
   // sweep.cc
   Task<void> sweep();
@@ -99,8 +105,10 @@ struct Puller::Impl {
   // Pulls and sweeps exclude each other: a sweep takes away what no *record* needs.
   bool sweeping = false;
   bool sweep_wanted = false;
+  bool settling = false;
+  Event settle_ended;
   Event sweep_ended;
-  bool closing = false;
+  std::atomic<bool> closing{false};
 };
 
 }  // namespace berth::image

@@ -74,11 +74,12 @@ struct Job {
       const RegistryOptions& options, AuthConfig auth)
       : request(std::move(wanted)),
         reference(std::move(parsed)),
-        repository(transport, options, reference, std::move(auth), stop.get_token()) {}
+        repository(transport, options, reference, std::move(auth), transfers.get_token()) {}
 
   PullRequest request;
   Reference reference;
-  std::stop_source stop;
+  std::stop_source stop;       // begins nothing more
+  std::stop_source transfers;  // and cuts off what is being fetched
   Repository repository;
   std::atomic<std::uint64_t> transferred{0};
   // Filled once, before `layers_known`; the elements do not move.

@@ -99,10 +99,12 @@ void Puller::Impl::worker_ended(const JobPtr& job) {
   if (--job->workers == 0) job->workers_ended.set();
 }
 
-// Everything of the job that waits goes on and finds that it is over.
+// Everything of the job that waits goes on and finds that it is over. A blob that it fetches may be
+// what another pull waits for, and comes to its end then.
 void Puller::Impl::fail_job(Job& job, Error error) {
   if (!job.failure.has_value()) job.failure = std::move(error);
   job.stop.request_stop();
+  if (jobs.size() <= 1) job.transfers.request_stop();
   for (const auto& layer : job.layers) layer->done_event.set();
 }
 

@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::int64_t kPartialAgeMaxS = 24 * 3600;
 
+void forget_layers(const std::vector<ImageEntry>& all, std::set<std::string>& needed) {
+  for (const ImageEntry& entry : all) {
+    if (entry.image->is_artifact()) continue;
+    for (const LayerInfo& layer : entry.image->layers) needed.erase(layer.digest.text());
+  }
+}
+
 }  // namespace
 
 Task<void> Puller::Impl::sweep() {
@@ -22,6 +29,7 @@ Task<void> Puller::Impl::sweep() {
   Result<void> outcome = co_await shield(sweep_now()).result();
   sweeping = false;
   sweep_ended.set();
+  settle_soon();  // what a killed agent left to do
   co_await std::move(outcome);
 }
 
@@ -67,6 +75,7 @@ Status Puller::Impl::sweep_blobs() {
   for (const ImageEntry& entry : images.list()) {
     for (const oci::Digest& digest : needed_blobs(entry)) needed.insert(digest.text());
   }
+  if (!options.keep_layer_blobs) forget_layers(images.list(), needed);
   TRY(const std::vector<BlobInfo> blobs, content.list());
   for (const BlobInfo& blob : blobs) {
     if (needed.count(blob.digest.text()) == 0) TRY_(content.remove(blob.digest));

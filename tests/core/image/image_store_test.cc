@@ -235,5 +235,21 @@ TEST_F(Images, LayersAndDiffIdsMustAgree) {
   EXPECT_NE(id.error().message().find("diff_ids"), std::string::npos);
 }
 
+TEST_F(Images, APinLastsOverRestartsAndGoesWithTheImage) {
+  const std::string id = add("r.io/app:1", "one");
+  EXPECT_FALSE(images_->find(id)->pinned);
+  ASSERT_TRUE(images_->pin("r.io/app:1", true).ok());
+  open();
+  EXPECT_TRUE(images_->find(id)->pinned);
+  ASSERT_TRUE(images_->pin(id, false).ok());
+  EXPECT_FALSE(images_->find(id)->pinned);
+  ASSERT_TRUE(images_->pin(id, true).ok());
+  ASSERT_TRUE(*images_->remove(id));
+  add("r.io/app:1", "one");
+  open();
+  EXPECT_FALSE(images_->find(id)->pinned);
+  EXPECT_TRUE(images_->pin("r.io/other:1", true).error().is(Errc::not_found));
+}
+
 }  // namespace
 }  // namespace berth::image

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -66,6 +67,7 @@ class MemoryLayers final : public LayerStore {
   }
   Status sync() override {
     ++syncs;
+    if (sync_fails) return make_error(Errc::internal, "the disk is slow");
     return {};
   }
   Task<std::vector<std::string>> list() override {
@@ -91,6 +93,7 @@ class MemoryLayers final : public LayerStore {
   std::function<void()> before_extract;  // on the extraction's thread
   int extractions = 0;
   std::atomic<int> syncs{0};
+  std::atomic<bool> sync_fails{false};
   std::mutex mutex;
   std::vector<std::string> extracted;  // guarded by mutex
 };

@@ -68,10 +68,10 @@ class PullTest : public testing::Test {
     ring_.reset();
     std::filesystem::remove_all(dir_);
   }
-  void open() {
+  void open(const std::string& boot_id = "this boot") {
     content_.emplace(*ContentStore::open(dir_ + "/content"));
     state_.emplace(*store::State::open(dir_ + "/images", {.durable = true}));
-    images_ = *ImageStore::open(*state_);
+    images_ = *ImageStore::open(*state_, boot_id);
     puller_.emplace(*ring_, *content_, *images_, layers_, log_, options_);
   }
   void close() {

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: a pull ends with a whole, verified image, or with nothing.
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+
 #include "tests/core/image/pull_fixture.h"
 
 namespace berth::image {
@@ -25,7 +30,9 @@ TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {
   ASSERT_EQ(entry->image->chain_ids.size(), 3u);
   EXPECT_EQ(layers_.committed.at(entry->image->chain_ids[2]).parent, entry->image->chain_ids[1]);
   EXPECT_EQ(content_->list()->size(), 5u);  // manifest, configuration, three layers
+  ring_->run_until(puller_->settled()).value();
   EXPECT_EQ(layers_.syncs, 1);
+  EXPECT_TRUE(images_->unsettled().empty());
   EXPECT_TRUE(puller_->progress().empty());
 }
 
@@ -72,6 +79,68 @@ TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
   // The index is needed by its reference: a sweep leaves it.
   ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
   EXPECT_TRUE((*content_->size(*oci::Digest::parse(index_digest))).has_value());
+}
+
+TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
+  add("app", "safe", {"base", "safe"});
+  ASSERT_TRUE(pull("app:safe").ok());
+  ring_->run_until(puller_->settled()).value();
+  layers_.sync_fails = true;
+  add("app", "lost", {"base", "lost"});
+  ASSERT_TRUE(pull("app:lost").ok());
+  close();
+  layers_.sync_fails = false;
+  // The same boot: the agent was killed, nothing is lost, and the rest is done now.
+  open();
+  EXPECT_EQ(images_->list().size(), 2u);
+  EXPECT_EQ(images_->unsettled().size(), 1u);
+  ring_->run_until(puller_->sweep()).value();
+  ring_->run_until(puller_->settled()).value();
+  EXPECT_TRUE(images_->unsettled().empty());
+  add("app", "lost", {"base", "lost again"});
+  layers_.sync_fails = true;
+  ASSERT_TRUE(pull("app:lost").ok());
+  close();
+  open("another boot");
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_TRUE(images_->find(name("app:safe")).has_value());
+  EXPECT_FALSE(images_->find(name("app:lost")).has_value());
+  EXPECT_EQ(layers_.committed.size(), 3u);  // of it, nothing
+}
+
+TEST_F(PullTest, CompressedLayersCanBeDroppedOnceUnpacked) {
+  close();
+  options_.keep_layer_blobs = false;
+  open();
+  const Made made = add("app", "1", {"base", "top"});
+  ASSERT_TRUE(pull("app:1").ok());
+  EXPECT_EQ(content_->list()->size(), 2u);  // manifest and configuration
+  registry_.server().forget();
+  ASSERT_TRUE(pull("app:1").ok());
+  EXPECT_EQ(registry_.server().requests().size(), 1u);
+  EXPECT_EQ(layers_.extractions, 2);
+}
+
+TEST_F(PullTest, ALayerIsUnpackedWhileItComesAndWithoutThoseBelow) {
+  // The lowest layer's answer waits until the highest is being unpacked, and the other way round
+  // no layer can be finished before its bytes are there.
+  const Made made = add("app", "1", {"lowest", "middle", "top"});
+  std::atomic<int> extracting{0};
+  layers_.before_extract = [&] { ++extracting; };
+  registry_.set_hook([&](const ServerRequest& request) {
+    if (request.path.ends_with(made.blobs[0])) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+      while (extracting < 2 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    }
+    return ServerResponse{.status = 0, .headers = {}, .body = ""};
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  Result<PullResult> result = pull("app:1");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(9));
+  EXPECT_EQ(layers_.committed.size(), 3u);
 }
 
 TEST_F(PullTest, FetchesOnlyTheLayersThatAreMissing) {

@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Question: how much faster than containerd does an image come onto a node, and at what price?
+# Baseline: Debian's containerd in the same node namespace, against the same registry, pulled
+# through CRI by the same client, the two in turn.
+# Non-goals: absolute numbers; networks slower than loopback.
+#
+#   bench/pull.sh --images DIR [--bin DIR] [--rounds N] [--only NAME]... [--settle SECONDS]
+#
+# Images (scripts/debian-images.sh makes them in DIR, once; $BERTH_BENCH_IMAGES is the default):
+#   one      python3, nginx, redis: one gzip layer of some 90 MB
+#   twelve   the same files in twelve layers
+#   small    30,000 files of 100 to 4,000 bytes in one layer
+#   minimal  Debian's essential packages in one layer
+#
+# Cold means: the runtime was started a moment ago on an empty directory of its own, everything
+# written before is on disk; the registry's files are in the page cache, for both. Nothing is
+# deleted between rounds: ext4 skips inodes that were deleted less than a minute ago one by one, and
+# would charge that to whoever comes next.
+#
+# For each image: pull: NAME A s vs B s ratio R; cpu A s vs B s; memory +A MiB vs +B MiB
+# with A berth's median and B containerd's; cpu is of the daemon and its children, memory the growth
+# of the daemon's peak resident set over the pull. Then, for berth, a pull of what is there already.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+scripts=$here/../scripts
+# shellcheck source=/dev/null
+source "$scripts/node-namespace.sh"
+bin=${BERTH_BIN:-$here/../build/release/bin}
+images=${BERTH_BENCH_IMAGES-}
+rounds=5
+settle=1
+only=()
+
+layers_of() {
+  case $1 in
+    one) echo "$images/services.tar" ;;
+    twelve) echo "$images"/layers12.*.tar ;;
+    *) echo "$images/$1.tar" ;;
+  esac
+}
+
+push() {
+  local name=$1 layer
+  local -a layers=()
+  curl --silent --fail --head --output /dev/null \
+    --header 'Accept: application/vnd.oci.image.manifest.v1+json' \
+    "http://127.0.0.1:5000/v2/pull-$name/manifests/1" && return 0
+  for layer in $(layers_of "$name"); do layers+=(--layer "$layer"); done
+  "$scripts/make-image.sh" "${layers[@]}" "pull-$name:1" >/dev/null
+}
+
+# CPU seconds of process $1 and its dead children.
+cpu_of() {
+  awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13 + $14 + $15) / hz }' \
+    "/proc/$1/stat"
+}
+
+status_of() {
+  awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
+}
+
+# One cold pull of image $2 by runtime $1, directory number $3; appends "SECONDS CPU MIB" to $4.
+measure() {
+  local runtime=$1 reference=127.0.0.1:5000/pull-$2:1 dir=$BERTH_NODE_DIR/$1.$3 pid endpoint
+  local cpu memory begun ended
+  mkdir -p "$dir/state"
+  if [[ $runtime == berth ]]; then
+    endpoint=$(BERTH_NODE_DIR=$dir BERTH_ROOT=$dir/root BERTH_STATE=$BERTH_STATE/$3 \
+      BERTH_PODS_CGROUP=$BERTH_CGROUP/berthd "$scripts/berthd-node.sh" start --bin "$bin")
+    pid=$(<"$dir/berthd.pid")
+  else
+    endpoint=$(BERTH_NODE_DIR=$dir "$scripts/containerd-node.sh" start)
+    pid=$(<"$dir/containerd/pid")
+  fi
+  sync
+  sleep "$settle"
+  # Forgets the peak of the start (proc(5), clear_refs).
+  echo 5 >"/proc/$pid/clear_refs"
+  cpu=$(cpu_of "$pid")
+  memory=$(status_of "$pid" VmRSS)
+  begun=$EPOCHREALTIME
+  "$bin/berth" --endpoint "$endpoint" pull "$reference" >/dev/null
+  ended=$EPOCHREALTIME
+  awk -v a="$begun" -v b="$ended" -v cpu0="$cpu" -v cpu1="$(cpu_of "$pid")" -v rss="$memory" \
+    -v peak="$(status_of "$pid" VmHWM)" \
+    'BEGIN { print b - a, cpu1 - cpu0, (peak - rss) / 1024 }' | tee -a "$4" |
+    sed "s/^/  $runtime $2: /" >&2
+  if [[ $runtime == berth ]]; then
+    again "$endpoint" "$reference" "$pid" >>"$4.again"
+    BERTH_NODE_DIR=$dir BERTH_STATE=$BERTH_STATE/$3 "$scripts/berthd-node.sh" stop
+  else
+    BERTH_NODE_DIR=$dir "$scripts/containerd-node.sh" stop
+  fi
+}
+
+# Milliseconds of berthd's CPU for each of 100 pulls of what is there.
+again() {
+  local before i
+  before=$(cpu_of "$3")
+  for ((i = 0; i < 100; i++)); do
+    "$bin/berth" --endpoint "$1" pull "$2" >/dev/null
+  done
+  awk -v a="$before" -v b="$(cpu_of "$3")" 'BEGIN { print (b - a) * 10 }'
+}
+
+# The median of column $2 of file $1.
+median() {
+  awk -v column="$2" '{ print $column }' "$1" | sort -n |
+    awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
+}
+
+compare() {
+  local name=$1 ours=$BERTH_NODE_DIR/$1.ours theirs=$BERTH_NODE_DIR/$1.theirs
+  awk -v name="$name" -v a="$(median "$ours" 1)" -v b="$(median "$theirs" 1)" \
+    -v ca="$(median "$ours" 2)" -v cb="$(median "$theirs" 2)" \
+    -v ma="$(median "$ours" 3)" -v mb="$(median "$theirs" 3)" 'BEGIN {
+      printf "pull: %s %.2f s vs %.2f s ratio %.1f; ", name, a, b, b / a
+      printf "cpu %.2f s vs %.2f s; memory +%.0f MiB vs +%.0f MiB\n", ca, cb, ma, mb
+    }'
+}
+
+make_images() {
+  local name
+  : "${images:?bench/pull.sh: --images DIR or BERTH_BENCH_IMAGES is missing}"
+  for name in "${only[@]}"; do
+    case $name in
+      one) "$scripts/debian-images.sh" "$images" services ;;
+      twelve) "$scripts/debian-images.sh" "$images" layers12 ;;
+      *) "$scripts/debian-images.sh" "$images" "$name" ;;
+    esac
+  done
+}
+
+main() {
+  local arguments=("$@") name round number=0
+  while (($# > 0)); do
+    case $1 in
+      --images) images=${2:?} ;;
+      --bin) bin=${2:?} ;;
+      --rounds) rounds=${2:?} ;;
+      --settle) settle=${2:?} ;;
+      --only) only+=("${2:?}") ;;
+      *) sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+    esac
+    shift 2
+  done
+  ((${#only[@]} > 0)) || only=(one twelve small minimal)
+  [[ -n ${BERTH_NODE_DIR-} ]] || make_images
+  enter_node pull "${BASH_SOURCE[0]}" "${arguments[@]}"
+
+  "$scripts/registry.sh" start "$images/registry" >/dev/null
+  for name in "${only[@]}"; do push "$name"; done
+  for name in "${only[@]}"; do
+    for ((round = 0; round < rounds; round++)); do
+      measure containerd "$name" $((++number)) "$BERTH_NODE_DIR/$name.theirs"
+      measure berth "$name" $((++number)) "$BERTH_NODE_DIR/$name.ours"
+    done
+  done
+  "$scripts/registry.sh" stop "$images/registry"
+  containerd --version
+  for name in "${only[@]}"; do compare "$name"; done
+  cat "$BERTH_NODE_DIR"/*.again >"$BERTH_NODE_DIR/again"
+  echo "again: $(median "$BERTH_NODE_DIR/again" 1) ms of berthd's CPU for a pull of what is there"
+}
+
+main "$@"
