@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/ring/offload.h"
+#include "core/ring/with_deadline.h"
 
 namespace berth::container {
 
@@ -14,6 +15,8 @@ namespace {
 
 // What one visit to a thread makes: few enough that a burst is not kept waiting behind it.
 constexpr std::size_t kBatch = 4;
+// Longer than from one pod of a burst to the next.
+constexpr std::int64_t kQuietNs = 50'000'000;
 
 using Sets = std::vector<sys::NamespaceSet>;
 
@@ -39,8 +42,23 @@ void NamespacePool::prefill() {
   refilling_ = scope_.spawn(refill());
 }
 
+bool NamespacePool::may_wait() const noexcept {
+  return sets_.size() * 2 > size_ && monotonic_now_ns() < last_take_ns_ + kQuietNs;
+}
+
+Task<void> NamespacePool::half_gone() {
+  half_gone_.reset();
+  co_await half_gone_.wait();
+}
+
 Task<void> NamespacePool::refill() {
   while (sets_.size() < size_) {
+    if (may_wait()) {
+      const Deadline quiet = Deadline::at_ns(last_take_ns_ + kQuietNs);
+      Result<void> ended = co_await with_deadline(ring_, quiet, half_gone()).result();
+      if (!ended.ok() && ended.error().is(Errc::cancelled)) break;
+      continue;
+    }
     const std::size_t count = std::min(kBatch, size_ - sets_.size());
     std::function<Result<Sets>()> make = [flags = flags_, count]() {
       return make_sets(flags, count);
@@ -56,7 +74,9 @@ Task<sys::NamespaceSet> NamespacePool::take() {
   if (!sets_.empty()) {
     sys::NamespaceSet set = std::move(sets_.front());
     sets_.pop_front();
-    if (sets_.size() * 2 <= size_) prefill();
+    last_take_ns_ = monotonic_now_ns();
+    if (sets_.size() * 2 <= size_) half_gone_.set();
+    prefill();
     co_return set;
   }
   prefill();

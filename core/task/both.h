@@ -3,7 +3,7 @@
 // has the loop; so let the first be the one that begins by waiting (offload, a request to another
 // process) and the second the one that works.
 //
-//   std::pair<Result<Fd>, Result<void>> made = co_await both(mount(...), prepare(...));
+//   std::pair<Result<Fd>, Result<void>> made = co_await both(std::move(mount), std::move(prepare));
 #pragma once
 
 #include <optional>

@@ -174,7 +174,8 @@ Task<std::string> make_container(Node& node, const Request& request,
   stages->enter("rootfs.mount+cgroup.prepare");
   Task<UniqueFd> mounted = mount_rootfs(node, id);
   Task<void> entered = enter_cgroup(node, container, record, undo);
-  auto [rootfs, cgroup] = co_await both(std::move(mounted), std::move(entered));
+  auto outcomes = co_await both(std::move(mounted), std::move(entered));
+  auto& [rootfs, cgroup] = outcomes;
   container->rootfs = co_await std::move(rootfs);
   co_await std::move(cgroup);
   stages->enter("process.resolve");

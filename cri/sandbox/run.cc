@@ -161,7 +161,8 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
   undo.push([&node, id = sandbox->id()]() { return remove_files(node, id); });
   Task<void> held = hold_namespaces(node, sandbox->id(), sandbox->namespaces);
   Task<void> written = write_files(node, record);
-  auto [of_hold, of_write] = co_await both(std::move(held), std::move(written));
+  auto outcomes = co_await both(std::move(held), std::move(written));
+  auto& [of_hold, of_write] = outcomes;
   co_await std::move(of_hold);
   co_await std::move(of_write);
 

@@ -49,8 +49,10 @@ constexpr Edge kEdges[] = {
     {"plugins/builtin.h", "plugins/api/ plugins/host/ core/"},
     {"plugins/builtin.cc", "plugins/ snapshotter/ networking/ core/"},
 
-    {"cri/", "cri/proto/ plugins/api/ core/"},
+    {"cri/", "cri/proto/ cri/rpc/ plugins/api/ core/"},
     {"cri/proto/", ""},
+    // A server for any protocol.
+    {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},
     // main joins the snapshotter that was chosen to the puller's view of it.
     {"cri/main.cc",
      "cri/ plugins/api/ plugins/host/ plugins/builtin.h snapshotter/layer_store.h core/"},

@@ -74,6 +74,28 @@ TEST_F(NamespacePoolTest, RefillsToItsSizeAndNoFurther) {
   close(pool);
 }
 
+TEST_F(NamespacePoolTest, IsFullAgainAfterOneTakeAndAfterHalfIsGone) {
+  NamespacePool pool(*ring_, kFlags, 4);
+  pool.prefill();
+  ASSERT_TRUE(ring_->run_until(until_ready(*ring_, pool, 4)).ok());
+  for (const int takes : {1, 2, 4}) {
+    for (int i = 0; i < takes; ++i) take(pool);
+    EXPECT_LT(pool.ready(), 4U);
+    ASSERT_TRUE(ring_->run_until(until_ready(*ring_, pool, 4)).ok());
+    EXPECT_EQ(pool.ready(), 4U) << "after " << takes;
+  }
+  close(pool);
+}
+
+TEST_F(NamespacePoolTest, ClosesWhileItWaitsToRefill) {
+  NamespacePool pool(*ring_, kFlags, 4);
+  pool.prefill();
+  ASSERT_TRUE(ring_->run_until(until_ready(*ring_, pool, 4)).ok());
+  take(pool);
+  close(pool);
+  EXPECT_EQ(pool.ready(), 0U);
+}
+
 TEST_F(NamespacePoolTest, PoolOfSizeZeroMakesOnDemand) {
   NamespacePool pool(*ring_, kFlags, 0);
   EXPECT_TRUE(take(pool).ipc.valid());

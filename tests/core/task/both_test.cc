@@ -30,7 +30,8 @@ Task<std::string> pair_up(int number, std::string text, std::string& trace) {
   Event event;
   Task<int> first = wait_then(event, number, trace);
   Task<std::string> second = set_then(event, std::move(text), trace);
-  auto [a, b] = co_await both(std::move(first), std::move(second));
+  auto outcomes = co_await both(std::move(first), std::move(second));
+  auto& [a, b] = outcomes;
   trace += a.ok() ? "+" : "-";
   trace += b.ok() ? "+" : "-";
   const int left = co_await std::move(a);
@@ -69,7 +70,8 @@ Task<int> wait_for_ever(Event& never, int& cancelled) {
 Task<void> both_for_ever(Event& never, int& cancelled) {
   Task<int> first = wait_for_ever(never, cancelled);
   Task<int> second = wait_for_ever(never, cancelled);
-  auto [a, b] = co_await both(std::move(first), std::move(second));
+  auto outcomes = co_await both(std::move(first), std::move(second));
+  auto& [a, b] = outcomes;
   co_await std::move(a);
   co_await std::move(b);
 }

@@ -20,7 +20,8 @@ namespace berth::rpc {
 namespace {
 
 namespace v1 = runtime::v1;
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 
 constexpr const char* kVersionPath = "/runtime.v1.RuntimeService/Version";
 constexpr const char* kEventsPath = "/runtime.v1.RuntimeService/GetContainerEvents";
