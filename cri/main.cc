@@ -168,7 +168,8 @@ Status build_plugins(Parts& parts, const Options& options) {
   parts.attempts = std::make_unique<Scope>(ready, on_error);
   parts.calls = std::make_unique<Scope>(ready, on_error);
   parts.watch = std::make_unique<Scope>(ready, on_error);
-  parts.layers = std::make_unique<snapshotter::LayerStore>(*parts.ring, *snapshotter);
+  parts.layers = std::make_unique<snapshotter::LayerStore>(*parts.ring, *snapshotter,
+                                                           parts.layout.snapshots());
   image::PullOptions pull;
   pull.registry.insecure_hosts = options.insecure_registries;
   parts.puller = std::make_unique<image::Puller>(*parts.ring, *parts.content, *parts.images,

@@ -111,11 +111,6 @@ Result<image::ExtractedLayer> LayerStore::extract(const image::LayerTarget& targ
                                                   std::string_view layer, image::ByteSource& tar) {
   const LayerPlace place = target.lowest ? LayerPlace::lowest : LayerPlace::above_others;
   TRY(UnpackResult result, unpack_layer(target.directory.get(), place, layer, tar, limits_));
-  // sync() wants any descriptor of the filesystem; the parent's stays when an extraction is
-  // removed.
-  UniqueFd above(::openat(target.directory.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  above_ = std::move(above);
   return image::ExtractedLayer{std::move(result.implied)};
 }
 
@@ -142,18 +137,10 @@ Task<void> LayerStore::abort(std::string chain_id) {
 }
 
 Status LayerStore::sync() {
-  UniqueFd directory;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    // Nothing was extracted by this process: what another left to do may be anywhere.
-    if (!above_.valid()) {
-      ::sync();
-      return {};
-    }
-    directory.reset(::fcntl(above_.get(), F_DUPFD_CLOEXEC, 0));
-  }
-  if (directory.valid() && ::syncfs(directory.get()) == 0) return {};
-  return sys_error(errno, "syncfs", "snapshots");
+  const UniqueFd root(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return sys_error(errno, "open", root_);
+  if (::syncfs(root.get()) != 0) return sys_error(errno, "syncfs", root_);
+  return {};
 }
 
 Task<std::vector<std::string>> LayerStore::list() {

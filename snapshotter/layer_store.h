@@ -5,8 +5,8 @@
 // into the directory of a bind (the lowest layer), in the form overlayfs reads from a lower layer.
 #pragma once
 
-#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/image/layer_store.h"
@@ -26,9 +26,11 @@ Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& moun
 
 class LayerStore final : public image::LayerStore {
  public:
-  // Both are borrowed.
-  LayerStore(Ring& ring, plugins::Snapshotter& snapshots, UnpackLimits limits = {})
-      : ring_(ring), snapshots_(snapshots), limits_(limits) {}
+  // Ring and snapshotter are borrowed. `root` is a directory on the filesystem that the snapshotter
+  // keeps layers on: what sync() writes out.
+  LayerStore(Ring& ring, plugins::Snapshotter& snapshots, std::string root,
+             UnpackLimits limits = {})
+      : ring_(ring), snapshots_(snapshots), root_(std::move(root)), limits_(limits) {}
 
   Task<bool> has(std::string chain_id) override;
   Task<image::LayerTarget> begin(std::string chain_id, bool lowest) override;
@@ -44,9 +46,8 @@ class LayerStore final : public image::LayerStore {
  private:
   Ring& ring_;
   plugins::Snapshotter& snapshots_;
+  std::string root_;
   UnpackLimits limits_;
-  std::mutex mutex_;
-  UniqueFd above_;  // a directory on the filesystem that extractions write to; guarded by mutex_
 };
 
 }  // namespace berth::snapshotter

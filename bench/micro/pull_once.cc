@@ -72,7 +72,7 @@ Status measure(const store::Layout& layout, const std::string& reference, int re
   TRY_(ring->run_until(overlay->recover()));
   TRY(image::ContentStore content, image::ContentStore::open(layout.content()));
   TRY(const auto images, image::ImageStore::open(state));
-  snapshotter::LayerStore layers(*ring, *overlay);
+  snapshotter::LayerStore layers(*ring, *overlay, layout.snapshots());
   image::Puller puller(*ring, content, *images, layers, log, {});
   std::ofstream("/proc/self/clear_refs") << "5";
   const double memory = status_mib("VmRSS");

@@ -44,7 +44,7 @@ class ImageAgent {
     ring->run_until(overlay->recover()).value();
     content.emplace(image::ContentStore::open(layout_.content()).value());
     images = image::ImageStore::open(*records_).value();
-    layers.emplace(*ring, *overlay);
+    layers.emplace(*ring, *overlay, layout_.snapshots());
     image::PullOptions how;
     how.registry.retry_delay_ms = 10;
     puller.emplace(*ring, *content, *images, *layers, log_, how);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <thread>
 
 namespace berth::node_test {
@@ -206,7 +207,9 @@ bool Node::wait_until(const std::function<bool()>& done, double seconds_max) {
 
 std::string Node::read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::ostringstream text;
+  text << file.rdbuf();  // a file of a process that ends meanwhile is empty
+  return text.str();
 }
 
 }  // namespace berth::node_test
