@@ -172,6 +172,8 @@ Status build_plugins(Parts& parts, const Options& options) {
                                                            parts.layout.snapshots());
   image::PullOptions pull;
   pull.registry.insecure_hosts = options.insecure_registries;
+  pull.registry.config_dir = options.registry_config_dir;
+  pull.registry.registries_conf = options.registries_conf;
   parts.puller = std::make_unique<image::Puller>(*parts.ring, *parts.content, *parts.images,
                                                  *parts.layers, parts.log, pull);
   parts.node.reset(new Node{.ring = *parts.ring,

@@ -58,6 +58,13 @@ Status finish(Options& options) {
     TRY(options.keeper_binary, beside_this_program("berth-keeper"));
   }
   TRY(options.keeper_binary, absolute("--keeper", options.keeper_binary));
+  if (!options.registry_config_dir.empty()) {
+    TRY(options.registry_config_dir,
+        absolute("--registry-config-dir", options.registry_config_dir));
+  }
+  if (!options.registries_conf.empty()) {
+    TRY(options.registries_conf, absolute("--registries-conf", options.registries_conf));
+  }
   if (::access(options.keeper_binary.c_str(), X_OK) != 0) {
     return sys_error(errno, "access", options.keeper_binary).with("--keeper");
   }
@@ -84,6 +91,10 @@ Result<Options> parse_options(int argc, char** argv, bool* help) {
   app.add_option("--keeper", options.keeper_binary, "path of berth-keeper");
   app.add_option("--insecure-registry", options.insecure_registries,
                  "host[:port] spoken to by plain HTTP; loopback always is");
+  app.add_option("--registry-config-dir", options.registry_config_dir,
+                 "directory with HOST/hosts.toml, as containerd's config_path");
+  app.add_option("--registries-conf", options.registries_conf,
+                 "registries.conf version 2; drop-ins are beside it in FILE.d");
   app.add_option("--namespace-pool", options.namespace_pool, "namespace sets made ahead of need")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();

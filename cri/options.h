@@ -18,6 +18,8 @@ struct Options {
   std::string cgroup_parent = "berth";
   std::string keeper_binary;  // empty: berth-keeper beside this program
   std::vector<std::string> insecure_registries;
+  std::string registry_config_dir;  // hosts.toml of each registry; empty: none
+  std::string registries_conf;      // registries.conf version 2; empty: none
   LogLevel log_level = LogLevel::info;
   std::size_t namespace_pool = 8;  // ready sets kept ahead of need
   PodOptions pods;
