@@ -78,10 +78,11 @@ void HttpTransfer::aim() {
   set(handle_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout_ms));
   set(handle_, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.low_speed_bytes_per_s));
   set(handle_, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request_.low_speed_s));
-  // HTTP/2 is offered in the TLS handshake; a second request waits for the first one's connection
-  // to learn whether it can be shared.
+  // HTTP/2 is offered in the TLS handshake, and a second request waits for the first one's
+  // handshake to learn whether the connection can be shared. Without TLS it would wait for the
+  // whole answer.
   set(handle_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  set(handle_, CURLOPT_PIPEWAIT, 1L);
+  set(handle_, CURLOPT_PIPEWAIT, request_.url.starts_with("https:") ? 1L : 0L);
   // An empty string also keeps curl from looking at the environment.
   set(handle_, CURLOPT_PROXY, request_.proxy.c_str());
   set(handle_, CURLOPT_NOPROXY, "");

@@ -33,26 +33,37 @@ Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, Laye
       layers(trees),
       log(to),
       options(std::move(how)),
-      transport(options.registry),
+      registries(on_ring, to, options.registry),
       pool(ring, threads_max(options)),
       scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }),
       fetch_budget(fetch_part(options)),
       extract_budget(extract_part(options)) {}
 
+// A short name may stand for several images: the first that there is.
 Task<PullResult> Puller::Impl::pull(PullRequest request) {
-  Reference reference = co_await parse_reference(request.reference);
-  AuthConfig auth = co_await effective_auth(request.auth, reference.registry_host());
+  const std::vector<Reference> names = co_await registries.candidates(request.reference);
+  Result<PullResult> outcome = make_error(Errc::not_found, "no registry to ask");
+  for (const Reference& name : names) {
+    outcome = co_await pull_one(request, name).result();
+    const bool absent = !outcome.ok() && outcome.error().is(Errc::not_found);
+    if (!absent) break;
+  }
+  co_return outcome;
+}
+
+Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference) {
   while (sweeping) co_await sweep_ended.wait();
   if (closing) {
     Error error = make_error(Errc::unavailable, "shutting down");
     co_await fail(std::move(error));
   }
-  auto job = std::make_shared<Job>(std::move(request), std::move(reference), transport,
-                                   options.registry, std::move(auth));
-  // The caller may be cancelled, the pull is not: what it made so far is taken back in order.
+  auto job = std::make_shared<Job>(std::move(request), std::move(reference));
+  // A caller that goes away is not torn out of the middle: the pull is told, takes back in order
+  // what it made, and leaves what others want.
   auto attempt = Shared<PullResult>::start(scope, run(job));
   job_started(job);
-  PullResult result = co_await attempt->wait();
+  Result<PullResult> result = co_await attempt->wait().result();
+  if (!attempt->ended()) fail_job(*job, make_error(Errc::cancelled, "the caller went away"));
   co_return result;
 }
 
@@ -70,6 +81,7 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
   Result<PullResult> outcome = co_await run_steps(job).result();
   if (!outcome.ok()) {
     job->stop.request_stop();
+    job->transfers.cancel();
     sweep_wanted = true;
   }
   if (job->workers > 0) co_await job->workers_ended.wait();
@@ -86,19 +98,16 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
 // the record leaves what sweep() removes at the next start.
 Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
   PullResult result;
-  const auto ask_head = [job] {
-    return job->repository.head_manifest(job->reference.manifest_name());
-  };
-  RemoteDocument head = co_await offload(pool, ask_head);
+  job->session = co_await registries.open(job->reference, job->request.auth, Access::pull);
+  const std::string name = job->reference.manifest_name();
+  RemoteDocument head = co_await under(job->transfers, job->session->head_manifest(name));
   // A registry without digests in its headers tells with the document itself.
   const oci::Digest root = job->reference.digest.empty() ? head.digest : job->reference.digest;
   const bool present = co_await add_if_present(job, root, result);
   if (present) co_return result;
 
-  const auto resolve = [job, root] {
-    return resolve_manifest(job->repository, job->reference, root, job->request.platform);
-  };
-  Resolved resolved = co_await offload(pool, resolve);
+  Resolved resolved =
+      co_await under(job->transfers, resolve_manifest(*job->session, root, job->request.platform));
   std::string config_json = co_await fetch_documents(job, resolved);
   co_await get_layers(job);
   std::string id = co_await record(job, resolved, std::move(config_json));
@@ -135,7 +144,7 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
 Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& resolved) {
   for (const Resolved::Document& document : resolved.documents) {
     Resolved::Document copy = document;
-    co_await ensure_document(std::move(copy));
+    co_await ensure_document(job, std::move(copy));
   }
   const oci::Descriptor config_blob = resolved.manifest.config;
   if (config_blob.size > oci::kDocumentSizeMax) {
@@ -239,6 +248,10 @@ Task<bool> Puller::remove(std::string name) {
   co_return removed;
 }
 
+RegistryClient& Puller::registries() {
+  return impl_->registries;
+}
+
 std::vector<PullProgress> Puller::progress() const {
   const std::lock_guard<std::mutex> lock(impl_->jobs_mutex);
   std::vector<PullProgress> all;
@@ -260,7 +273,7 @@ Task<void> Puller::close() {
   impl_->closing = true;
   for (const JobPtr& job : impl_->jobs) {
     job->stop.request_stop();
-    job->transfers.request_stop();
+    job->transfers.cancel();
   }
   co_await impl_->scope.close();
 }

@@ -35,6 +35,8 @@ class Ring;
 
 namespace berth::image {
 
+class RegistryClient;
+
 struct PullOptions {
   RegistryOptions registry;
   unsigned parallel_fetches = 3;  // of one pull
@@ -100,6 +102,9 @@ class Puller {
 
   // Waits until everything pulled so far is on disk, or could not be put there.
   Task<void> settled();
+
+  // The same client of registries for pushing; lives as long as the Puller.
+  RegistryClient& registries();
 
   // What is running now; any thread.
   std::vector<PullProgress> progress() const;

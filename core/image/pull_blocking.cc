@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a pull that block, one function each, without any state of the Puller.
+// The steps of a pull that have no state of the Puller.
 #include "core/base/units.h"
 #include "core/image/inflate.h"
 #include "core/image/pull_job.h"
@@ -40,35 +40,35 @@ class StoppableFile final : public ByteSource {
 
 }  // namespace
 
-Result<Resolved> resolve_manifest(Repository& repository, const Reference& reference,
-                                  const oci::Digest& root, const oci::Platform& platform) {
+Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
+                                oci::Platform platform) {
   constexpr int kDepthMax = 3;  // an index of an index is the most that anyone makes
   Resolved resolved;
-  std::string name = root.empty() ? reference.manifest_name() : root.text();
+  std::string name = root.empty() ? session.reference().manifest_name() : root.text();
   std::optional<std::uint64_t> announced;
   for (int depth = 0; depth < kDepthMax; ++depth) {
-    TRY(RemoteDocument document, repository.get_manifest(name));
+    const RemoteDocument document = co_await session.get_manifest(name);
     if (announced.has_value() && *announced != document.bytes.size()) {
-      return make_error(Errc::data_loss,
-                        "manifest " + name + ": " + std::to_string(document.bytes.size()) +
-                            " bytes, the index says " + std::to_string(*announced));
+      co_return make_error(Errc::data_loss,
+                           "manifest " + name + ": " + std::to_string(document.bytes.size()) +
+                               " bytes, the index says " + std::to_string(*announced));
     }
     if (depth == 0) resolved.root_digest = document.digest;
-    TRY(const oci::DocumentKind kind, oci::document_kind(document.bytes, document.media_type));
+    const oci::DocumentKind kind = co_await oci::document_kind(document.bytes, document.media_type);
     resolved.documents.push_back({document.digest, document.bytes});
     if (kind == oci::DocumentKind::manifest) {
-      TRY(resolved.manifest, oci::parse_manifest(document.bytes));
+      resolved.manifest = co_await oci::parse_manifest(document.bytes);
       resolved.manifest_digest = document.digest;
-      TRY_(check_manifest(resolved.manifest));
-      return resolved;
+      co_await check_manifest(resolved.manifest);
+      co_return resolved;
     }
-    TRY(const oci::Index index, oci::parse_index(document.bytes));
-    TRY(const oci::Descriptor chosen, oci::choose_platform(index, platform));
+    const oci::Index index = co_await oci::parse_index(document.bytes);
+    const oci::Descriptor chosen = co_await oci::choose_platform(index, platform);
     name = chosen.digest.text();
     announced = chosen.size;
   }
-  return make_error(Errc::invalid_argument, "index " + resolved.root_digest.text() +
-                                                ": indexes are nested more than 3 deep");
+  co_return make_error(Errc::invalid_argument, "index " + resolved.root_digest.text() +
+                                                   ": indexes are nested more than 3 deep");
 }
 
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config) {
@@ -77,34 +77,6 @@ Status check_layers(const oci::Manifest& manifest, const oci::Image& config) {
                                                 std::to_string(config.diff_ids.size()) +
                                                 " entries, the manifest has " +
                                                 std::to_string(manifest.layers.size()) + " layers");
-}
-
-Status fetch_blob_blocking(Repository& repository, ContentStore& content,
-                           const oci::Descriptor& blob, std::shared_ptr<Arrival> arrival,
-                           std::atomic<std::uint64_t>& fetched,
-                           std::atomic<std::uint64_t>& transferred) {
-  TRY(const std::optional<std::uint64_t> present, content.size(blob.digest));
-  if (present.has_value()) {
-    if (*present != blob.size) {
-      return make_error(Errc::data_loss,
-                        "blob " + blob.digest.text() + ": has " + std::to_string(*present) +
-                            " bytes, the manifest says " + std::to_string(blob.size));
-    }
-    fetched = blob.size;
-    if (arrival == nullptr) return {};
-    TRY(const UniqueFd file, content.open_blob(blob.digest));
-    return arrival->opened(file.get(), blob.size);
-  }
-  TRY(Ingest ingest, content.begin(blob.digest, blob.size));
-  if (arrival != nullptr) TRY_(ingest.announce(std::move(arrival)));
-  const bool continued = ingest.offset() > 0;
-  TRY_(repository.get_blob(blob, ingest, fetched, transferred));
-  Status committed = ingest.commit();
-  if (committed.ok() || !continued || !committed.error().is(Errc::data_loss)) return committed;
-  // What a crash left may be wrong where the bytes after it are right.
-  TRY_(ingest.restart());
-  TRY_(repository.get_blob(blob, ingest, fetched, transferred));
-  return ingest.commit();
 }
 
 Result<std::unique_ptr<ByteSource>> open_layer_blob(ContentStore& content, const oci::Digest& blob,

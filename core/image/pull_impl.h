@@ -10,6 +10,7 @@
 
 #include "core/image/pull_budget.h"
 #include "core/image/pull_job.h"
+#include "core/image/registry_client.h"
 #include "core/ring/offload.h"
 #include "core/ring/ring.h"
 #include "core/task/scope.h"
@@ -17,12 +18,18 @@
 
 namespace berth::image {
 
-// libcurl's buffer and what a fetch holds beside it.
+// kFetchBuffer, libcurl's buffers, and what a fetch holds beside them.
 constexpr std::size_t kFetchMemory = 1u << 20;
 
 using JobPtr = std::shared_ptr<Job>;
-// Work in progress by digest or chain id; whoever wants the same waits for it.
-using InFlight = std::map<std::string, std::shared_ptr<Shared<void>>>;
+// Work in progress, and how many pulls want it: the last to lose interest ends it.
+struct Flight {
+  std::shared_ptr<Shared<void>> attempt;
+  CancelContext cancel;
+  unsigned waiters = 0;
+};
+// By digest or chain id; whoever wants the same waits for it.
+using InFlight = std::map<std::string, std::shared_ptr<Flight>>;
 
 // How many stages of one extraction still run.
 struct StageCount {
@@ -36,6 +43,7 @@ struct Puller::Impl {
 
   // pull.cc: the recipe.
   Task<PullResult> pull(PullRequest request);
+  Task<PullResult> pull_one(PullRequest request, Reference reference);
   Task<PullResult> run(JobPtr job);
   Task<PullResult> run_steps(JobPtr job);
   Task<bool> add_if_present(JobPtr job, oci::Digest root, PullResult& result);
@@ -46,8 +54,13 @@ struct Puller::Impl {
 
   // pull_layers.cc: each blob and each chain id once.
   Task<void> join(InFlight& table, std::string key, std::function<Task<void>()> start);
-  Task<void> drive(InFlight& table, std::string key, Task<void> work);
-  Task<void> ensure_document(Resolved::Document document);
+  Task<void> join_fetch(JobPtr job, std::string key, std::function<Task<void>()> start);
+  Task<void> wait_for(JobPtr job, std::shared_ptr<Flight> flight);
+  std::shared_ptr<Flight> begin(InFlight& table, std::string key,
+                                std::function<Task<void>()> start);
+  Task<void> drive(InFlight& table, std::string key, std::shared_ptr<Flight> flight,
+                   Task<void> work);
+  Task<void> ensure_document(JobPtr job, Resolved::Document document);
   Task<void> put_document(Resolved::Document document);
   Task<void> ensure_config(JobPtr job, oci::Descriptor blob);
   Task<void> fetch_config(JobPtr job, oci::Descriptor blob);
@@ -91,7 +104,7 @@ struct Puller::Impl {
   LayerStore& layers;
   Log& log;
   PullOptions options;
-  CurlTransport transport;
+  RegistryClient registries;
   OffloadPool pool;
   Scope scope;
 

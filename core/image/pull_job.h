@@ -11,11 +11,14 @@
 #include <vector>
 
 #include "core/image/content.h"
+#include "core/image/fetch.h"
 #include "core/image/inflate.h"
 #include "core/image/pull.h"
 #include "core/image/pull_stages.h"
-#include "core/image/registry.h"
+#include "core/image/registry_session.h"
+#include "core/task/cancel.h"
 #include "core/task/event.h"
+#include "core/task/task.h"
 
 namespace berth::image {
 
@@ -32,18 +35,10 @@ struct Resolved {
 };
 
 // Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD
-// told, or empty. Blocks.
-Result<Resolved> resolve_manifest(Repository& repository, const Reference& reference,
-                                  const oci::Digest& root, const oci::Platform& platform);
+// told, or empty.
+Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root, oci::Platform platform);
 // The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
-
-// Fetches `blob` unless it is there, verifies it and makes it visible; `arrival` may be null.
-// Blocks.
-Status fetch_blob_blocking(Repository& repository, ContentStore& content,
-                           const oci::Descriptor& blob, std::shared_ptr<Arrival> arrival,
-                           std::atomic<std::uint64_t>& fetched,
-                           std::atomic<std::uint64_t>& transferred);
 
 // The blob's bytes: from its file, or while it comes from `arrival`. Ends with cancelled by `stop`.
 // Blocks.
@@ -70,17 +65,14 @@ struct LayerJob {
 };
 
 struct Job {
-  Job(PullRequest wanted, Reference parsed, HttpTransport& transport,
-      const RegistryOptions& options, AuthConfig auth)
-      : request(std::move(wanted)),
-        reference(std::move(parsed)),
-        repository(transport, options, reference, std::move(auth), transfers.get_token()) {}
+  Job(PullRequest wanted, Reference parsed)
+      : request(std::move(wanted)), reference(std::move(parsed)) {}
 
   PullRequest request;
   Reference reference;
-  std::stop_source stop;       // begins nothing more
-  std::stop_source transfers;  // and cuts off what is being fetched
-  Repository repository;
+  std::stop_source stop;    // of the steps on threads
+  CancelContext transfers;  // of what is asked of the registry
+  std::unique_ptr<RegistrySession> session;
   std::atomic<std::uint64_t> transferred{0};
   // Filled once, before `layers_known`; the elements do not move.
   std::vector<std::unique_ptr<LayerJob>> layers;

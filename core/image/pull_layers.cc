@@ -12,26 +12,60 @@ Task<void> Puller::Impl::join(InFlight& table, std::string key, std::function<Ta
   while (true) {
     const auto found = table.find(key);
     if (found == table.end()) break;
-    std::shared_ptr<Shared<void>> others = found->second;
-    Result<void> outcome = co_await others->wait().result();
+    std::shared_ptr<Flight> others = found->second;
+    Result<void> outcome = co_await others->attempt->wait().result();
     if (outcome.ok()) co_return;
   }
-  auto ours = Shared<void>::start(scope, drive(table, key, start()));
-  // A closed scope has destroyed the work unstarted: nobody would take the entry away again.
-  if (!ours->ended()) table.emplace(key, ours);
-  co_await ours->wait();
+  std::shared_ptr<Flight> ours = begin(table, std::move(key), std::move(start));
+  co_await ours->attempt->wait();
 }
 
-Task<void> Puller::Impl::drive(InFlight& table, std::string key, Task<void> work) {
-  Result<void> outcome = co_await std::move(work).result();
+// The same for what is fetched. It goes on for as long as any pull wants it, whoever began it.
+Task<void> Puller::Impl::join_fetch(JobPtr job, std::string key,
+                                    std::function<Task<void>()> start) {
+  while (true) {
+    const auto found = blobs_in_flight.find(key);
+    if (found == blobs_in_flight.end()) break;
+    Result<void> outcome = co_await wait_for(job, found->second).result();
+    if (outcome.ok()) co_return;
+    if (job->transfers.cancelled()) co_await std::move(outcome);
+  }
+  co_await wait_for(job, begin(blobs_in_flight, std::move(key), std::move(start)));
+}
+
+// Who loses interest leaves; the last one ends the work, and waits until it has ended: nothing may
+// arrive any more when its pull is over.
+Task<void> Puller::Impl::wait_for(JobPtr job, std::shared_ptr<Flight> flight) {
+  ++flight->waiters;
+  Result<void> outcome = co_await under(job->transfers, flight->attempt->wait()).result();
+  const bool last = --flight->waiters == 0;
+  if (last && !flight->attempt->ended()) {
+    flight->cancel.cancel();
+    outcome = co_await flight->attempt->wait().result();
+  }
+  co_await std::move(outcome);
+}
+
+std::shared_ptr<Flight> Puller::Impl::begin(InFlight& table, std::string key,
+                                            std::function<Task<void>()> start) {
+  auto flight = std::make_shared<Flight>();
+  flight->attempt = Shared<void>::start(scope, drive(table, key, flight, start()));
+  // A closed scope has destroyed the work unstarted: nobody would take the entry away again.
+  if (!flight->attempt->ended()) table.emplace(std::move(key), flight);
+  return flight;
+}
+
+Task<void> Puller::Impl::drive(InFlight& table, std::string key, std::shared_ptr<Flight> flight,
+                               Task<void> work) {
+  Result<void> outcome = co_await under(flight->cancel, std::move(work)).result();
   table.erase(key);
   co_await std::move(outcome);
 }
 
-Task<void> Puller::Impl::ensure_document(Resolved::Document document) {
+Task<void> Puller::Impl::ensure_document(JobPtr job, Resolved::Document document) {
   std::string key = document.digest.text();
   std::function<Task<void>()> start = [this, &document] { return put_document(document); };
-  co_await join(blobs_in_flight, std::move(key), std::move(start));
+  co_await join_fetch(job, std::move(key), std::move(start));
 }
 
 Task<void> Puller::Impl::put_document(Resolved::Document document) {
@@ -42,15 +76,13 @@ Task<void> Puller::Impl::put_document(Resolved::Document document) {
 Task<void> Puller::Impl::ensure_config(JobPtr job, oci::Descriptor blob) {
   std::string key = blob.digest.text();
   std::function<Task<void>()> start = [this, &job, &blob] { return fetch_config(job, blob); };
-  co_await join(blobs_in_flight, std::move(key), std::move(start));
+  co_await join_fetch(job, std::move(key), std::move(start));
 }
 
 Task<void> Puller::Impl::fetch_config(JobPtr job, oci::Descriptor blob) {
-  const auto fetch = [this, &job, &blob]() -> Status {
-    std::atomic<std::uint64_t> fetched{0};
-    return fetch_blob_blocking(job->repository, content, blob, nullptr, fetched, job->transferred);
-  };
-  co_await offload(pool, fetch);
+  std::atomic<std::uint64_t> fetched{0};
+  co_await fetch_blob(pool, *job->session, content, std::move(blob), nullptr, fetched,
+                      job->transferred);
 }
 
 Task<void> Puller::Impl::ensure_blob(JobPtr job, std::size_t index) {
@@ -60,7 +92,7 @@ Task<void> Puller::Impl::ensure_blob(JobPtr job, std::size_t index) {
   layer.arrival = arrivals[key];
   layer.started_event.set();
   std::function<Task<void>()> start = [this, &job, index] { return fetch_layer(job, index); };
-  co_await join(blobs_in_flight, key, std::move(start));
+  co_await join_fetch(job, key, std::move(start));
 }
 
 Task<void> Puller::Impl::fetch_layer(JobPtr job, std::size_t index) {
@@ -69,12 +101,10 @@ Task<void> Puller::Impl::fetch_layer(JobPtr job, std::size_t index) {
   std::shared_ptr<Arrival>& entry = arrivals[key];
   if (entry == nullptr) entry = std::make_shared<Arrival>();
   const std::shared_ptr<Arrival> arrival = entry;
-  const auto fetch = [this, &job, index, &arrival] {
-    LayerJob& layer = *job->layers[index];
-    return fetch_blob_blocking(job->repository, content, layer.blob, arrival, layer.fetched,
-                               job->transferred);
-  };
-  Result<void> outcome = co_await offload(pool, fetch).result();
+  LayerJob& layer = *job->layers[index];
+  Result<void> outcome = co_await fetch_blob(pool, *job->session, content, layer.blob, arrival,
+                                             layer.fetched, job->transferred)
+                             .result();
   arrivals.erase(key);
   arrival->ended(outcome);
   co_await std::move(outcome);
@@ -99,12 +129,12 @@ void Puller::Impl::worker_ended(const JobPtr& job) {
   if (--job->workers == 0) job->workers_ended.set();
 }
 
-// Everything of the job that waits goes on and finds that it is over. A blob that it fetches may be
-// what another pull waits for, and comes to its end then.
+// Everything of the job that waits goes on and finds that it is over. A blob that another pull
+// waits for goes on coming.
 void Puller::Impl::fail_job(Job& job, Error error) {
   if (!job.failure.has_value()) job.failure = std::move(error);
   job.stop.request_stop();
-  if (jobs.size() <= 1) job.transfers.request_stop();
+  job.transfers.cancel();
   for (const auto& layer : job.layers) layer->done_event.set();
 }
 

@@ -203,6 +203,34 @@ TEST_F(PullTest, WrongBytesACutAndAMissingLayerLeaveNothing) {
   EXPECT_TRUE(pull("app:1").ok());
 }
 
+TEST_F(PullTest, AnIndexThatNamesItselfAndOnesNestedTooDeepAreRefused) {
+  const std::string type = "application/vnd.oci.image.index.v1+json";
+  const auto index_of = [&](const std::string& digest, std::size_t size) {
+    const std::string platform = R"(,"platform":{"architecture":")" +
+                                 oci::host_platform().architecture + R"(","os":"linux"}}]})";
+    return R"({"schemaVersion":2,"mediaType":")" + type + R"(","manifests":[{"mediaType":")" +
+           type + R"(","digest":")" + digest + R"(","size":)" + std::to_string(size) + platform;
+  };
+  // By digest nothing can name itself, so the registry answers that digest with the same bytes.
+  const std::string digest = "sha256:" + std::string(64, '7');
+  const std::string own = index_of(digest, 300);
+  registry_.add_manifest("app", "1", type, own);
+  registry_.set_hook([=](const ServerRequest& request) {
+    const int status = request.path.ends_with(digest) ? 200 : 0;
+    return ServerResponse{.status = status, .headers = {"Content-Type: " + type}, .body = own};
+  });
+  EXPECT_NE(must_fail("app:1").find("instead of " + digest), std::string::npos);
+  registry_.set_hook({});
+  std::string inner = own;
+  for (int depth = 0; depth < 4; ++depth) {
+    const std::string outer = index_of(oci::digest_of(inner).text(), inner.size());
+    registry_.add_manifest("app", "deep", type, outer);
+    inner = outer;
+  }
+  EXPECT_NE(must_fail("app:deep").find("more than 3 deep"), std::string::npos);
+  expect_nothing_left();
+}
+
 TEST_F(PullTest, RefusesWhatIsNoImage) {
   EXPECT_NE(must_fail("none:1").find("HTTP 404"), std::string::npos);
   EXPECT_NE(must_fail("None:1").find("capital"), std::string::npos);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: however many pulls want a blob or a layer, one works on it; and one's failure is not
 // another's.
+#include <random>
+
+#include "core/ring/with_deadline.h"
 #include "tests/core/image/pull_fixture.h"
 
 namespace berth::image {
@@ -52,7 +55,9 @@ TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
     const bool spoiled = request.path.ends_with(bad.blobs[1]);
     const bool slow = request.path.ends_with(good.blobs[1]);
     ServerResponse response{.status = spoiled ? 404 : 0, .headers = {}, .body = ""};
-    if (slow) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    // By then the other one wants the shared layer.
+    const int ms = slow ? 200 : spoiled ? 100 : 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
     return response;
   });
   const std::vector<Result<PullResult>> results = pull_all({"app:bad", "app:good"});
@@ -112,6 +117,62 @@ TEST_F(PullTogether, ProgressIsReadableWhileItRuns) {
   ended = true;
   reader.join();
   EXPECT_TRUE(seen);
+}
+
+TEST_F(PullTogether, APullWhoseCallerGoesAwayEndsAndLeavesNothing) {
+  const Made made = add("app", "1", {"first", "second"});
+  registry_.set_hook([=](const ServerRequest& request) {
+    const bool stalled = request.path.ends_with(made.blobs[1]);
+    return ServerResponse{
+        .status = stalled ? 200 : 0, .headers = {}, .body = "", .stall_ms = stalled ? 60'000 : 0};
+  });
+  PullRequest request;
+  request.reference = name("app:1");
+  const auto start = std::chrono::steady_clock::now();
+  Result<PullResult> given_up = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(300), puller_->pull(std::move(request))));
+  EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
+  while (!puller_->progress().empty()) ring_->turn(true);
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  expect_nothing_left();
+}
+
+TEST_F(PullTogether, WhatAnotherPullWaitsForOutlivesTheOneThatBeganIt) {
+  std::mt19937_64 random(7);
+  std::string shared(400'000, '\0');
+  for (char& c : shared) c = static_cast<char>(random());
+  const Made first = add("app", "first", {shared, "own of the first"});
+  const Made second = add("app", "second", {shared});
+  ASSERT_EQ(first.blobs[0], second.blobs[0]);
+  const std::string slow_blob = first.blobs[0];
+  std::string slow_bytes = gzip(shared);
+  registry_.set_hook([=](const ServerRequest& request) {
+    ServerResponse response{.status = 0, .headers = {}, .body = ""};
+    if (!request.path.ends_with(slow_blob)) return response;
+    response = {.status = 200, .headers = {}, .body = slow_bytes};
+    response.pause_after = 50'000;
+    response.pause_ms = 600;
+    return response;
+  });
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  Result<PullResult> result = make_error(Errc::unknown, "did not run");
+  const auto later = [&]() -> Task<void> {
+    co_await ring_->sleep_until(Deadline::after_ms(100));
+    PullRequest request;
+    request.reference = name("app:second");
+    co_await keep(puller_->pull(std::move(request)), result);
+  };
+  scope.spawn(later());
+  PullRequest request;
+  request.reference = name("app:first");
+  Result<PullResult> given_up = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(300), puller_->pull(std::move(request))));
+  EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
+  ring_->run_until(close_scope(scope)).value();
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(fetched("app", slow_blob), 1u);
+  EXPECT_EQ(images_->list().size(), 1u);
 }
 
 TEST_F(PullTogether, CloseGivesUpAStalledPullSoon) {
