@@ -40,6 +40,10 @@ class Layout {
     return pod(pod_id) + "/resolv.conf";
   }
 
+  // What a container finds at /sys/fs/cgroup where hierarchies are several: empty directories, onto
+  // which its own groups are mounted.
+  std::string cgroup_view() const { return state_dir_ + "/cgroup-view"; }
+
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }
   std::string snapshots() const { return root_dir_ + "/snapshots"; }

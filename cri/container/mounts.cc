@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "core/linux/mount.h"
+#include "core/linux/openat2.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -147,6 +149,34 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
   return {};
 }
 
+// Tools look for controllers by name below /sys/fs/cgroup.
+Status add_cgroup_views(MountPlan& plan, const MountWish& wish) {
+  if (wish.cgroup_views.empty() || has_volume_at(wish.config, "/sys/fs/cgroup")) return {};
+  const std::string& root = wish.cgroup_view_root;
+  TRY_(sys::mkdir_if_missing(AT_FDCWD, root, 0755));
+  const std::uint64_t flags = kNoSuidDevExec | (wish.privileged ? 0 : MOUNT_ATTR_RDONLY);
+  TRY(oci::Mount top, bind_tree(plan, root, "/sys/fs/cgroup", false));
+  top.flags |= kNoSuidDevExec | MOUNT_ATTR_RDONLY;
+  plan.mounts.push_back(std::move(top));
+  for (const plugins::CgroupView& view : wish.cgroup_views) {
+    TRY_(sys::mkdir_if_missing(AT_FDCWD, root + "/" + view.name, 0755));
+    for (const std::string& alias : view.aliases) {
+      const std::string link = root + "/" + alias;
+      if (::symlink(view.name.c_str(), link.c_str()) != 0 && errno != EEXIST) {
+        return sys_error(errno, "symlink", link);
+      }
+    }
+    TRY(sys::UniqueMount tree, sys::open_tree_clone(view.directory.get(), "", false));
+    oci::Mount mount;
+    mount.destination = "/sys/fs/cgroup/" + view.name;
+    mount.source_fd = tree.get();
+    mount.flags = flags;
+    plan.owned_fds.push_back(tree.release());
+    plan.mounts.push_back(std::move(mount));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
@@ -169,6 +199,7 @@ std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
 Result<MountPlan> plan_mounts(const MountWish& wish) {
   MountPlan plan;
   plan.mounts = kernel_mounts(wish);
+  TRY_(add_cgroup_views(plan, wish));
   TRY_(add_shm(plan, wish));
   TRY_(add_pod_file(plan, wish, wish.hosts_path, "/etc/hosts"));
   TRY_(add_pod_file(plan, wish, wish.hostname_path, "/etc/hostname"));

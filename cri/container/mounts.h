@@ -10,6 +10,7 @@
 #include "core/base/unique_fd.h"
 #include "core/oci/spec.h"
 #include "cri/proto/services.grpc.pb.h"
+#include "plugins/api/resources.h"
 
 namespace berth::cri {
 
@@ -21,8 +22,10 @@ struct MountPlan {
 struct MountWish {
   const runtime::v1::ContainerConfig& config;
   bool privileged = false;
-  bool cgroup_v2 = false;  // the unified hierarchy is the node's only one
-  int shm_fd = -1;         // the pod's /dev/shm; -1: the host's
+  bool cgroup_v2 = false;                           // the unified hierarchy is the node's only one
+  std::vector<plugins::CgroupView> cgroup_views{};  // else: what stands for it
+  std::string cgroup_view_root{};                   // directory with a name for each of them
+  int shm_fd = -1;                                  // the pod's /dev/shm; -1: the host's
   std::string hosts_path;  // the pod's files; a volume at the same place wins
   std::string hostname_path;
   std::string resolv_conf_path;

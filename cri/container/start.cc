@@ -31,10 +31,14 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
                             const records::SandboxRecord& pod) {
   const std::vector<std::string> ips(pod.ips().begin(), pod.ips().end());
   const PodFiles files = co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
+  std::vector<plugins::CgroupView> views =
+      co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
   const MountWish wish{
       .config = record.config(),
       .privileged = record.config().linux().security_context().privileged(),
       .cgroup_v2 = node.resources.name() == "cgroup2",
+      .cgroup_views = std::move(views),
+      .cgroup_view_root = node.layout.cgroup_view(),
       .shm_fd = container->sandbox->namespaces.shm.get(),
       .hosts_path = files.hosts,
       .hostname_path = files.hostname,
@@ -44,7 +48,7 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
     MountPlan plan = co_await plan_mounts(wish);
     co_return plan;
   }
-  std::function<Result<MountPlan>()> work = [wish]() { return plan_mounts(wish); };
+  std::function<Result<MountPlan>()> work = [&wish]() { return plan_mounts(wish); };
   MountPlan plan = co_await offload(node.ring, std::move(work));
   co_return plan;
 }

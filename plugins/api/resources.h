@@ -43,6 +43,13 @@ struct Placement {
   std::vector<UniqueFd> v1_tasks{};  // `tasks` files that the child writes "0" to before exec
 };
 
+// A container's own group in one hierarchy, for the container to look at below /sys/fs/cgroup.
+struct CgroupView {
+  std::string name{};                  // of the directory: "memory", "cpu,cpuacct", "unified"
+  std::vector<std::string> aliases{};  // symbolic links to it: "cpu", "cpuacct"
+  UniqueFd directory{};                // O_PATH
+};
+
 struct PodCgroup {
   std::string pod_id{};
   std::string cgroup_parent{};  // as the kubelet sends it; empty: the agent's own parent
@@ -82,6 +89,9 @@ class ResourcesPlugin {
   virtual Task<Placement> prepare(ContainerCgroup container) = 0;
   // For a further process of a running container (exec).
   virtual Task<Placement> placement(std::string pod_id, std::string container_id) = 0;
+  // What the container may see of its groups, where there is more than the one unified hierarchy;
+  // none: that one, which the launcher mounts.
+  virtual Task<std::vector<CgroupView>> views(std::string pod_id, std::string container_id) = 0;
   // For the pod's own init (shared PID namespace): a leaf of its own below the pod.
   virtual Task<Placement> pod_placement(std::string pod_id) = 0;
   virtual Task<void> update(std::string pod_id, std::string container_id, Resources resources) = 0;

@@ -79,6 +79,11 @@ Task<Placement> Cgroup1::placement(std::string pod_id, std::string container_id)
   co_return groups_.place(key);
 }
 
+Task<std::vector<CgroupView>> Cgroup1::views(std::string pod_id, std::string container_id) {
+  const GroupKey key = co_await key_of(pod_id, container_id);
+  co_return groups_.views(key);
+}
+
 Task<Placement> Cgroup1::pod_placement(std::string pod_id) {
   co_return pod_placement_now(pod_id);
 }

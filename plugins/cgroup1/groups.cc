@@ -194,6 +194,22 @@ Result<Placement> Groups::place(const GroupKey& key) const {
   return placement;
 }
 
+Result<std::vector<CgroupView>> Groups::views(const GroupKey& key) const {
+  std::vector<CgroupView> views;
+  if (all_.unified.valid()) {
+    const std::string path = nested_path(key.parent, key.pod_id, key.container_id);
+    TRY(UniqueFd group, all_.unified.open_control(path, O_PATH | O_DIRECTORY));
+    views.push_back({"unified", {}, std::move(group)});
+  }
+  for (const Hierarchy& hierarchy : all_.v1) {
+    const std::string path = path_in(hierarchy, key);
+    if (!hierarchy.always && !cgroup_exists(hierarchy.root, path)) continue;
+    TRY(UniqueFd group, hierarchy.root.open_control(path, O_PATH | O_DIRECTORY));
+    views.push_back({hierarchy.name, hierarchy.aliases, std::move(group)});
+  }
+  return views;
+}
+
 // A container that was started without a group in this hierarchy gets one and moves into it. Its
 // processes may fork meanwhile, so the list is read again until nobody new is on it.
 Status Groups::move_in(const Hierarchy& hierarchy, const std::string& path,

@@ -32,6 +32,9 @@ class Groups {
   Status make_leaf(const GroupKey& key) const;
   // not_found when the container has no group.
   Result<Placement> place(const GroupKey& key) const;
+  // Of the hierarchies in which the container has a group; of the others it sees nothing, for what
+  // it is in there holds other containers too.
+  Result<std::vector<CgroupView>> views(const GroupKey& key) const;
   Status update(const GroupKey& key, const Resources& resources) const;
   Result<CgroupUsage> usage(const GroupKey& key) const;
   Status kill(const GroupKey& key) const;

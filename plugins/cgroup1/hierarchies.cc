@@ -40,6 +40,10 @@ Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts) {
     }
     hierarchy.always = hierarchy.has(Controller::cpu) || hierarchy.has(Controller::memory) ||
                        hierarchy.has(Controller::pids);
+    hierarchy.name = mount.mount_point.substr(mount.mount_point.rfind('/') + 1);
+    for (const std::string& controller : mount.controllers) {
+      if (controller != hierarchy.name) hierarchy.aliases.push_back(controller);
+    }
     hierarchy.root = std::move(root);
     all.v1.push_back(std::move(hierarchy));
   }

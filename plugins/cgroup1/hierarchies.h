@@ -3,6 +3,7 @@
 // each hierarchy, however many pods there are.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/base/result.h"
@@ -15,6 +16,8 @@ namespace berth::plugins {
 // One v1 hierarchy with at least one controller that we set limits in.
 struct Hierarchy {
   sys::Cgroup root;
+  std::string name;                  // as mounted: "memory", "cpu,cpuacct"
+  std::vector<std::string> aliases;  // the controllers' own names where they differ from it
   std::vector<Controller> controllers;
   // Every container has a group here. False: only one that asks for something (cpuset, hugetlb).
   bool always = false;

@@ -38,6 +38,7 @@ class Cgroup2 final : public ResourcesPlugin {
   Task<void> prepare_pod(PodCgroup pod) override;
   Task<Placement> prepare(ContainerCgroup container) override;
   Task<Placement> placement(std::string pod_id, std::string container_id) override;
+  Task<std::vector<CgroupView>> views(std::string pod_id, std::string container_id) override;
   Task<Placement> pod_placement(std::string pod_id) override;
   Task<void> update(std::string pod_id, std::string container_id, Resources resources) override;
   Task<CgroupUsage> usage(std::string pod_id, std::string container_id) override;

@@ -105,6 +105,21 @@ TEST_F(Rootfs, DevicesAndKernelFilesystemsAreThere) {
             "/proc/self/fd/1\nshm\nproc\nsys\n");
 }
 
+TEST_F(Rootfs, OwnCgroupsCanBeReadAndNotWritten) {
+  const auto limited = [](v1::ContainerConfig& config) {
+    config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
+  };
+  // Hybrid and v1 machines have a directory for each hierarchy, the others one for all.
+  const std::string text = printed(run_pod(),
+                                   "cd /sys/fs/cgroup; f=memory/memory.limit_in_bytes; "
+                                   "test -e $f || f=memory.max; cat $f; "
+                                   "echo 1 2>/dev/null >$f || echo refused; "
+                                   "mkdir mine 2>/dev/null || echo refused; "
+                                   "grep -x 1 ${f%memory.*}cgroup.procs",
+                                   limited);
+  EXPECT_EQ(text, "67108864\nrefused\nrefused\n1\n");
+}
+
 TEST_F(Rootfs, ContainersOfAPodShareShm) {
   const std::string pod = run_pod();
   start_script(pod, "echo shared >/dev/shm/word; sleep 1000");
