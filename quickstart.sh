@@ -7,12 +7,14 @@
 #   ./quickstart.sh --stay   the same start, then a shell in which `berth` works, until you leave it
 #
 # The node is a network, mount and PID namespace with its own cgroups and directories; nothing
-# outside of it is touched, and it is gone at the end. The second run needs no network.
+# outside of it is touched, and it is gone at the end. The second run needs no network. With
+# BERTH_BUILD_DIR set the build tree is below that directory instead of build/.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/scripts
-bin=${BERTH_BIN:-$here/build/release/bin}
+build=$(realpath -m "${BERTH_BUILD_DIR:-$here/build}")
+bin=${BERTH_BIN:-$build/release/bin}
 image=127.0.0.1:5000/busybox:latest
 
 say() {
@@ -39,12 +41,12 @@ fail() {
 }
 
 build() {
-  local log=$here/build/quickstart-build.log start=$SECONDS
-  mkdir -p "$here/build"
-  say "building release binaries into build/release/bin (log: build/quickstart-build.log)"
+  local log=$build/quickstart-build.log start=$SECONDS
+  mkdir -p "$build"
+  say "building release binaries into $build/release/bin (log: $log)"
   if ! {
-    cmake --preset release -S "$here" &&
-      cmake --build "$here/build/release" --target bin/berthd bin/berth-keeper bin/berth \
+    cmake --preset release -S "$here" -B "$build/release" &&
+      cmake --build "$build/release" --target bin/berthd bin/berth-keeper bin/berth \
       bin/berth-bench
   } >"$log" 2>&1; then
     tail -n 30 "$log" >&2

@@ -89,4 +89,36 @@ void Pods::remove(const Container& container) {
   containers_.erase(id);
 }
 
+std::shared_ptr<Sandbox> sandbox_of(const state::v1::SandboxRecord& record) {
+  auto sandbox = std::make_shared<Sandbox>();
+  const ::runtime::v1::PodSandboxConfig& config = record.config();
+  sandbox->item.set_id(record.id());
+  *sandbox->item.mutable_metadata() = config.metadata();
+  *sandbox->item.mutable_labels() = config.labels();
+  *sandbox->item.mutable_annotations() = config.annotations();
+  sandbox->item.set_runtime_handler(record.runtime_handler());
+  sandbox->item.set_created_at(record.created_at());
+  sandbox->phase = record.phase();
+  sandbox->init_pid = record.init_pid();
+  return sandbox;
+}
+
+std::shared_ptr<Container> container_of(const state::v1::ContainerRecord& record,
+                                        std::shared_ptr<Sandbox> sandbox) {
+  auto container = std::make_shared<Container>();
+  container->item.set_id(record.id());
+  container->item.set_pod_sandbox_id(record.sandbox_id());
+  *container->item.mutable_metadata() = record.config().metadata();
+  *container->item.mutable_image() = record.config().image();
+  container->item.set_image_ref(record.image_ref());
+  container->item.set_image_id(record.image_id());
+  container->item.set_created_at(record.created_at());
+  *container->item.mutable_labels() = record.config().labels();
+  *container->item.mutable_annotations() = record.config().annotations();
+  container->sandbox = std::move(sandbox);
+  container->phase = record.phase();
+  container->log_path = record.log_path();
+  return container;
+}
+
 }  // namespace berth::cri

@@ -114,4 +114,9 @@ class Pods {
   std::unordered_map<std::string, std::string> container_names_;
 };
 
+// What memory keeps of a record; namespaces and processes are the caller's to add.
+std::shared_ptr<Sandbox> sandbox_of(const state::v1::SandboxRecord& record);
+std::shared_ptr<Container> container_of(const state::v1::ContainerRecord& record,
+                                        std::shared_ptr<Sandbox> sandbox);
+
 }  // namespace berth::cri

@@ -93,23 +93,6 @@ records::ContainerRecord new_record(const Request& request, const image::ImageEn
   return record;
 }
 
-std::shared_ptr<Container> new_container(const records::ContainerRecord& record,
-                                         std::shared_ptr<Sandbox> sandbox) {
-  auto container = std::make_shared<Container>();
-  container->item.set_id(record.id());
-  container->item.set_pod_sandbox_id(record.sandbox_id());
-  *container->item.mutable_metadata() = record.config().metadata();
-  *container->item.mutable_image() = record.config().image();
-  container->item.set_image_ref(record.image_ref());
-  container->item.set_image_id(record.image_id());
-  container->item.set_created_at(record.created_at());
-  *container->item.mutable_labels() = record.config().labels();
-  *container->item.mutable_annotations() = record.config().annotations();
-  container->sandbox = std::move(sandbox);
-  container->log_path = record.log_path();
-  return container;
-}
-
 Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
                         const records::ContainerRecord& record, AsyncUndo& undo) {
   const v1::LinuxContainerConfig& linux_config = record.config().linux();
@@ -163,7 +146,7 @@ Task<std::string> make_container(Node& node, const Request& request,
 
   stages->enter("state.intent");
   co_await write_intent(node, record);
-  const std::shared_ptr<Container> container = new_container(record, sandbox);
+  const std::shared_ptr<Container> container = container_of(record, sandbox);
   node.pods.add(container);
   undo.push([&node, container]() { return remove_container_now(node, container); });
 

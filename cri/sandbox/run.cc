@@ -30,26 +30,13 @@ namespace {
 
 using Request = v1::RunPodSandboxRequest;
 
-std::shared_ptr<Sandbox> new_sandbox(std::string id, const Request& request) {
-  auto sandbox = std::make_shared<Sandbox>();
-  const v1::PodSandboxConfig& config = request.config();
-  sandbox->item.set_id(std::move(id));
-  *sandbox->item.mutable_metadata() = config.metadata();
-  *sandbox->item.mutable_labels() = config.labels();
-  *sandbox->item.mutable_annotations() = config.annotations();
-  sandbox->item.set_runtime_handler(request.runtime_handler());
-  sandbox->item.set_created_at(realtime_now_ns());
-  return sandbox;
-}
-
-records::SandboxRecord new_record(const Node& node, const Sandbox& sandbox,
-                                  const Request& request) {
+records::SandboxRecord new_record(const Node& node, std::string id, const Request& request) {
   records::SandboxRecord record;
-  record.set_id(sandbox.id());
+  record.set_id(std::move(id));
   record.set_phase(state::v1::SANDBOX_CREATING);
   *record.mutable_config() = request.config();
   record.set_runtime_handler(request.runtime_handler());
-  record.set_created_at(sandbox.item.created_at());
+  record.set_created_at(realtime_now_ns());
   record.set_network(NamespaceWish::of(request.config()).net
                          ? std::string(node.pod_network.name())
                          : std::string(node.host_network.name()));
@@ -131,10 +118,10 @@ Task<void> remove_files(Node& node, std::string pod_id) {
 
 Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& undo) {
   std::string id = co_await make_id();
-  const std::shared_ptr<Sandbox> sandbox = new_sandbox(std::move(id), request);
+  records::SandboxRecord record = new_record(node, std::move(id), request);
+  const std::shared_ptr<Sandbox> sandbox = sandbox_of(record);
   sandbox->run_stages = std::make_unique<Stages>("RunPodSandbox");
   Stages& stages = *sandbox->run_stages;
-  records::SandboxRecord record = new_record(node, *sandbox, request);
 
   stages.enter("state.intent");
   co_await write_intent(node, record);
