@@ -6,6 +6,7 @@
 # Non-goals: absolute numbers; networks slower than loopback.
 #
 #   bench/pull.sh --images DIR [--bin DIR] [--rounds N] [--only NAME]... [--settle SECONDS]
+#                 [--wait-for-disk 1]
 #
 # Images (scripts/debian-images.sh makes them in DIR, once; $BERTH_BENCH_IMAGES is the default):
 #   one      python3, nginx, redis: one gzip layer of some 90 MB
@@ -13,10 +14,14 @@
 #   small    30,000 files of 100 to 4,000 bytes in one layer
 #   minimal  Debian's essential packages in one layer
 #
-# Cold means: the runtime was started a moment ago on an empty directory of its own, everything
-# written before is on disk; the registry's files are in the page cache, for both. Nothing is
-# deleted between rounds: ext4 skips inodes that were deleted less than a minute ago one by one, and
-# would charge that to whoever comes next.
+# Cold means: the runtime was started a moment ago on an empty directory, everything written before
+# is on disk; the registry's files are in the page cache, for both. Each image has a fresh ext4 on a
+# loop device, on which nothing is deleted: ext4 skips inodes that were deleted less than a minute
+# ago one by one, and would charge that to whoever comes next.
+#
+# What the end of a pull means differs: containerd has put the compressed blobs on disk and the
+# unpacked files not; berth puts both there behind the pull, and drops the image should the power
+# fail before. `--wait-for-disk 1` counts a sync of the filesystem into the time of both.
 #
 # For each image: pull: NAME A s vs B s ratio R; cpu A s vs B s; memory +A MiB vs +B MiB
 # with A berth's median and B containerd's; cpu is of the daemon and its children, memory the growth
@@ -31,6 +36,7 @@ bin=${BERTH_BIN:-$here/../build/release/bin}
 images=${BERTH_BENCH_IMAGES-}
 rounds=5
 settle=1
+wait_for_disk=0
 only=()
 
 layers_of() {
@@ -63,7 +69,7 @@ status_of() {
 
 # One cold pull of image $2 by runtime $1, directory number $3; appends "SECONDS CPU MIB" to $4.
 measure() {
-  local runtime=$1 reference=127.0.0.1:5000/pull-$2:1 dir=$BERTH_NODE_DIR/$1.$3 pid endpoint
+  local runtime=$1 reference=127.0.0.1:5000/pull-$2:1 dir=$BERTH_NODE_DIR/disk/$1.$3 pid endpoint
   local cpu memory begun ended
   mkdir -p "$dir/state"
   if [[ $runtime == berth ]]; then
@@ -74,7 +80,7 @@ measure() {
     endpoint=$(BERTH_NODE_DIR=$dir "$scripts/containerd-node.sh" start)
     pid=$(<"$dir/containerd/pid")
   fi
-  sync
+  sync --file-system "$dir"
   sleep "$settle"
   # Forgets the peak of the start (proc(5), clear_refs).
   echo 5 >"/proc/$pid/clear_refs"
@@ -82,6 +88,7 @@ measure() {
   memory=$(status_of "$pid" VmRSS)
   begun=$EPOCHREALTIME
   "$bin/berth" --endpoint "$endpoint" pull "$reference" >/dev/null
+  ((wait_for_disk == 0)) || sync --file-system "$dir"
   ended=$EPOCHREALTIME
   awk -v a="$begun" -v b="$ended" -v cpu0="$cpu" -v cpu1="$(cpu_of "$pid")" -v rss="$memory" \
     -v peak="$(status_of "$pid" VmHWM)" \
@@ -103,6 +110,20 @@ again() {
     "$bin/berth" --endpoint "$1" pull "$2" >/dev/null
   done
   awk -v a="$before" -v b="$(cpu_of "$3")" 'BEGIN { print (b - a) * 10 }'
+}
+
+# A filesystem for the rounds of one image.
+mount_disk() {
+  truncate --size=24G "$BERTH_NODE_DIR/disk.img"
+  mkfs.ext4 -q "$BERTH_NODE_DIR/disk.img"
+  mkdir -p "$BERTH_NODE_DIR/disk"
+  mount -o loop "$BERTH_NODE_DIR/disk.img" "$BERTH_NODE_DIR/disk"
+  chmod 711 "$BERTH_NODE_DIR/disk"
+}
+
+unmount_disk() {
+  umount "$BERTH_NODE_DIR/disk"
+  rm "$BERTH_NODE_DIR/disk.img"
 }
 
 # The median of column $2 of file $1.
@@ -141,6 +162,7 @@ main() {
       --bin) bin=${2:?} ;;
       --rounds) rounds=${2:?} ;;
       --settle) settle=${2:?} ;;
+      --wait-for-disk) wait_for_disk=${2:?} ;;
       --only) only+=("${2:?}") ;;
       *) sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
     esac
@@ -153,10 +175,12 @@ main() {
   "$scripts/registry.sh" start "$images/registry" >/dev/null
   for name in "${only[@]}"; do push "$name"; done
   for name in "${only[@]}"; do
+    mount_disk
     for ((round = 0; round < rounds; round++)); do
       measure containerd "$name" $((++number)) "$BERTH_NODE_DIR/$name.theirs"
       measure berth "$name" $((++number)) "$BERTH_NODE_DIR/$name.ours"
     done
+    unmount_disk
   done
   "$scripts/registry.sh" stop "$images/registry"
   containerd --version

@@ -7,6 +7,7 @@
 #   registry.sh stop DIR           stops the one started with DIR and waits until it is gone
 #
 # DIR/pid, DIR/log and DIR/config.yml are its own; images are below DIR/data and survive a restart.
+# With BERTH_REGISTRY_ACCESS_LOG=1 DIR/log also has a line for every request.
 set -euo pipefail
 
 start() {
@@ -17,7 +18,7 @@ version: 0.1
 log:
   level: warn
   accesslog:
-    disabled: true
+    disabled: $([[ ${BERTH_REGISTRY_ACCESS_LOG-} == 1 ]] && echo false || echo true)
 storage:
   filesystem:
     rootdirectory: $dir/data

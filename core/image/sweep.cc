@@ -35,9 +35,10 @@ Task<void> Puller::Impl::sweep() {
 
 Task<void> Puller::Impl::sweep_now() {
   co_await layers.abort_unfinished();
-  co_await sweep_layers();
+  // Blobs first: on a full disk, taking away a layer's record may need the room that they give.
   const auto blobs = [this] { return sweep_blobs(); };
   co_await offload(pool, blobs);
+  co_await sweep_layers();
 }
 
 // A layer can go only after those built on it. The store knows the order, we do not: what refuses

@@ -32,7 +32,8 @@ namespace fs = std::filesystem;
 // The parts of the agent, made in main's order and ended in the reverse one.
 class ImageAgent {
  public:
-  explicit ImageAgent(const std::string& dir) : layout_(dir + "/root", dir + "/state") {
+  explicit ImageAgent(const std::string& dir, std::size_t ready_trees = 8)
+      : layout_(dir + "/root", dir + "/state") {
     fs::create_directories(layout_.root_dir());
     fs::create_directories(layout_.state_dir());
     ring = Ring::create().value();
@@ -40,6 +41,7 @@ class ImageAgent {
     OverlayOptions options;
     options.dir = layout_.overlay_snapshots();
     options.state_dir = layout_.snapshots_state();
+    options.ready_trees = ready_trees;
     overlay = Overlay::create(*ring, log_, options).value();
     ring->run_until(overlay->recover()).value();
     content.emplace(image::ContentStore::open(layout_.content()).value());
