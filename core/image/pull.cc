@@ -58,6 +58,12 @@ Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference
     co_await fail(std::move(error));
   }
   auto job = std::make_shared<Job>(std::move(request), std::move(reference));
+  PullResult result = co_await start(job);
+  co_return result;
+}
+
+Task<PullResult> Puller::Impl::start(JobPtr job) {
+  if (job->request.watch != nullptr) job->request.watch->job_ = job;
   // A caller that goes away is not torn out of the middle: the pull is told, takes back in order
   // what it made, and leaves what others want.
   auto attempt = Shared<PullResult>::start(scope, run(job));
@@ -78,7 +84,8 @@ void Puller::Impl::job_ended(const JobPtr& job) {
 }
 
 Task<PullResult> Puller::Impl::run(JobPtr job) {
-  Result<PullResult> outcome = co_await run_steps(job).result();
+  Task<PullResult> steps = job->local.has_value() ? run_local(job) : run_steps(job);
+  Result<PullResult> outcome = co_await std::move(steps).result();
   if (!outcome.ok()) {
     job->stop.request_stop();
     job->transfers.cancel();
@@ -108,9 +115,14 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
 
   Resolved resolved =
       co_await under(job->transfers, resolve_manifest(*job->session, root, job->request.platform));
-  std::string config_json = co_await fetch_documents(job, resolved);
-  co_await get_layers(job);
-  std::string id = co_await record(job, resolved, std::move(config_json));
+  std::string id;
+  if (oci::is_artifact(resolved.manifest)) {
+    id = co_await get_artifact(job, resolved);
+  } else {
+    std::string config_json = co_await fetch_documents(job, resolved);
+    co_await get_layers(job);
+    id = co_await record(job, resolved, std::move(config_json));
+  }
   result.image_id = std::move(id);
   result.root_digest = resolved.root_digest;
   result.pulled_bytes = job->transferred;
@@ -122,12 +134,23 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   if (root.empty()) co_return false;
   std::shared_ptr<const CachedImage> image;
   for (const ImageEntry& entry : images.list()) {
-    const bool fits = oci::platform_matches(job->request.platform, entry.image->config.platform);
+    const bool fits = entry.image->is_artifact() ||
+                      oci::platform_matches(job->request.platform, entry.image->config.platform);
     for (const std::string& reference : entry.repo_digests) {
       if (fits && reference.ends_with("@" + root.text())) image = entry.image;
     }
   }
   if (image == nullptr) co_return false;
+  if (image->is_artifact()) {
+    const bool whole = co_await artifact_is_whole(*image);
+    if (!whole) co_return false;
+    const std::string name = image->id;
+    const auto add_name = [this, &job, &name] { return images.tag(name, job->reference); };
+    if (job->reference.digest.empty()) co_await offload(pool, add_name);
+    result.root_digest = root;
+    result.image_id = name;
+    co_return true;
+  }
   if (!image->chain_ids.empty()) {
     const bool unpacked = co_await layers.has(image->chain_ids.back());
     if (!unpacked) co_return false;
@@ -140,7 +163,7 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   co_return true;
 }
 
-// Stores index, manifest and configuration, and plans the layers.
+// Stores index, manifest and configuration.
 Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& resolved) {
   for (const Resolved::Document& document : resolved.documents) {
     Resolved::Document copy = document;
@@ -152,6 +175,13 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
     co_await fail(std::move(error));
   }
   co_await ensure_config(job, config_blob);
+  std::string json = co_await plan_layers(job, resolved);
+  co_return json;
+}
+
+// Reads the configuration, which is there, and makes a LayerJob of each layer.
+Task<std::string> Puller::Impl::plan_layers(JobPtr job, const Resolved& resolved) {
+  const oci::Descriptor config_blob = resolved.manifest.config;
   const auto read_config = [this, config_blob] {
     return content.read(config_blob.digest, oci::kDocumentSizeMax);
   };
@@ -258,12 +288,7 @@ std::vector<PullProgress> Puller::progress() const {
   for (const JobPtr& job : impl_->jobs) {
     PullProgress progress;
     progress.reference = job->reference.text();
-    if (job->layers_known) {
-      for (const auto& layer : job->layers) {
-        progress.layers.push_back(
-            {layer->blob.digest, layer->blob.size, layer->fetched, layer->stage});
-      }
-    }
+    progress.layers = progress_of(*job);
     all.push_back(std::move(progress));
   }
   return all;

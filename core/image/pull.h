@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/log.h"
@@ -57,10 +58,20 @@ struct PullOptions {
   bool keep_layer_blobs = true;
 };
 
+class PullWatch;
+
 struct PullRequest {
   std::string reference;
   AuthConfig auth;
   oci::Platform platform = oci::host_platform();
+  std::shared_ptr<PullWatch> watch;  // may be null
+};
+
+// What `berth image load` adds: the manifest and every blob of it are in the content store, held by
+// a Hold.
+struct LocalImage {
+  std::vector<Reference> references;
+  oci::Digest manifest_digest;  // of an image or an artifact, not of an index
 };
 
 struct PullResult {
@@ -82,6 +93,19 @@ struct PullProgress {
   std::vector<LayerProgress> layers;
 };
 
+struct Job;
+
+// Looks at one pull while it runs. The ring's thread only.
+class PullWatch {
+ public:
+  // Empty before the manifest is known and after the end.
+  std::vector<LayerProgress> layers() const;
+
+ private:
+  friend class Puller;
+  std::weak_ptr<Job> job_;
+};
+
 class Puller {
  public:
   // Everything is borrowed and outlives the Puller.
@@ -93,6 +117,29 @@ class Puller {
   // unauthenticated, permission_denied, unavailable (registry), data_loss (a digest is wrong),
   // resource_exhausted.
   Task<PullResult> pull(PullRequest request);
+
+  // Unpacks what is missing, verifies it, and records the image under every reference. Errors as
+  // for pull; not_found: a blob is missing.
+  Task<PullResult> add_local(LocalImage image);
+
+  // While one lives no sweep removes anything: for blobs that are put before a record names them,
+  // or read while somebody may remove the image. The Puller outlives it.
+  class [[nodiscard]] Hold {
+   public:
+    Hold() = default;
+    Hold(Hold&& other) noexcept : puller_(std::exchange(other.puller_, nullptr)) {}
+    Hold& operator=(Hold&& other) noexcept {
+      std::swap(puller_, other.puller_);
+      return *this;
+    }
+    ~Hold();
+
+   private:
+    friend class Puller;
+    explicit Hold(Puller& puller) : puller_(&puller) {}
+    Puller* puller_ = nullptr;
+  };
+  Task<Hold> hold();
 
   // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.
   Task<bool> remove(std::string name);

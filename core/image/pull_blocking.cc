@@ -7,22 +7,6 @@
 namespace berth::image {
 namespace {
 
-Status check_manifest(const oci::Manifest& manifest) {
-  const std::string& type = manifest.config.media_type;
-  if (!manifest.artifact_type.empty() || !oci::is_image_config_media_type(type)) {
-    return make_error(Errc::unimplemented,
-                      "it is an artifact of type `" +
-                          (manifest.artifact_type.empty() ? type : manifest.artifact_type) +
-                          "`, not an image of a container");
-  }
-  for (const oci::Descriptor& layer : manifest.layers) {
-    if (layer.media_type.ends_with("+encrypted")) {
-      return make_error(Errc::unimplemented, "layer " + layer.digest.text() + " is encrypted");
-    }
-  }
-  return {};
-}
-
 // A file whose reading ends when the pull is given up.
 class StoppableFile final : public ByteSource {
  public:
@@ -39,6 +23,16 @@ class StoppableFile final : public ByteSource {
 };
 
 }  // namespace
+
+Status check_manifest(const oci::Manifest& manifest) {
+  if (oci::is_artifact(manifest)) return {};
+  for (const oci::Descriptor& layer : manifest.layers) {
+    if (layer.media_type.ends_with("+encrypted")) {
+      return make_error(Errc::unimplemented, "layer " + layer.digest.text() + " is encrypted");
+    }
+  }
+  return {};
+}
 
 Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
                                 oci::Platform platform) {

@@ -45,12 +45,22 @@ struct Puller::Impl {
   Task<PullResult> pull(PullRequest request);
   Task<PullResult> pull_one(PullRequest request, Reference reference);
   Task<PullResult> run(JobPtr job);
+  Task<PullResult> start(JobPtr job);
   Task<PullResult> run_steps(JobPtr job);
   Task<bool> add_if_present(JobPtr job, oci::Digest root, PullResult& result);
   Task<std::string> fetch_documents(JobPtr job, const Resolved& resolved);
   Task<void> get_layers(JobPtr job);
   Task<void> find_missing(JobPtr job);
+  Task<std::string> plan_layers(JobPtr job, const Resolved& resolved);
   Task<std::string> record(JobPtr job, const Resolved& resolved, std::string config_json);
+
+  // pull_local.cc: artifacts, and images whose blobs are here already.
+  Task<std::string> get_artifact(JobPtr job, const Resolved& resolved);
+  Task<std::string> record_artifact(JobPtr job, const Resolved& resolved);
+  Task<bool> artifact_is_whole(const CachedImage& artifact);
+  Task<PullResult> run_local(JobPtr job);
+  Task<Resolved> resolve_local(oci::Digest manifest);
+  void release_hold();
 
   // pull_layers.cc: each blob and each chain id once.
   Task<void> join(InFlight& table, std::string key, std::function<Task<void>()> start);
@@ -118,6 +128,7 @@ struct Puller::Impl {
   // Pulls and sweeps exclude each other: a sweep takes away what no *record* needs.
   bool sweeping = false;
   bool sweep_wanted = false;
+  unsigned holds = 0;
   bool settling = false;
   Event settle_ended;
   Event sweep_ended;

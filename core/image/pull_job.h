@@ -37,6 +37,8 @@ struct Resolved {
 // Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD
 // told, or empty.
 Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root, oci::Platform platform);
+// What we can take: an artifact, or an image whose layers are not encrypted.
+Status check_manifest(const oci::Manifest& manifest);
 // The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
 
@@ -73,6 +75,8 @@ struct Job {
   std::stop_source stop;    // of the steps on threads
   CancelContext transfers;  // of what is asked of the registry
   std::unique_ptr<RegistrySession> session;
+  // Instead of a registry: the blobs are here.
+  std::optional<LocalImage> local;
   std::atomic<std::uint64_t> transferred{0};
   // Filled once, before `layers_known`; the elements do not move.
   std::vector<std::unique_ptr<LayerJob>> layers;
@@ -84,5 +88,8 @@ struct Job {
   Event workers_ended;
   std::optional<Error> failure;  // the first; the rest are consequences
 };
+
+// Any thread.
+std::vector<LayerProgress> progress_of(const Job& job);
 
 }  // namespace berth::image

@@ -112,17 +112,30 @@ Task<void> Puller::Impl::fetch_layer(JobPtr job, std::size_t index) {
 
 void Puller::Impl::start_workers(JobPtr job) {
   const std::size_t missing = job->layers.size() - job->first_missing;
-  const std::size_t wanted = std::min<std::size_t>(missing, options.parallel_fetches);
-  for (std::size_t i = 0; i < wanted; ++i) {
-    if (scope.spawn(fetcher(job))) ++job->workers;
+  std::size_t wanted = std::min<std::size_t>(missing, options.parallel_fetches);
+  if (job->local.has_value()) {
+    wanted = 0;
+    for (const auto& layer : job->layers) {
+      layer->fetched = layer->blob.size;
+      layer->started_event.set();
+      layer->fetched_event.set();
+    }
   }
+  std::size_t refused = 0;
+  const auto spawn = [&](Task<void> worker) {
+    if (scope.spawn(std::move(worker))) {
+      ++job->workers;
+    } else {
+      ++refused;
+    }
+  };
+  for (std::size_t i = 0; i < wanted; ++i) spawn(fetcher(job));
   for (std::size_t i = job->first_missing; i < job->layers.size(); ++i) {
-    if (scope.spawn(extractor(job, i))) ++job->workers;
+    // An artifact's layers are files, not trees.
+    if (!job->layers[i]->chain_id.empty()) spawn(extractor(job, i));
   }
   // Only while closing.
-  if (missing > 0 && job->workers < missing + wanted) {
-    fail_job(*job, make_error(Errc::unavailable, "shutting down"));
-  }
+  if (refused > 0) fail_job(*job, make_error(Errc::unavailable, "shutting down"));
 }
 
 void Puller::Impl::worker_ended(const JobPtr& job) {

@@ -21,8 +21,8 @@ void forget_layers(const std::vector<ImageEntry>& all, std::set<std::string>& ne
 
 Task<void> Puller::Impl::sweep() {
   while (sweeping) co_await sweep_ended.wait();
-  // The last pull to end sweeps then.
-  sweep_wanted = !jobs.empty();
+  // The last pull or hold to end sweeps then.
+  sweep_wanted = !jobs.empty() || holds > 0;
   if (sweep_wanted) co_return;
   sweeping = true;
   sweep_ended.reset();

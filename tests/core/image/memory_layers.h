@@ -53,6 +53,7 @@ class MemoryLayers final : public LayerStore {
     committed[chain_id].parent = parent;
     EXPECT_EQ(committed[chain_id].lowest, parent.empty());
     active.erase(chain_id);
+    if (on_commit) on_commit();
     co_return;
   }
   Task<void> abort(std::string chain_id) override {
@@ -91,6 +92,7 @@ class MemoryLayers final : public LayerStore {
   std::set<std::string> in_use;         // by containers
   std::size_t extract_at_most = 1 << 30;
   std::function<void()> before_extract;  // on the extraction's thread
+  std::function<void()> on_commit;
   int extractions = 0;
   std::atomic<int> syncs{0};
   std::atomic<bool> sync_fails{false};

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is no pull of an image from a registry: artifacts, whose blobs are kept and not unpacked;
+// images whose blobs are here already; holds; and watching.
+#include "core/image/pull_impl.h"
+
+namespace berth::image {
+namespace {
+
+// OCI image-spec 1.1, manifest.md: the configuration of what has none.
+constexpr std::string_view kEmptyDocument = "{}";
+
+}  // namespace
+
+Task<std::string> Puller::Impl::get_artifact(JobPtr job, const Resolved& resolved) {
+  for (const Resolved::Document& document : resolved.documents) {
+    Resolved::Document copy = document;
+    co_await ensure_document(job, std::move(copy));
+  }
+  // Not every registry has been given the empty document.
+  const oci::Descriptor config = resolved.manifest.config;
+  if (config.digest == oci::digest_of(kEmptyDocument)) {
+    Resolved::Document empty{config.digest, std::string(kEmptyDocument)};
+    co_await ensure_document(job, std::move(empty));
+  } else {
+    co_await ensure_config(job, config);
+  }
+  for (const oci::Descriptor& blob : resolved.manifest.layers) {
+    auto layer = std::make_unique<LayerJob>();
+    layer->blob = blob;
+    job->layers.push_back(std::move(layer));
+  }
+  job->layers_known = true;
+  start_workers(job);
+  if (job->workers > 0) co_await job->workers_ended.wait();
+  if (job->failure.has_value()) {
+    Error error = *job->failure;
+    co_await fail(std::move(error));
+  }
+  for (const auto& layer : job->layers) layer->stage = LayerProgress::Stage::done;
+  std::string id = co_await record_artifact(job, resolved);
+  co_return id;
+}
+
+Task<std::string> Puller::Impl::record_artifact(JobPtr job, const Resolved& resolved) {
+  NewArtifact artifact{job->reference, resolved.manifest_digest, resolved.root_digest,
+                       resolved.documents.back().bytes,
+                       options.durable ? Settling::later : Settling::done};
+  const auto write_record = [this, &artifact] { return images.add_artifact(artifact); };
+  std::string id = co_await offload(pool, write_record);
+  settle_soon();
+  co_return id;
+}
+
+Task<bool> Puller::Impl::artifact_is_whole(const CachedImage& artifact) {
+  const auto look = [this, &artifact]() -> Result<bool> {
+    for (const LayerInfo& layer : artifact.layers) {
+      TRY(const std::optional<std::uint64_t> size, content.size(layer.digest));
+      if (!size.has_value()) return false;
+    }
+    return true;
+  };
+  const bool whole = co_await offload(pool, look);
+  co_return whole;
+}
+
+Task<PullResult> Puller::add_local(LocalImage image) {
+  Impl& impl = *impl_;
+  while (impl.sweeping) co_await impl.sweep_ended.wait();
+  if (impl.closing) co_await fail(Errc::unavailable, "shutting down");
+  Reference reference = image.references.empty() ? Reference{} : image.references.front();
+  auto job = std::make_shared<Job>(PullRequest{}, std::move(reference));
+  job->local = std::move(image);
+  PullResult result = co_await impl.start(job);
+  co_return result;
+}
+
+Task<Resolved> Puller::Impl::resolve_local(oci::Digest manifest) {
+  const auto read = [this, &manifest] { return content.read(manifest, oci::kDocumentSizeMax); };
+  std::string bytes = co_await offload(pool, read);
+  Resolved resolved;
+  resolved.root_digest = manifest;
+  resolved.manifest_digest = manifest;
+  resolved.manifest = co_await oci::parse_manifest(bytes);
+  Resolved::Document document{manifest, std::move(bytes)};
+  resolved.documents.push_back(std::move(document));
+  co_await check_manifest(resolved.manifest);
+  co_return resolved;
+}
+
+// Every name is one more record of what the first made.
+Task<PullResult> Puller::Impl::run_local(JobPtr job) {
+  const Resolved resolved = co_await resolve_local(job->local->manifest_digest);
+  const bool artifact = oci::is_artifact(resolved.manifest);
+  std::string config_json;
+  if (!artifact) {
+    config_json = co_await plan_layers(job, resolved);
+    co_await get_layers(job);
+  }
+  PullResult result;
+  result.root_digest = resolved.root_digest;
+  std::vector<Reference> names = job->local->references;
+  if (names.empty()) names.emplace_back();
+  for (const Reference& name : names) {
+    job->reference = name;
+    if (artifact) {
+      result.image_id = co_await record_artifact(job, resolved);
+    } else {
+      result.image_id = co_await record(job, resolved, config_json);
+    }
+  }
+  co_return result;
+}
+
+Task<Puller::Hold> Puller::hold() {
+  while (impl_->sweeping) co_await impl_->sweep_ended.wait();
+  ++impl_->holds;
+  co_return Hold(*this);
+}
+
+Puller::Hold::~Hold() {
+  if (puller_ != nullptr) puller_->impl_->release_hold();
+}
+
+void Puller::Impl::release_hold() {
+  --holds;
+  if (holds == 0 && sweep_wanted && !closing) scope.spawn(sweep());
+}
+
+std::vector<LayerProgress> progress_of(const Job& job) {
+  std::vector<LayerProgress> all;
+  if (!job.layers_known) return all;
+  for (const auto& layer : job.layers) {
+    all.push_back({layer->blob.digest, layer->blob.size, layer->fetched, layer->stage});
+  }
+  return all;
+}
+
+std::vector<LayerProgress> PullWatch::layers() const {
+  const std::shared_ptr<Job> job = job_.lock();
+  return job == nullptr ? std::vector<LayerProgress>() : progress_of(*job);
+}
+
+}  // namespace berth::image

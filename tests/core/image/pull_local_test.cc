@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: artifacts are kept whole and never unpacked; an image whose blobs are here becomes one
+// without a registry; while a hold lives nothing is swept.
+#include "tests/core/image/pull_fixture.h"
+
+namespace berth::image {
+namespace {
+
+const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
+
+class PullLocal : public PullTest {
+ protected:
+  // An artifact of two files, with the empty configuration that the registry does not have.
+  std::string add_artifact(const std::string& tag) {
+    const std::string empty = oci::digest_of("{}").text();
+    std::string layers;
+    for (const std::string& file : {std::string("model"), std::string(400'000, 'w')}) {
+      layers += layers.empty() ? "" : ",";
+      layers +=
+          descriptor("application/octet-stream", registry_.add_blob("art", file), file.size());
+    }
+    const std::string manifest =
+        R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
+        R"("artifactType":"application/vnd.test.model","config":)" +
+        descriptor("application/vnd.oci.empty.v1+json", empty, 2) + R"(,"layers":[)" + layers +
+        "]}";
+    return publish("art", tag, manifest);
+  }
+  // Everything of `made` into the content store, as `berth image load` does.
+  oci::Digest put_blobs(const Made& made, const std::vector<std::string>& layers) {
+    for (const std::string& layer : layers) put(gzip(layer));
+    put(made.config);
+    put(made.manifest);
+    return oci::digest_of(made.manifest);
+  }
+  void put(const std::string& bytes) {
+    ASSERT_TRUE(content_->put(oci::digest_of(bytes), bytes).ok());
+  }
+};
+
+TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
+  const std::string digest = add_artifact("1");
+  Result<PullResult> result = pull("art:1");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->image_id, digest);
+  EXPECT_EQ(layers_.extractions, 0);
+  const ImageEntry entry = *images_->find(name("art:1"));
+  EXPECT_TRUE(entry.image->is_artifact());
+  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_EQ(content_->list()->size(), 4u);  // manifest, empty configuration, two files
+  registry_.server().forget();
+  ASSERT_TRUE(pull("art:1").ok());
+  EXPECT_EQ(registry_.server().requests().size(), 1u);
+  ASSERT_TRUE(ring_->run_until(puller_->remove(name("art:1"))).ok());
+  EXPECT_TRUE(content_->list()->empty());
+}
+
+TEST_F(PullLocal, AnArtifactOutlivesTheDroppingOfCompressedLayers) {
+  close();
+  options_.keep_layer_blobs = false;
+  open();
+  add_artifact("1");
+  ASSERT_TRUE(pull("art:1").ok());
+  add("app", "1", {"layer"});
+  ASSERT_TRUE(pull("app:1").ok());
+  EXPECT_EQ(content_->list()->size(), 4u + 2u);
+}
+
+TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
+  const std::vector<std::string> layers = {"one", std::string(300'000, 'x')};
+  const Made made = make("elsewhere", layers);
+  registry_.server().forget();
+  LocalImage image;
+  image.references = {*parse_reference("r.io/app:1"), *parse_reference("r.io/app:2")};
+  {
+    const Puller::Hold hold = ring_->run_until(puller_->hold()).value();
+    image.manifest_digest = put_blobs(made, layers);
+    ring_->run_until(puller_->sweep()).value();
+    Result<PullResult> result = ring_->run_until(puller_->add_local(std::move(image)));
+    ASSERT_TRUE(result.ok()) << result.error().message();
+    EXPECT_EQ(result->image_id, made.config_digest);
+  }
+  EXPECT_TRUE(registry_.server().requests().empty());
+  EXPECT_EQ(images_->find("r.io/app:1")->repo_tags.size(), 2u);
+  EXPECT_EQ(layers_.committed.size(), 2u);
+}
+
+TEST_F(PullLocal, AMissingBlobOrAWrongLayerLeavesNothing) {
+  const Made made = make("elsewhere", {"one", "two"});
+  LocalImage image;
+  image.references = {*parse_reference("r.io/app:1")};
+  image.manifest_digest = put_blobs(made, {"one"});
+  Result<PullResult> result = ring_->run_until(puller_->add_local(std::move(image)));
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(result.error().is(Errc::not_found)) << result.error().message();
+  expect_nothing_left();
+}
+
+TEST_F(PullLocal, NothingIsSweptWhileAHoldLives) {
+  std::optional<Puller::Hold> hold(ring_->run_until(puller_->hold()).value());
+  put("held");
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_EQ(content_->list()->size(), 1u);
+  hold.reset();
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_TRUE(content_->list()->empty());
+}
+
+TEST_F(PullLocal, AWatchSeesTheLayersOfItsPull) {
+  const Made made = add("app", "1", {"one", "two"});
+  PullRequest request;
+  request.reference = name("app:1");
+  request.watch = std::make_shared<PullWatch>();
+  const std::shared_ptr<PullWatch> watch = request.watch;
+  std::size_t most = 0;
+  layers_.on_commit = [&] { most = std::max(most, watch->layers().size()); };
+  ASSERT_TRUE(ring_->run_until(puller_->pull(std::move(request))).ok());
+  EXPECT_EQ(most, 2u);
+  EXPECT_TRUE(watch->layers().empty());
+}
+
+}  // namespace
+}  // namespace berth::image
