@@ -2,13 +2,13 @@
 #include "snapshotter/unpack_writer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/thread.h"
 #include "core/base/units.h"
 #include "snapshotter/unpack_files.h"
 
@@ -202,23 +202,11 @@ Status FileWriter::drain() {
   return {};
 }
 
-// Signals belong to main: a thread inherits the mask of its maker. Without any thread the caller
-// does the work.
+// Without any thread the caller does the work.
 void FileWriter::add_thread() {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStackSize);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread{};
-  const int failed = ::pthread_create(&thread, &attributes, &FileWriter::thread_main, this);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  ::pthread_attr_destroy(&attributes);
-  if (failed != 0) return;
-  ::pthread_setname_np(thread, "berth-unpack");
-  threads_.push_back(thread);
+  Result<pthread_t> thread =
+      start_thread("berth-unpack", kStackSize, &FileWriter::thread_main, this);
+  if (thread.ok()) threads_.push_back(*thread);
 }
 
 void* FileWriter::thread_main(void* writer) {

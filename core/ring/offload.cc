@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/ring/offload.h"
 
-#include <signal.h>
-
+#include "core/base/thread.h"
 #include "core/base/units.h"
 
 namespace berth {
@@ -40,25 +39,12 @@ bool OffloadPool::withdraw(OffloadJob& job) {
   return true;
 }
 
-// Signals belong to main: a thread inherits the mask of its maker, so all are blocked around it.
 // When no thread can be made the ones there do the work; having none at all is a start-up failure
 // of the machine that nothing here can answer.
 void OffloadPool::add_thread() {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStackSize);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread{};
-  const int failed = ::pthread_create(&thread, &attributes, &OffloadPool::thread_main, this);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  ::pthread_attr_destroy(&attributes);
-  if (failed == 0) {
-    ::pthread_setname_np(thread, "berth-offload");
-    threads_.push_back(thread);
-  }
+  Result<pthread_t> thread =
+      start_thread("berth-offload", kStackSize, &OffloadPool::thread_main, this);
+  if (thread.ok()) threads_.push_back(*thread);
   CHECK(!threads_.empty());
 }
 

@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/ring/ring_thread.h"
 
-#include <signal.h>
+#include "core/base/thread.h"
 
 namespace berth {
 
 Result<std::unique_ptr<RingThread>> RingThread::start(std::string name, Parts& parts) {
   std::unique_ptr<RingThread> thread(new RingThread(parts));
-  // Signals belong to main: a thread inherits the mask of its maker, so all are blocked around it.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int failed = ::pthread_create(&thread->thread_, nullptr, &RingThread::main, thread.get());
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failed != 0) return sys_error(failed, "pthread_create", std::move(name));
+  TRY(thread->thread_, start_thread(name.c_str(), 0, &RingThread::main, thread.get()));
   thread->joinable_ = true;
-  ::pthread_setname_np(thread->thread_, name.c_str());
   std::unique_lock<std::mutex> lock(thread->mutex_);
   thread->started_.wait(lock, [&] { return thread->start_outcome_.has_value(); });
   if (!thread->start_outcome_->ok()) {

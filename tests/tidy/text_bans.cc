@@ -32,10 +32,10 @@ constexpr Ban kBans[] = {
      // doctor asks the kernel about a child of its own, in a program with one thread.
      "tests/ bench/ cri/cli/host_kernel.cc scripts/"},
     {Where::code, R"(std::j?thread\b(?!::id)|std::async\b|\bpthread_create\b)",
-     "core/ring/offload.h: the agent's threads are the ring's, cri/rpc's and main's",
+     "core/ring/offload.h, or core/base/thread.h for a thread of one's own",
      // A thread that enters a namespace cannot come back (fs is unshared), so it is thrown away.
      // gRPC's queue and engine block a thread each.
-     "tests/ bench/ core/ring/offload core/ring/ring_thread cri/main.cc cri/cli/ "
+     "tests/ bench/ core/base/thread cri/main.cc cri/cli/ "
      "core/linux/overlay_mount.cc "
      "cri/sandbox/namespaces.cc cri/rpc/server.cc cri/rpc/quiet_engine.cc"},
     {Where::code, R"(\b(throw|catch|try)\b)", "berth::Result (core/base/result.h)",
