@@ -142,6 +142,9 @@ Task<void> KeeperClient::read_all() {
     for (;;) {
       Result<bool> received = incoming->receive(socket_.get());
       if (!received.ok() && received.error().sys_errno == EAGAIN) break;
+      // KERNEL: a peer that closes with messages unread leaves ECONNRESET, once, before what it
+      // had sent itself: the refusal of a keeper that could not start.
+      if (!received.ok() && received.error().sys_errno == ECONNRESET) continue;
       if (!received.ok() || !*received) {
         open = false;
         break;

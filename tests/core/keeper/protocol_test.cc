@@ -190,6 +190,28 @@ TEST_F(ProtocolTest, RandomMessagesDoNotHurt) {
   // What was held under random names is dropped by the real agent.
 }
 
+// The kernel fact behind the client's reader, and what it makes of it.
+TEST(KeeperStart, WhatAPeerSaidIsHeardAfterTheResetOfItsClose) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  const Header header{.type = MessageType::hello, .sys_errno = ENOENT};
+  ASSERT_TRUE(send(theirs.get(), header, Refusal{}).ok());
+  ASSERT_TRUE(send(ours.get(), header, Refusal{}).ok());
+  theirs.reset();
+  Incoming incoming;
+  Result<bool> first = incoming.receive(ours.get());
+  ASSERT_FALSE(first.ok());
+  EXPECT_EQ(first.error().sys_errno, ECONNRESET);
+  Result<bool> second = incoming.receive(ours.get());
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(*second);
+  EXPECT_EQ(incoming.header().sys_errno, ENOENT);
+  Result<bool> third = incoming.receive(ours.get());
+  EXPECT_TRUE(third.ok() && !*third);
+}
+
 TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   const std::string dir = container::testing::place("twice");
   fs::create_directories(dir);
