@@ -219,6 +219,41 @@ TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsThem) {
   EXPECT_EQ(manifest(session(pair("me", "pw")), "2")->bytes, "{}");
 }
 
+TEST_F(RegistryAuthTest, AProxyCarriesRequestsAndIsToldNothingOfOurs) {
+  FakeServer proxy([](const ServerRequest& request) {
+    ServerResponse response{.status = 200, .headers = {}, .body = "{}"};
+    if (request.method == "CONNECT") response.status = 403;
+    return response;
+  });
+  const std::string url = "http://user:proxy-pw@" + proxy.host();
+  ::setenv("HTTP_PROXY", url.c_str(), 1);
+  ::setenv("HTTPS_PROXY", url.c_str(), 1);
+  ::setenv("NO_PROXY", "direct.test", 1);
+  options_.insecure_hosts = {"plain.test"};
+  options_.attempts_max = 1;
+  make_client();
+  ::unsetenv("HTTP_PROXY");
+  ::unsetenv("HTTPS_PROXY");
+  ::unsetenv("NO_PROXY");
+  EXPECT_TRUE(manifest(open("plain.test/app:1"), "1").ok());
+  ASSERT_EQ(proxy.requests().size(), 1u);
+  EXPECT_EQ(proxy.requests()[0].path, "http://plain.test/v2/app/manifests/1");
+  // Through a tunnel nothing of the request is the proxy's to see; the token would be sent at once.
+  AuthConfig token;
+  token.registry_token = "token-of-the-registry";
+  Result<RemoteDocument> refused = manifest(open("secure.test/app:1", token), "1");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message().find("proxy-pw"), std::string::npos);
+  ASSERT_EQ(proxy.requests().size(), 2u);
+  EXPECT_EQ(proxy.requests()[1].method, "CONNECT");
+  EXPECT_EQ(proxy.requests()[1].header("authorization"), "");
+  // Loopback and exceptions are asked directly.
+  registry_.add_manifest("app", "1", kManifestType, "{}");
+  EXPECT_TRUE(manifest(session(), "1").ok());
+  EXPECT_FALSE(manifest(open("direct.test/app:1"), "1").ok());
+  EXPECT_EQ(proxy.requests().size(), 2u);
+}
+
 TEST_F(RegistryAuthTest, AHostThatRepeatsSecretsDoesNotGetThemIntoTexts) {
   registry_.set_hook([](const ServerRequest& request) {
     const std::string sent = request.header("authorization");
