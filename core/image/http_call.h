@@ -41,9 +41,12 @@ struct HttpRequest {
   std::string proxy;                      // URL; empty: none. Never from the environment
   std::int64_t timeout_ms = 0;            // of the whole exchange; 0: only the low-speed rule
   std::int64_t connect_timeout_ms = 5'000;
-  // A transfer slower than this for that long is given up.
+  // A transfer slower than this for that long is given up, unless it or another one is paused: they
+  // may share a connection.
   std::int64_t low_speed_bytes_per_s = 1'024;
   std::int64_t low_speed_s = 15;
+  bool fresh_connection = false;  // none of the pool
+  bool http1 = false;             // HTTP/2 is not offered
 };
 
 struct HttpResponse {

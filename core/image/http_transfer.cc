@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/base/units.h"
 
 namespace berth::image {
@@ -66,6 +68,7 @@ HttpTransfer::HttpTransfer(CurlHandle& handle, const HttpRequest& request, Downl
   set(handle_, CURLOPT_WRITEFUNCTION, &HttpTransfer::on_body);
   set(handle_, CURLOPT_WRITEDATA, static_cast<void*>(this));
   aim();
+  window_start_ns_ = monotonic_now_ns();
 }
 
 HttpTransfer::~HttpTransfer() {
@@ -76,12 +79,12 @@ void HttpTransfer::aim() {
   set(handle_, CURLOPT_URL, request_.url.c_str());
   set(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout_ms));
   set(handle_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout_ms));
-  set(handle_, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request_.low_speed_bytes_per_s));
-  set(handle_, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request_.low_speed_s));
   // HTTP/2 is offered in the TLS handshake, and a second request waits for the first one's
   // handshake to learn whether the connection can be shared. Without TLS it would wait for the
   // whole answer.
-  set(handle_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+  set(handle_, CURLOPT_HTTP_VERSION,
+      static_cast<long>(request_.http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+  set(handle_, CURLOPT_FRESH_CONNECT, request_.fresh_connection ? 1L : 0L);
   set(handle_, CURLOPT_PIPEWAIT, request_.url.starts_with("https:") ? 1L : 0L);
   // An empty string also keeps curl from looking at the environment.
   set(handle_, CURLOPT_PROXY, request_.proxy.c_str());
@@ -185,6 +188,7 @@ std::size_t HttpTransfer::on_header(char* bytes, std::size_t, std::size_t size, 
 
 std::size_t HttpTransfer::on_body(char* bytes, std::size_t, std::size_t size, void* self) {
   HttpTransfer& transfer = *static_cast<HttpTransfer*>(self);
+  transfer.window_bytes_ += size;
   if (!transfer.begin_body()) return CURL_WRITEFUNC_ERROR;
   if (!is_success(transfer.response_.status)) {
     return transfer.take_error_body({bytes, size}) ? size : CURL_WRITEFUNC_ERROR;
@@ -208,6 +212,7 @@ std::size_t HttpTransfer::on_upload(char* out, std::size_t, std::size_t size, vo
     return CURL_READFUNC_ABORT;
   }
   transfer.upload_offset_ += static_cast<std::uint64_t>(got);
+  transfer.window_bytes_ += static_cast<std::uint64_t>(got);
   if (source.sent != nullptr) *source.sent += static_cast<std::uint64_t>(got);
   return static_cast<std::size_t>(got);
 }
@@ -225,6 +230,23 @@ CURLcode HttpTransfer::unpause() {
   return curl_easy_pause(handle_.get(), CURLPAUSE_CONT);
 }
 
+bool HttpTransfer::too_slow(std::int64_t now_ns, bool excused) {
+  const std::int64_t window_ns = now_ns - window_start_ns_;
+  const std::int64_t bytes_per_s = request_.low_speed_bytes_per_s;
+  const auto wanted =
+      static_cast<std::uint64_t>(window_ns / kNanosecondsPerMillisecond * bytes_per_s / 1'000);
+  if (excused || window_bytes_ >= std::max<std::uint64_t>(wanted, 1)) {
+    window_start_ns_ = now_ns;
+    window_bytes_ = 0;
+    return false;
+  }
+  if (window_ns < request_.low_speed_s * kNanosecondsPerSecond) return false;
+  failure_ = make_error(Errc::deadline_exceeded, "less than " + std::to_string(bytes_per_s) +
+                                                     " bytes/s for " +
+                                                     std::to_string(request_.low_speed_s) + " s");
+  return true;
+}
+
 Result<HttpResponse> HttpTransfer::finish(CURLcode code) {
   // An empty body made no callback.
   if (code == CURLE_OK && begin_body()) return std::move(response_);
@@ -233,6 +255,12 @@ Result<HttpResponse> HttpTransfer::finish(CURLcode code) {
   const bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
                          code == CURLE_SSL_CACERT_BADFILE;
   std::string text = handle_.detail[0] != '\0' ? handle_.detail : curl_easy_strerror(code);
+  // Ours or the server's HTTP/2 is at fault, not the network.
+  if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM) {
+    Error error = make_error(Errc::unavailable, std::move(text));
+    error.sys_errno = EPROTO;
+    return error;
+  }
   if (untrusted) return make_error(Errc::failed_precondition, "TLS: " + std::move(text));
   return make_error(too_late ? Errc::deadline_exceeded : Errc::unavailable, std::move(text));
 }

@@ -42,6 +42,10 @@ class HttpTransfer {
 
   // After a pause. An Error means that the transfer cannot go on and is to be removed.
   CURLcode unpause();
+  bool paused() const { return paused_; }
+  // Asked from time to time: whether it has been too slow for too long, and is to be removed and
+  // finished. `excused`: the time since the last call does not count.
+  bool too_slow(std::int64_t now_ns, bool excused);
   // Once, when curl is done with the handle.
   Result<HttpResponse> finish(CURLcode code);
 
@@ -68,6 +72,8 @@ class HttpTransfer {
   std::size_t headers_size_ = 0;
   std::size_t error_size_ = 0;
   std::uint64_t upload_offset_ = 0;
+  std::int64_t window_start_ns_ = 0;  // of what too_slow looks at
+  std::uint64_t window_bytes_ = 0;
   bool body_begun_ = false;
   bool paused_ = false;
 };

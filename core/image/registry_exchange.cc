@@ -56,6 +56,8 @@ HttpRequest RegistrySession::hop(const Endpoint& endpoint, const Ask& ask,
   if (endpoint.where.connect_timeout_ms > 0) {
     request.connect_timeout_ms = endpoint.where.connect_timeout_ms;
   }
+  request.fresh_connection = ask.fresh_connection;
+  request.http1 = ask.http1;
   request.low_speed_bytes_per_s = options.low_speed_bytes_per_s;
   request.low_speed_s =
       ask.patient ? options.low_speed_s : std::min(options.low_speed_s, options.mirror_low_speed_s);

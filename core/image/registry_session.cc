@@ -2,6 +2,8 @@
 // The questions, and whom they go to in which order.
 #include "core/image/registry_session.h"
 
+#include <errno.h>
+
 #include <algorithm>
 
 #include "core/image/registry_client.h"
@@ -262,6 +264,8 @@ Task<HttpResponse> RegistrySession::with_retries(Endpoint& endpoint, Ask ask, Re
       wait_ms = retry_after_ms(*response).value_or(delay_ms);
     } else {
       error = std::move(response).error();
+      ask.fresh_connection = true;
+      ask.http1 = ask.http1 || error.sys_errno == EPROTO;
       const bool passing = error.is(Errc::unavailable) || error.is(Errc::deadline_exceeded);
       if (error.is(Errc::failed_precondition)) judge(endpoint, error, true);
       if (!passing || body.given_up()) co_return std::move(error).with(what);

@@ -119,6 +119,10 @@ struct RegistrySession::Ask {
   unsigned attempts_max = 1;
   bool patient = true;        // nobody else is left to ask
   bool has_fallback = false;  // but the same host without TLS is
+  // Of attempts after one that broke: not on the connection that it broke on, and without HTTP/2 if
+  // that was at fault.
+  bool fresh_connection = false;
+  bool http1 = false;
   // Of pushes.
   std::string url;  // instead of `rest`
   std::string body;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/image/transfer_loop.h"
 
+#include <algorithm>
+
 namespace berth::image {
 namespace {
 
@@ -13,8 +15,37 @@ Status TransferLoop::start() {
   return {};
 }
 
+TransferLoop::Watchdog::Watchdog(TransferLoop& loop)
+    : ReadyNode(
+          [](ReadyNode& node) noexcept { static_cast<Watchdog&>(node).loop_.end_slow_ones(); }),
+      loop_(loop) {}
+
+void TransferLoop::Watchdog::start() {
+  constexpr std::int64_t kLookMs = 500;
+  drop();
+  set(loop_.ring_->timers(), Deadline::after_ms(kLookMs));
+}
+
+void TransferLoop::Watchdog::on_time() noexcept {
+  loop_.ring_->ready().push(*this);
+}
+
+void TransferLoop::end_slow_ones() {
+  const bool excused = std::any_of(running_.begin(), running_.end(), [](const auto& entry) {
+    return entry.second.transfer->paused();
+  });
+  const std::int64_t now_ns = monotonic_now_ns();
+  std::vector<std::uint64_t> slow;
+  for (auto& [id, running] : running_) {
+    if (running.transfer->too_slow(now_ns, excused)) slow.push_back(id);
+  }
+  for (const std::uint64_t id : slow) end(id, CURLE_OPERATION_TIMEDOUT, false);
+  if (!running_.empty()) watchdog_->start();
+}
+
 void TransferLoop::made(Ring& ring) {
   ring_ = &ring;
+  watchdog_.emplace(*this);
   multi_.emplace(ring, [this](CURL* easy, CURLcode code) { end(ids_.at(easy), code, false); });
 }
 
@@ -23,6 +54,7 @@ void TransferLoop::ending(Ring& ring) {
   multi_->close();
   while (!multi_->quiet()) ring.turn(true);
   multi_.reset();
+  watchdog_.reset();
   idle_.clear();
 }
 
@@ -47,6 +79,7 @@ void TransferLoop::begin_now(HttpCall& call, std::function<void()> ended) {
   ids_[running.handle->get()] = id;
   // A resume may come after the transfer has ended: it names it, and finds nothing.
   call.sink->attach([this, id] { ring_->post([this, id] { unpause(id); }); });
+  if (running_.size() == 1) watchdog_->start();
   multi_->add(running.handle->get());
 }
 

@@ -40,16 +40,29 @@ class TransferLoop final : private RingThread::Parts {
     std::function<void()> ended;
   };
 
+  // Looks at the speed of every transfer while there are any.
+  class Watchdog final : public Timer, public ReadyNode {
+   public:
+    explicit Watchdog(TransferLoop& loop);
+    void start();
+
+   private:
+    void on_time() noexcept override;
+    TransferLoop& loop_;
+  };
+
   void made(Ring& ring) override;
   void ending(Ring& ring) override;
   void begin_now(HttpCall& call, std::function<void()> ended);
   void unpause(std::uint64_t id);
+  void end_slow_ones();
   void end(std::uint64_t id, CURLcode code, bool cancelled);
 
   std::string user_agent_;
   // The thread's own.
   Ring* ring_ = nullptr;
   std::optional<CurlMulti> multi_;
+  std::optional<Watchdog> watchdog_;
   std::map<std::uint64_t, Running> running_;
   std::map<CURL*, std::uint64_t> ids_;
   std::vector<std::unique_ptr<CurlHandle>> idle_;

@@ -227,6 +227,34 @@ TEST_F(RegistryMatrixTest, ManySlowReadersShareAnHttp2ConnectionAndAllEnd) {
   }
 }
 
+TEST_F(RegistryMatrixTest, CancellingSomeStreamsOfAConnectionLeavesTheOthers) {
+  const TestCertificate authority("test authority");
+  const auto server = registry("tls", tls_lines(authority));
+  image_ = make_image(6 << 20, 9);
+  write_hosts(server->host(), "server = \"https://" + server->host() + "\"\nskip_verify = true\n");
+  must_push(server->host() + "/app:1");
+  RegistrySession& client = open(server->host() + "/app:1");
+  std::vector<std::unique_ptr<MemorySink>> sinks;
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  const auto one = [&](std::size_t i) -> Task<void> {
+    oci::Descriptor blob = image_.blobs[1 + i % 2];
+    const Deadline deadline = i % 2 == 0 ? Deadline::never() : Deadline::after_ms(5 * i);
+    Result<std::uint64_t> came =
+        co_await with_deadline(*ring_, deadline, client.get_blob(std::move(blob), 0, *sinks[i]))
+            .result();
+    if (i % 2 == 0) {
+      EXPECT_TRUE(came.ok()) << came.error().message();
+      EXPECT_TRUE(sinks[i]->bytes == image_.bytes[1]);
+    }
+  };
+  for (std::size_t i = 0; i < 8; ++i) {
+    sinks.push_back(std::make_unique<MemorySink>());
+    scope.spawn(one(i));
+  }
+  const auto all = [&]() -> Task<void> { co_await scope.close(); };
+  ASSERT_TRUE(ring_->run_until(all()).ok());
+}
+
 TEST_F(RegistryMatrixTest, ClientCertificate) {
   const TestCertificate authority("test authority");
   const auto server = registry("mtls", tls_lines(authority, true));
