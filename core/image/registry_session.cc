@@ -249,9 +249,10 @@ Task<HttpResponse> RegistrySession::with_retries(Endpoint& endpoint, Ask ask, Re
   while (true) {
     const std::uint64_t before = body.offset();
     Result<HttpResponse> response = co_await authorised(endpoint, ask, body).result();
+    const bool answered = response.ok();
     std::int64_t wait_ms = delay_ms;
     Error error;
-    if (response.ok()) {
+    if (answered) {
       if (is_success(response->status)) {
         client_.health().succeeded(endpoint.where.base);
         endpoint.unreachable = false;
@@ -272,7 +273,7 @@ Task<HttpResponse> RegistrySession::with_retries(Endpoint& endpoint, Ask ask, Re
     }
     const bool progress = body.offset() >= before + kProgressMin;
     failed = progress ? 0 : failed + 1;
-    const bool unreachable = !response.ok() && body.offset() == before;
+    const bool unreachable = !answered && body.offset() == before;
     if (failed >= ask.attempts_max || (unreachable && ask.has_fallback)) {
       judge(endpoint, error, unreachable);
       co_return std::move(error).with(what);
