@@ -82,9 +82,11 @@ class DockerRegistry {
                                        O_CREAT | O_WRONLY | O_APPEND, 0600);
     ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
     const std::string config = dir_ + "/config.yml";
-    const char* const argv[] = {"docker-registry", "serve", config.c_str(), nullptr};
+    // It dies with the test, however that ends.
+    const char* const argv[] = {"setpriv", "--pdeathsig",  "KILL", "docker-registry",
+                                "serve",   config.c_str(), nullptr};
     const char* const env[] = {"PATH=/usr/bin:/bin", "OTEL_TRACES_EXPORTER=none", nullptr};
-    const int failed = ::posix_spawn(&pid_, "/usr/bin/docker-registry", &actions, nullptr,
+    const int failed = ::posix_spawn(&pid_, "/usr/bin/setpriv", &actions, nullptr,
                                      const_cast<char**>(argv), const_cast<char**>(env));
     ::posix_spawn_file_actions_destroy(&actions);
     ASSERT_EQ(failed, 0) << "docker-registry cannot be started";
