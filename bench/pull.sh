@@ -102,14 +102,14 @@ measure() {
   fi
 }
 
-# Milliseconds of berthd's CPU for each of 50 pulls of what is there.
+# Milliseconds of berthd's CPU for each of 20 pulls of what is there.
 again() {
   local before i
   before=$(cpu_of "$3")
-  for ((i = 0; i < 50; i++)); do
+  for ((i = 0; i < 20; i++)); do
     "$bin/berth" --endpoint "$1" pull "$2" >/dev/null
   done
-  awk -v a="$before" -v b="$(cpu_of "$3")" 'BEGIN { print (b - a) * 20 }'
+  awk -v a="$before" -v b="$(cpu_of "$3")" 'BEGIN { print (b - a) * 50 }'
 }
 
 # A filesystem for the rounds of one image.

@@ -35,6 +35,17 @@ class RegistryPull : public RegistryNode {
     write("l3/data/fresh", std::string(3 << 20, 'f'));
     fs::permissions(dir_ + "/l3/data", fs::perms(0751));
   }
+  // The trees of layers that are there or being thrown away; the latter are deleted behind.
+  std::size_t trees(bool thrown_away) {
+    const fs::path snapshots = dir_ + "/root/snapshots/overlay";
+    std::size_t count = 0;
+    for (const auto& entry :
+         fs::directory_iterator(thrown_away ? snapshots / "trash" : snapshots)) {
+      const std::string name = entry.path().filename();
+      if (name != "meta" && name != "trash") ++count;
+    }
+    return count;
+  }
   // Mounts what a container would get, checks it, unmounts.
   void expect_tree(ImageAgent& agent, const std::string& reference) {
     const image::ImageEntry entry = *agent.images->find(reference);
@@ -142,7 +153,7 @@ TEST_F(RegistryPull, KilledAtAnyMomentLeavesANodeThatWorks) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     killed += WIFSIGNALED(status) ? 1 : 0;
 
-    ImageAgent agent(dir_);
+    ImageAgent agent(dir_, 0);
     const std::size_t images = agent.images->list().size();
     const std::size_t snapshots = agent.ring->run_until(agent.overlay->walk()).value().size();
     EXPECT_EQ(snapshots, images * 3) << "round " << round;
@@ -152,8 +163,15 @@ TEST_F(RegistryPull, KilledAtAnyMomentLeavesANodeThatWorks) {
     expect_tree(agent, reference);
     EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(result->image_id)));
     EXPECT_TRUE(fs::is_empty(dir_ + "/root/content/ingest"));
+    EXPECT_EQ(trees(false), 0u) << "round " << round;
   }
   EXPECT_GT(killed, 0);
+  ImageAgent agent(dir_, 0);
+  for (int i = 0; i < 3'000 && trees(true) > 0; ++i) {
+    agent.ring->turn(false);
+    ::usleep(10'000);
+  }
+  EXPECT_EQ(trees(true), 0u);
 }
 
 }  // namespace
