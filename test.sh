@@ -17,7 +17,7 @@ build=$(realpath -m "${BERTH_BUILD_DIR:-build}")
 export BERTH_BUILD_DIR=$build
 release=$build/release
 jobs=$(nproc)
-STEPS=(packages format scripts-lint build headers tidy ctest asan tsan bench node quickstart vm)
+STEPS=(packages format scripts-lint build headers tidy ctest asan tsan fuzz bench node quickstart vm)
 # Rooms without gRPC, whose memory and threads are worth a sanitizer. The keeper is static and has
 # no heap; its own tests run with the release build.
 asan_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;core/image;core/container;"
@@ -104,6 +104,15 @@ step_asan() {
 
 step_tsan() {
   sanitized tsan "$tsan_rooms"
+}
+
+# Some seconds for each target; BERTH_FUZZ_SECONDS=300 for minutes, and BERTH_FUZZ_CORPUS=DIR keeps
+# what was learned.
+step_fuzz() {
+  local tree=$build/fuzz
+  quiet "$build/fuzz-configure.log" cmake --preset fuzz -S "$root" -B "$tree" &&
+    quiet "$build/fuzz-build.log" cmake --build "$tree" -j "$jobs" &&
+    tests/fuzz/run.sh "$tree/fuzz" "${BERTH_FUZZ_SECONDS:-20}"
 }
 
 # Every bench with its small size: does it run to its end, and does its answer make sense to itself?

@@ -155,6 +155,10 @@ Status Unpacker::unpack_file(const std::string& path) {
   while (!writer_.failed()) {
     TRY(const std::optional<TarReader::Block> block, reader_.next_block());
     if (!block.has_value()) break;
+    // What a map of a sparse file says; the size is what the limits were compared with.
+    if (block->offset > entry_.size || block->size > entry_.size - block->offset) {
+      return make_error(Errc::invalid_argument, "contents of the file are beyond its size");
+    }
     stats_.bytes += block->size;
     if (stats_.bytes > limits_.bytes_max) {
       return make_error(Errc::resource_exhausted,

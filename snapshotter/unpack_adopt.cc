@@ -19,28 +19,64 @@ bool is_opaque(int directory) {
   return ::fgetxattr(directory, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
-// Does a directory above `path` in this layer hide what is below the layer?
-bool is_hidden_above(int root, const std::string& path) {
-  for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
-    const std::string above = path.substr(0, end);
-    const UniqueFd opened(
-        sys::openat2(root, above.c_str(), O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
-    if (opened.valid() && is_opaque(opened.get())) return true;
+// Does a directory above a path of one layer hide what is below that layer? Asked for many paths in
+// sorted order, it looks at each directory about once.
+class Hidden {
+ public:
+  explicit Hidden(int root) : root_(root) {}
+
+  bool above(const std::string& path) {
+    if (path.empty()) return false;
+    if (ends_.empty()) add(0, "");
+    while (ends_.back().end > 0 && !is_below(path, ends_.back().end)) ends_.pop_back();
+    path_ = path;
+    for (std::size_t end = path.find('/', ends_.back().end + 1); end != std::string::npos;
+         end = path.find('/', end + 1)) {
+      add(end, path.substr(0, end));
+    }
+    return ends_.back().hidden;
   }
-  return !path.empty() && is_opaque(root);
-}
+
+ private:
+  struct End {
+    std::size_t end;  // of a part of path_
+    bool hidden;      // what is below it
+  };
+
+  bool is_below(const std::string& path, std::size_t end) const {
+    return path.size() > end && path[end] == '/' && path.compare(0, end, path_, 0, end) == 0;
+  }
+  void add(std::size_t end, const std::string& directory) {
+    bool hidden = !ends_.empty() && ends_.back().hidden;
+    if (!hidden) {
+      const char* name = directory.empty() ? "." : directory.c_str();
+      const UniqueFd opened(sys::openat2(root_, name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
+      hidden = opened.valid() && is_opaque(opened.get());
+    }
+    ends_.push_back({end, hidden});
+  }
+
+  int root_;
+  std::string path_;
+  std::vector<End> ends_;
+};
+
+struct Lower {
+  int root;
+  Hidden hidden;
+};
 
 // The directory that a mount of `lowers` would show at `path`; not valid when there is none.
-Result<UniqueFd> find_below(const std::vector<UniqueFd>& lowers, const std::string& path) {
+Result<UniqueFd> find_below(std::vector<Lower>& lowers, const std::string& path) {
   const char* name = path.empty() ? "." : path.c_str();
-  for (const UniqueFd& lower : lowers) {
-    UniqueFd found(sys::openat2(lower.get(), name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
+  for (Lower& lower : lowers) {
+    UniqueFd found(sys::openat2(lower.root, name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
     if (found.valid()) return found;
     // A whiteout, a file or a loop of links: what is further below does not show.
     if (errno == ENOTDIR || errno == ELOOP) break;
     if (errno != ENOENT)
       return sys_error(errno, "open", "`" + printable(path) + "` of a layer below");
-    if (is_hidden_above(lower.get(), path)) break;
+    if (lower.hidden.above(path)) break;
   }
   return UniqueFd();
 }
@@ -58,8 +94,8 @@ Result<Attributes> attributes_of(int directory) {
   return attributes;
 }
 
-Status adopt(int root, const std::vector<UniqueFd>& lowers, const std::string& path) {
-  if (is_hidden_above(root, path)) return {};
+Status adopt(int root, Hidden& hidden, std::vector<Lower>& lowers, const std::string& path) {
+  if (hidden.above(path)) return {};
   TRY(const UniqueFd below, find_below(lowers, path));
   if (!below.valid()) return {};
   const char* name = path.empty() ? "." : path.c_str();
@@ -75,8 +111,11 @@ Status adopt(int root, const std::vector<UniqueFd>& lowers, const std::string& p
 Status adopt_directories(int directory, const std::vector<UniqueFd>& lowers,
                          const std::vector<std::string>& implied, std::string_view layer) {
   if (lowers.empty()) return {};
+  Hidden hidden(directory);
+  std::vector<Lower> all;
+  for (const UniqueFd& lower : lowers) all.push_back({lower.get(), Hidden(lower.get())});
   for (const std::string& path : implied) {
-    Status adopted = adopt(directory, lowers, path);
+    Status adopted = adopt(directory, hidden, all, path);
     if (adopted.ok()) continue;
     Error error = std::move(adopted).error().with("directory `" + printable(path) + "`");
     return std::move(error).with("layer " + std::string(layer));

@@ -18,8 +18,8 @@ namespace berth::snapshotter {
 namespace {
 
 constexpr std::size_t kRecordsInMemory = 256_KiB;
-// Far beyond what tools make, who write an entry for every directory; some tens of MiB.
-constexpr std::size_t kImpliedMost = 250'000;
+// Of paths; far beyond what tools make, who write an entry for every directory.
+constexpr std::size_t kImpliedBytesMost = 16_MiB;
 
 void put_time(store::RecordWriter& record, const timespec& time) {
   record.i64(time.tv_sec).u32(static_cast<std::uint32_t>(time.tv_nsec));
@@ -78,9 +78,11 @@ Status DirectoryList::add(int parent, const std::string& name, const std::string
 
 Status DirectoryList::add_implied(int parent, const std::string& name, const std::string& path) {
   TRY(std::string identity, identity_at(parent, name));
-  if (implied_.size() == kImpliedMost) {
-    return make_error(Errc::resource_exhausted, "more than " + std::to_string(kImpliedMost) +
-                                                    " directories without entries of their own");
+  constexpr std::size_t kOverhead = 128;
+  implied_bytes_ += path.size() + kOverhead;
+  if (implied_bytes_ > kImpliedBytesMost) {
+    return make_error(Errc::resource_exhausted,
+                      "too many directories without entries of their own");
   }
   implied_[std::move(identity)] = path;
   return {};

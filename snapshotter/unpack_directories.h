@@ -47,6 +47,7 @@ class DirectoryList {
   UniqueFd spilled_;
   std::vector<std::size_t> spilled_sizes_;
   std::unordered_map<std::string, std::string> implied_;  // identity to path
+  std::size_t implied_bytes_ = 0;                         // of all that were ever added
 };
 
 }  // namespace berth::snapshotter

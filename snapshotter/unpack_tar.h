@@ -50,7 +50,8 @@ class TarReader {
     std::size_t size = 0;
     std::uint64_t offset = 0;
   };
-  // Contents of the entry in rising order, without holes; absent at the end.
+  // Contents of the entry without its holes; absent at the end. A sparse file's map may say
+  // anything, so they may be in any order and anywhere.
   Result<std::optional<Block>> next_block();
 
  private:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -31,9 +32,12 @@ Result<std::string> clean_path(std::string_view raw) {
     if (part == "..") {
       return make_error(Errc::invalid_argument, "the name has a part `..`");
     }
+    if (part.size() > NAME_MAX) return sys_error(ENAMETOOLONG, "name", printable(part));
     if (!clean.empty()) clean += '/';
     clean += part;
   }
+  // Before the first of its parents is made.
+  if (clean.size() >= PATH_MAX) return sys_error(ENAMETOOLONG, "name");
   return clean;
 }
 

@@ -25,7 +25,8 @@
 
 namespace berth::snapshotter {
 
-// "/a//./b/" becomes "a/b", "./" becomes ""; a part ".." is invalid_argument.
+// "/a//./b/" becomes "a/b", "./" becomes ""; a part ".." is invalid_argument, what the kernel would
+// not take as a name ENAMETOOLONG.
 Result<std::string> clean_path(std::string_view raw);
 
 // An empty file, open for writing, and what it does not have yet from its making.
@@ -73,17 +74,24 @@ class UnpackTree {
     mode_t mode_kept = 0;  // the bits that the umask leaves
   };
 
+  struct Walk {
+    UniqueFd at;
+    std::string path;               // of `at`, without links
+    std::vector<std::string> todo;  // the next part last
+    int links_left = 40;            // as the kernel's own limit (path_resolution(7))
+  };
+
   bool born_with_owner(const Attributes& attributes) const;
   bool born_with_mode(const Attributes& attributes) const;
   Status find_birth();
   Result<Place> place(const std::string& path);
   Result<UniqueFd> open_directory(const std::string& path);
-  Result<std::string> make_parents(const std::string& path);
-  Result<std::string> step_into(std::string done, const std::string& part,
-                                std::vector<std::string>& todo, int& links_left);
-  Result<Place> split_real(const std::string& path, UniqueFd& parent);
-  Status make_missing(const std::string& path);
-  Status replace_whiteout(const std::string& path);
+  Result<UniqueFd> make_parents(const std::string& path);
+  Status go_back_to(Walk& walk, std::string path);
+  Status step_into(Walk& walk, const std::string& part);
+  Status follow(Walk& walk, int link, const std::string& path);
+  Status make_missing(int parent, const std::string& name, const std::string& path,
+                      bool instead_of_whiteout);
   Status remove_existing(const Place& place);
   Status make_directory(const Place& place);
   Status set_node_attributes(const Place& place, mode_t type, const Attributes& attributes);

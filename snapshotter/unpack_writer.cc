@@ -85,7 +85,7 @@ void FileWriter::begin(NewFile file, std::string_view name, const Attributes& at
 }
 
 void FileWriter::write(std::uint64_t offset, std::string_view bytes) {
-  current_->end = offset + bytes.size();
+  current_->end = std::max(current_->end, offset + bytes.size());
   while (!bytes.empty()) {
     if (filling_ == nullptr || filling_->used == kBatchBytes) submit();
     const std::size_t room = kBatchBytes - filling_->used;

@@ -8,11 +8,12 @@
 namespace berth::oci {
 namespace {
 
-// Long foreign text in an error helps nobody.
+// Long foreign text in an error helps nobody, and a control character breaks the line of a log.
 std::string quoted(std::string_view text) {
   constexpr std::size_t kShown = 80;
-  if (text.size() <= kShown) return "`" + std::string(text) + "`";
-  return "`" + std::string(text.substr(0, kShown)) + "...`";
+  std::string out = "`";
+  for (const char c : text.substr(0, kShown)) out += (c >= ' ' && c <= '~') ? c : '?';
+  return out + (text.size() > kShown ? "...`" : "`");
 }
 
 Error malformed(std::string_view text, const std::string& what) {

@@ -8,9 +8,12 @@ namespace {
 
 using nlohmann::json;
 
-// Enough to tell a reader which key is meant, and never a megabyte of it.
+// Enough to tell a reader which key is meant, never a megabyte of it, and one line.
 std::string shortened(const std::string& name) {
-  return name.size() <= 64 ? name : name.substr(0, 64) + "...";
+  constexpr std::size_t kShown = 64;
+  std::string out;
+  for (const char c : name.substr(0, kShown)) out += (c >= ' ' && c <= '~') ? c : '?';
+  return name.size() <= kShown ? out : out + "...";
 }
 
 }  // namespace

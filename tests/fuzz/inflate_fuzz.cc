@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// gzip, zstd and plain blobs.
+#include "core/image/inflate.h"
+
+#include <algorithm>
+
+#include "tests/fuzz/fuzz.h"
+
+using berth::fuzz::promise;
+
+namespace {
+
+constexpr std::uint64_t kSizeMax = 4 << 20;
+
+class InputSource final : public berth::image::ByteSource {
+ public:
+  explicit InputSource(std::string_view rest) : rest_(rest) {}
+  berth::Result<std::size_t> read(char* out, std::size_t size) override {
+    const std::size_t count = rest_.copy(out, std::min<std::size_t>(size, 1000));
+    rest_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  InputSource source(berth::fuzz::text_of(data, size));
+  berth::image::InflateLimits limits;
+  limits.size_max = kSizeMax;
+  limits.ratio_grace = 64 << 10;
+  auto inflater = berth::image::make_inflater(source, "sha256:input", limits);
+  if (!inflater.ok()) return 0;
+  char out[8192];
+  std::uint64_t total = 0;
+  while (true) {
+    const auto got = inflater.value()->read(out, sizeof out);
+    if (!got.ok()) {
+      berth::fuzz::promise_one_line(got.error().message());
+      return 0;
+    }
+    if (got.value() == 0) return 0;
+    promise(got.value() <= sizeof out, "no more than asked for");
+    total += got.value();
+    promise(total <= kSizeMax, "the size limit is kept");
+  }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// A layer's tar, really extracted, as root. The process has a mount namespace of its own in which
+// everything is read-only but a small tmpfs without devices (and what libFuzzer writes), so a hole
+// in the confinement is found here and harms nothing. Beside the layer stand a witness and a lower
+// layer; neither may change.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "snapshotter/unpack.h"
+#include "snapshotter/unpack_files.h"
+#include "tests/fuzz/fuzz.h"
+
+using berth::UniqueFd;
+using berth::fuzz::promise;
+using berth::snapshotter::LayerPlace;
+
+namespace {
+
+constexpr const char* kPlace = "/mnt";
+constexpr std::size_t kHeader = 512;
+
+class InputSource final : public berth::image::ByteSource {
+ public:
+  explicit InputSource(std::string_view rest) : rest_(rest) {}
+  berth::Result<std::size_t> read(char* out, std::size_t size) override {
+    const std::size_t count = rest_.copy(out, std::min<std::size_t>(size, 3000));
+    rest_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+// Most mutations would end at a wrong checksum.
+std::vector<char> with_checksums(const std::uint8_t* data, std::size_t size) {
+  std::vector<char> tar(data, data + size);
+  for (std::size_t at = 0; at + kHeader <= size; at += kHeader) {
+    char* const header = tar.data() + at;
+    if (std::memcmp(header + 257, "ustar", 5) != 0) continue;
+    std::memset(header + 148, ' ', 8);
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < kHeader; ++i) sum += static_cast<unsigned char>(header[i]);
+    std::snprintf(header + 148, 8, "%06o", sum & 0777777u);
+  }
+  return tar;
+}
+
+void set_up(bool done, const char* step) {
+  if (done) return;
+  std::perror(step);
+  std::exit(1);
+}
+
+void write_witness(int place) {
+  const UniqueFd witness(::openat(place, "witness", O_CREAT | O_WRONLY, 0600));
+  set_up(witness.valid() && ::write(witness.get(), "witness", 7) == 7, "witness");
+  set_up(::mkdirat(place, "lower", 0755) == 0 && ::mkdirat(place, "lower/etc", 0700) == 0, "lower");
+}
+
+// The witness and the root of everything, as a sum that any change of theirs changes.
+std::string state_of(int place) {
+  std::string state;
+  for (const char* name : {"witness", "lower", "lower/etc", "."}) {
+    struct stat status {};
+    ::fstatat(place, name, &status, AT_SYMLINK_NOFOLLOW);
+    state += std::to_string(status.st_ino) + " " + std::to_string(status.st_mode) + " " +
+             std::to_string(status.st_nlink) + " " + std::to_string(status.st_uid) + " " +
+             std::to_string(status.st_size);
+    if (std::strcmp(name, ".") != 0) state += " " + std::to_string(status.st_mtim.tv_nsec);
+    state += '\n';
+  }
+  return state;
+}
+
+int open_place() {
+  set_up(::unshare(CLONE_NEWNS) == 0, "unshare (must be root)");
+  set_up(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "make private");
+  mount_attr readonly{};
+  readonly.attr_set = MOUNT_ATTR_RDONLY;
+  // The corpus of this run, where libFuzzer writes.
+  const char* work = std::getenv("BERTH_FUZZ_WORK");
+  if (work != nullptr) set_up(::mount(work, work, nullptr, MS_BIND, nullptr) == 0, "bind");
+  set_up(::syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &readonly, sizeof readonly) == 0,
+         "make read-only");
+  mount_attr writable{};
+  writable.attr_clr = MOUNT_ATTR_RDONLY;
+  if (work != nullptr) {
+    set_up(::syscall(SYS_mount_setattr, AT_FDCWD, work, 0, &writable, sizeof writable) == 0, work);
+  }
+  set_up(::mount("tmpfs", kPlace, "tmpfs", MS_NODEV | MS_NOSUID, "size=64m,nr_inodes=20000") == 0,
+         "tmpfs");
+  const int place = ::open(kPlace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  set_up(place >= 0, kPlace);
+  write_witness(place);
+  return place;
+}
+
+void unpack(int place, LayerPlace layer_place, std::string_view tar) {
+  berth::snapshotter::UnpackLimits limits;
+  limits.entries_max = 150;
+  limits.bytes_max = 4 << 20;
+  limits.file_size_max = 1 << 30;
+  const std::string before = state_of(place);
+  promise(::mkdirat(place, "layer", 0755) == 0, "the place is free");
+  const std::string with_layer = state_of(place);
+  {
+    const UniqueFd directory(::openat(place, "layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::vector<UniqueFd> lowers;
+    lowers.emplace_back(::openat(place, "lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    InputSource source(tar);
+    const auto result = berth::snapshotter::unpack_layer(directory.get(), layer_place,
+                                                         "sha256:input", source, limits);
+    if (result.ok()) {
+      static_cast<void>(berth::snapshotter::adopt_directories(
+          directory.get(), lowers, result.value().implied, "sha256:input"));
+    } else {
+      berth::fuzz::promise_one_line(result.error().message());
+    }
+  }
+  promise(state_of(place) == with_layer, "nothing outside the layer changes");
+  promise(berth::snapshotter::remove_tree(place, "layer").ok(), "every layer can be removed");
+  promise(state_of(place) == before, "nothing is left behind");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const int place = open_place();
+  const std::vector<char> tar = with_checksums(data, size);
+  unpack(place, LayerPlace::lowest, {tar.data(), tar.size()});
+  unpack(place, LayerPlace::above_others, {tar.data(), tar.size()});
+  return 0;
+}
