@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -53,7 +54,12 @@ void add_descriptors(Holdings& held, pid_t pid) {
       failed.clear();
       continue;
     }
-    held.insert("fd " + (target[0] == '/' ? target : target.substr(0, target.find(':'))));
+    // Loops and what wakes them are made when first needed, one for registries at the first pull.
+    constexpr const char* kLoops[] = {"anon_inode:[io_uring]", "anon_inode:[eventfd]",
+                                      "anon_inode:[eventpoll]"};
+    if (std::find(std::begin(kLoops), std::end(kLoops), target) != std::end(kLoops)) continue;
+    const bool whole = target[0] == '/' || target.rfind("anon_inode:", 0) == 0;
+    held.insert("fd " + (whole ? target : target.substr(0, target.find(':'))));
   }
   constexpr std::size_t kPool = 8;
   for (const char* kind : {"fd net", "fd ipc", "fd uts"}) {
@@ -114,17 +120,20 @@ Holdings Node::holdings() {
   return held;
 }
 
-// A pool that is being filled changes what there is: taken when two looks agree.
+// A pool that is being filled changes what there is, and so does trash that is being removed: taken
+// when two looks agree and no trash is left.
 void Node::remember_holdings() {
   wait_until(
       []() {
         Holdings now = holdings();
-        const bool same = now == before_;
+        const auto trash = now.lower_bound("trash ");
+        const bool clean = trash == now.end() || trash->rfind("trash ", 0) != 0;
+        const bool same = clean && now == before_;
         before_ = std::move(now);
         if (!same) ::usleep(100'000);
         return same;
       },
-      5);
+      30);
 }
 
 std::string Node::leftovers(double seconds_max) {
