@@ -17,7 +17,8 @@ build=$(realpath -m "${BERTH_BUILD_DIR:-build}")
 export BERTH_BUILD_DIR=$build
 release=$build/release
 jobs=$(nproc)
-STEPS=(packages format scripts-lint build headers tidy ctest asan tsan fuzz bench node quickstart vm)
+STEPS=(packages format scripts-lint build headers tidy ctest asan tsan fuzz bench node quickstart)
+STEPS+=(vm)
 # Rooms without gRPC, whose memory and threads are worth a sanitizer. The keeper is static and has
 # no heap; its own tests run with the release build.
 asan_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;core/image;core/container;"

@@ -41,7 +41,7 @@ def content(path):
 def xattrs(path):
     found = {}
     for name in os.listxattr(path, follow_symlinks=False):
-        if not name.startswith("trusted.overlay.") and not name.startswith("user.rootlesscontainers"):
+        if not name.startswith(("trusted.overlay.", "user.rootlesscontainers")):
             found[name] = os.getxattr(path, name, follow_symlinks=False)
     return found
 
@@ -204,7 +204,8 @@ def make_small(work):
             if i % 50 == 0:
                 for name in ["./", "usr"] * (i == 0) + ["usr/d%d" % (i // 50)]:
                     directory = tarfile.TarInfo(name)
-                    directory.type, directory.mode, directory.mtime = tarfile.DIRTYPE, 0o755, 1000 + i
+                    directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+                    directory.mtime = 1000 + i
                     tar.addfile(directory)
             info.size, info.mtime, info.mode = 0, i, 0o600 + i % 64
             tar.addfile(info)

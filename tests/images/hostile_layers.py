@@ -95,7 +95,8 @@ def sparse_old_gnu(name, real, extents):
     data = b"".join(contents for _, contents in extents)
     fields = []
     for i, (offset, contents) in enumerate(extents[:4]):
-        fields.append((386 + 24 * i, struct.pack(">12s12s", number(offset), number(len(contents)))))
+        place = struct.pack(">12s12s", number(offset), number(len(contents)))
+        fields.append((386 + 24 * i, place))
     fields.append((483, number(real)))
     return header(name, len(data), b"S", b"ustar  \0", fields) + padded(data)
 
@@ -118,7 +119,7 @@ def case(verdict, text=""):
     return add
 
 
-# ---- names ----------------------------------------------------------------------------------------
+# ---- names
 
 
 @case("refused", "entry `../outside/new`")
@@ -193,7 +194,7 @@ def root_is_a_link(outside):
     return Layer().link("./", outside)
 
 
-# ---- links ----------------------------------------------------------------------------------------
+# ---- links
 
 
 @case("accepted")
@@ -215,7 +216,8 @@ def parent_swapped_for_a_link(outside):
 
 @case("accepted")
 def link_behind_link_behind_link(outside):
-    return Layer().link("a", "b/c").link("b", ".").link("c", outside).file("a/new").file("a/witness")
+    layer = Layer().link("a", "b/c").link("b", ".").link("c", outside)
+    return layer.file("a/new").file("a/witness")
 
 
 @case("accepted")
@@ -279,7 +281,7 @@ def many_hard_links(_):
     return layer
 
 
-# ---- whiteouts ------------------------------------------------------------------------------------
+# ---- whiteouts
 
 
 @case("refused", "a whiteout of `..`")
@@ -320,7 +322,7 @@ def marks_of_overlayfs(_):
     return layer.node("zero", tarfile.CHRTYPE, 0, 0)
 
 
-# ---- kinds and attributes -------------------------------------------------------------------------
+# ---- kinds and attributes
 
 
 @case("accepted")
@@ -395,7 +397,7 @@ def order_matters(_):
     return layer.file("a/late", b"second").file("b2").hard("b2", "b").dir("a", mode=0o700, mtime=8)
 
 
-# ---- damaged --------------------------------------------------------------------------------------
+# ---- damaged
 
 
 @case("refused", "the tar is damaged")
@@ -445,13 +447,14 @@ def sparse_map_out_of_order(_):
     return sparse_old_gnu(b"s", 10_000, [(8192, b"x" * 512), (0, b"y" * 512)]) + bytes(1024)
 
 
-# ---- too much -------------------------------------------------------------------------------------
+# ---- too much
 
 
 @case("accepted")
 def sparse_100_gib(_):
     size = 100 << 30
-    return sparse_old_gnu(b"sparse", size, [(0, b"a" * 512), (size - 512, b"z" * 512)]) + bytes(1024)
+    extents = [(0, b"a" * 512), (size - 512, b"z" * 512)]
+    return sparse_old_gnu(b"sparse", size, extents) + bytes(1024)
 
 
 @case("refused", "more than the limit")
