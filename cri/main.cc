@@ -20,6 +20,7 @@
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
 #include "core/store/ledger.h"
+#include "cri/admin/methods.h"
 #include "cri/container/calls.h"
 #include "cri/container/mount_points.h"
 #include "cri/methods.h"
@@ -188,6 +189,7 @@ Status build_plugins(Parts& parts, const Options& options) {
                             .keeper = *parts.keeper,
                             .ipc_uts = *parts.ipc_uts,
                             .mount_features = parts.mount_features,
+                            .content = *parts.content,
                             .images = *parts.images,
                             .puller = *parts.puller,
                             .attempts = *parts.attempts,
@@ -266,7 +268,8 @@ Status shut_down(Parts& parts, rpc::Server& server) {
 
 // From the first call to the last.
 Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals) {
-  const rpc::Methods methods = runtime_v1(*parts.node);
+  rpc::Methods methods = runtime_v1(*parts.node);
+  admin::add_methods(*parts.node, methods);
   rpc::ServerParts face{
       .ring = *parts.ring, .calls = *parts.calls, .methods = methods, .on_call = [&parts]() {
         parts.quiet->touch();

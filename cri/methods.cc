@@ -20,11 +20,19 @@ class Service {
   // A client that goes away does not end the call: what it began either completes or is joined by
   // the retry.
   template <typename Request, typename Response>
-  void add(const char* method, Task<Response> (*call)(Node&, const Request&)) {
+  void add(const char* method, Task<Response> (*call)(Node&, const Request&),
+           bool ends_with_client = false) {
     Node& node = node_;
-    methods_.add(path(method), rpc::unary<Request, Response>([&node, call](const Request& request) {
-                   return call(node, request);
-                 }));
+    const auto bound = [&node, call](const Request& request) { return call(node, request); };
+    methods_.add(path(method), rpc::unary<Request, Response>(bound, ends_with_client));
+  }
+  // Many answers to one request; without its client a stream has no purpose.
+  void add_stream(const char* method, Task<void> (*stream)(Node&, rpc::Call&)) {
+    Node& node = node_;
+    rpc::Method streaming;
+    streaming.handler = [&node, stream](rpc::Call& call) { return stream(node, call); };
+    streaming.ends_with_client = true;
+    methods_.add(path(method), std::move(streaming));
   }
 
  private:
@@ -60,7 +68,9 @@ rpc::Methods runtime_v1(Node& node) {
   Service image(node, methods, "runtime.v1.ImageService");
   image.add("ListImages", &list_images);
   image.add("ImageStatus", &image_status);
-  image.add("PullImage", &pull_image);
+  image.add_stream("StreamImages", &stream_images);
+  // Work that another client wants goes on without this one.
+  image.add("PullImage", &pull_image, true);
   image.add("RemoveImage", &remove_image);
   image.add("ImageFsInfo", &image_fs_info);
   return methods;

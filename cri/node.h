@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/container/namespace_pool.h"
+#include "core/image/content.h"
 #include "core/image/image_store.h"
 #include "core/image/pull.h"
 #include "core/keeper/client.h"
@@ -17,6 +18,7 @@
 #include "core/store/state.h"
 #include "core/task/scope.h"
 #include "cri/container/seccomp_cache.h"
+#include "cri/image/usage.h"
 #include "cri/pods.h"
 #include "cri/quiet.h"
 #include "plugins/api/network.h"
@@ -51,6 +53,7 @@ struct Node {
   keeper::KeeperClient& keeper;
   container::NamespacePool& ipc_uts;
   const sys::MountFeatures& mount_features;
+  image::ContentStore& content;
   image::ImageStore& images;
   image::Puller& puller;
   Scope& attempts;  // what was begun for a client and goes on without it
@@ -58,6 +61,7 @@ struct Node {
   SeccompCache& seccomp;
   Quiet& quiet;
   PodOptions options;
+  LayerUsages layer_usages{};
 };
 
 }  // namespace berth::cri

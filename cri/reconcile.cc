@@ -9,6 +9,7 @@
 
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
+#include "cri/container/image_volumes.h"
 #include "cri/sandbox/calls.h"
 #include "cri/sandbox/namespaces.h"
 #include "cri/sandbox/pod_init.h"
@@ -184,7 +185,7 @@ Task<void> sweep_snapshots(Node& node, Report& report) {
     if (snapshot.kind == plugins::SnapshotKind::committed) continue;
     // Unfinished layers are the Puller's to sweep.
     if (snapshot.name.rfind("extract-", 0) == 0) continue;
-    if (node.pods.container(snapshot.name) != nullptr) continue;
+    if (node.pods.container(container_of_key(snapshot.name)) != nullptr) continue;
     report.mended.push_back("snapshot " + snapshot.name + " belonged to no container");
     co_await node.snapshotter.remove(snapshot.name);
   }
@@ -192,6 +193,14 @@ Task<void> sweep_snapshots(Node& node, Report& report) {
 
 void sweep_files(Node& node, Report& report) {
   std::error_code failed;
+  Result<std::vector<std::string>> volumes = sweep_artifact_volumes(node);
+  if (!volumes.ok()) {
+    node.log.warn("reconcile", volumes.error().message());
+  } else {
+    for (const std::string& id : *volumes) {
+      report.mended.push_back("artifact volume of " + id + " belonged to no container");
+    }
+  }
   std::vector<std::string> strangers;
   for (std::filesystem::directory_iterator entry(node.layout.pods(), failed), end;
        !failed && entry != end; entry.increment(failed)) {

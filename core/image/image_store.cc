@@ -27,6 +27,8 @@ std::string key_of(const Reference& reference) {
 }
 
 std::set<std::string> references_of(const Reference& reference, const oci::Digest& root) {
+  // An image from an archive may have no name at all.
+  if (reference.path.empty()) return {};
   std::set<std::string> references = {reference.with_digest(root)};
   if (!reference.tag.empty()) references.insert(reference.tagged());
   return references;

@@ -7,6 +7,7 @@
 //     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
 //     snapshots/      LMDB, not durable
 //     pods/<pod id>/  hosts hostname resolv.conf  snapshots/mount-points/
+//                                               artifact-volumes/<container id>/<n>/
 #pragma once
 
 #include <string>
@@ -49,6 +50,11 @@ class Layout {
   std::string snapshots() const { return root_dir_ + "/snapshots"; }
   // Lowest layer of every root filesystem (cri/container/mount_points.h).
   std::string mount_points() const { return snapshots() + "/mount-points"; }
+  // Directories that containers see as a volume made of an artifact's files, and an empty one.
+  std::string artifact_volumes() const { return root_dir_ + "/artifact-volumes"; }
+  std::string artifact_volume(std::string_view container_id) const {
+    return artifact_volumes() + "/" + std::string(container_id);
+  }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

@@ -67,6 +67,24 @@ Client::Client(std::string endpoint, std::chrono::seconds timeout)
       grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), channel_arguments());
   runtime_ = Runtime::NewStub(channel);
   images_ = Images::NewStub(channel);
+  own_images_ = OwnImages::NewStub(channel);
+}
+
+std::unique_ptr<grpc::ClientContext> Client::context(std::chrono::seconds timeout) {
+  auto context = std::make_unique<grpc::ClientContext>();
+  if (timeout.count() > 0) context->set_deadline(std::chrono::system_clock::now() + timeout);
+  return context;
+}
+
+Status Client::status_of(const grpc::Status& status) const {
+  if (status.ok()) return {};
+  return error_of(status);
+}
+
+Error Client::for_verb(const std::string& verb, Error error) const {
+  if (!error.is(Errc::unimplemented)) return error;
+  return make_error(Errc::unimplemented, "`berth " + verb + "` needs berthd: the runtime at " +
+                                             endpoint_ + " does not offer berth.v1");
 }
 
 Error Client::error_of(const grpc::Status& status) const {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/base/result.h"
+#include "cri/proto/berth/images.grpc.pb.h"
 #include "cri/proto/services.grpc.pb.h"
 
 namespace berth::cli {
@@ -18,6 +19,9 @@ namespace berth::cli {
 namespace cri = ::runtime::v1;
 using Runtime = cri::RuntimeService;
 using Images = cri::ImageService;
+// What berthd alone offers: another runtime answers UNIMPLEMENTED.
+namespace own = ::berth::v1;
+using OwnImages = own::Images;
 
 // What CRI answers with at most: an ExecSync carries 16 MiB of each stream.
 constexpr int kResponseBytesMax = 64 << 20;
@@ -55,6 +59,23 @@ class Client {
     return invoke<Response>(*images_, method, request, timeout);
   }
 
+  // As above, and unimplemented says that `verb` needs berthd.
+  template <typename Request, typename Response>
+  Result<Response> call(const std::string& verb,
+                        grpc::Status (OwnImages::Stub::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                        const Request& request, std::chrono::seconds timeout) {
+    Result<Response> response = invoke<Response>(*own_images_, method, request, timeout);
+    if (!response.ok()) return for_verb(verb, std::move(response).error());
+    return response;
+  }
+
+  // For streams: the stub, a context with the time limit (zero: none), and what Finish said.
+  OwnImages::Stub& own_images() noexcept { return *own_images_; }
+  static std::unique_ptr<grpc::ClientContext> context(std::chrono::seconds timeout);
+  Status status_of(const grpc::Status& status) const;
+  Error for_verb(const std::string& verb, Error error) const;
+
   const std::string& endpoint() const noexcept { return endpoint_; }
   std::chrono::seconds timeout() const noexcept { return timeout_; }
 
@@ -75,6 +96,7 @@ class Client {
   std::chrono::seconds timeout_;
   std::unique_ptr<Runtime::Stub> runtime_;
   std::unique_ptr<Images::Stub> images_;
+  std::unique_ptr<OwnImages::Stub> own_images_;
 };
 
 // "unix:///run/x.sock" for a bare path; anything else unchanged.

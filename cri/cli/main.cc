@@ -23,7 +23,9 @@ void add_verbs(CLI::App& app, berth::cli::Session& session) {
   add_stop(app, session);
   add_rm(app, session);
   add_pull(app, session);
+  add_push(app, session);
   add_images(app, session);
+  add_image(app, session);
   add_inspect(app, session);
   add_explain(app, session);
   add_doctor(app, session);

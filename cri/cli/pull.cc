@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth pull IMAGE...
+// berth pull IMAGE...: with what happens meanwhile when stderr is a terminal and the runtime tells
+// it; with an ordinary PullImage where it does not.
+#include <unistd.h>
+
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cri/cli/credentials.h"
 #include "cri/cli/display.h"
+#include "cri/cli/pull_screen.h"
 #include "cri/cli/verbs.h"
 
 namespace berth::cli {
@@ -13,24 +19,77 @@ namespace {
 
 struct PullOptions {
   std::vector<std::string> images;
-  std::string credentials;
+  Credentials credentials;
   bool quiet = false;
 };
 
+std::int64_t pull_now_ms() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
+Result<own::PullDone> watched_pull(Client& client, const own::PullRequest& request, bool shown,
+                                   std::chrono::seconds timeout) {
+  const auto context = client.context(timeout);
+  const auto reader = client.own_images().Pull(context.get(), request);
+  PullScreen screen(request.image().image());
+  TerminalBlock terminal(STDERR_FILENO);
+  own::PullEvent event;
+  own::PullDone done;
+  own::PullEvent latest;
+  while (reader->Read(&event)) {
+    if (event.has_done()) {
+      done = event.done();
+      for (own::LayerProgress& layer : *latest.mutable_layers()) {
+        layer.set_stage(own::LayerProgress::DONE);
+      }
+    } else {
+      latest = event;
+    }
+    if (!shown) continue;
+    terminal.draw(screen.lines(latest, pull_now_ms(), terminal.columns(), terminal.rows()));
+  }
+  TRY_(client.status_of(reader->Finish()));
+  return done;
+}
+
+// What any CRI runtime can do.
+Result<own::PullDone> plain_pull(Client& client, const own::PullRequest& request,
+                                 std::chrono::seconds timeout) {
+  cri::PullImageRequest plain;
+  *plain.mutable_image() = request.image();
+  if (request.has_auth()) *plain.mutable_auth() = request.auth();
+  TRY(const auto response, client.call(&Images::Stub::PullImage, plain, timeout));
+  own::PullDone done;
+  done.set_image_id(response.image_ref());
+  return done;
+}
+
 Result<int> pull(const Session& session, const PullOptions& options) {
   Client client = session.connect();
+  const bool shown = !options.quiet && ::isatty(STDERR_FILENO) == 1;
+  cri::AuthConfig auth;
+  TRY_(options.credentials.put_into(&auth));
   for (const std::string& image : options.images) {
-    cri::PullImageRequest request;
+    own::PullRequest request;
     request.mutable_image()->set_image(image);
-    if (!options.credentials.empty()) {
-      const std::size_t colon = options.credentials.find(':');
-      request.mutable_auth()->set_username(options.credentials.substr(0, colon));
-      if (colon != std::string::npos) {
-        request.mutable_auth()->set_password(options.credentials.substr(colon + 1));
-      }
+    request.mutable_image()->set_user_specified_image(image);
+    if (options.credentials.given()) *request.mutable_auth() = auth;
+    const std::int64_t begin = pull_now_ms();
+    bool told = true;
+    Result<own::PullDone> done = watched_pull(client, request, shown, session.patient());
+    if (!done.ok() && done.error().is(Errc::unimplemented)) {
+      told = false;
+      done = plain_pull(client, request, session.patient());
     }
-    TRY(const auto response, client.call(&Images::Stub::PullImage, request, session.patient()));
-    print(options.quiet ? response.image_ref() + "\n" : image + ": " + response.image_ref() + "\n");
+    if (!done.ok()) return std::move(done).error();
+    if (options.quiet) {
+      print(done->image_id() + "\n");
+    } else if (told) {
+      print(pull_summary(image, *done, pull_now_ms() - begin) + "\n");
+    } else {
+      print(image + ": " + done->image_id() + "\n");
+    }
   }
   return 0;
 }
@@ -41,7 +100,7 @@ void add_pull(CLI::App& app, Session& session) {
   CLI::App* command = add_verb(app, session, "pull", "Pull images from their registries");
   auto options = std::make_shared<PullOptions>();
   command->add_option("IMAGE", options->images, "image references")->required();
-  command->add_option("--creds", options->credentials, "USER[:PASSWORD] for the registry");
+  add_credentials(command, &options->credentials);
   command->add_flag("-q,--quiet", options->quiet, "print the image id only");
   on_run(command, session, [&session, options] { return pull(session, *options); });
 }

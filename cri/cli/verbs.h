@@ -45,6 +45,11 @@ std::vector<std::string> command_words(CLI::App* command, const Session& session
 
 void add_pull(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
+void add_image(CLI::App& app, Session& session);
+void add_push(CLI::App& app, Session& session);
+// The verbs below `berth image` that move archives.
+void add_image_save(CLI::App& image, Session& session);
+void add_image_load(CLI::App& image, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_pods(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);

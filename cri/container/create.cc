@@ -14,6 +14,7 @@
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
 #include "cri/container/capabilities.h"
+#include "cri/container/image_volumes.h"
 #include "cri/container/log_file.h"
 #include "cri/container/process.h"
 #include "cri/container/spec.h"
@@ -73,6 +74,9 @@ Status write_intent(Node& node, const records::ContainerRecord& record) {
   return node.state.write([&](store::WriteTxn& txn) -> Status {
     for (const store::LedgerKind kind : {store::LedgerKind::snapshot, store::LedgerKind::cgroup}) {
       TRY_(store::ledger_add(txn, {.owner = record.sandbox_id(), .kind = kind, .id = record.id()}));
+    }
+    for (const store::LedgerRow& row : image_volume_rows(record)) {
+      TRY_(store::ledger_add(txn, row));
     }
     return records::save(txn, record);
   });
@@ -138,9 +142,14 @@ Task<std::string> make_container(Node& node, const Request& request,
   stages->enter("image.resolve");
   const records::SandboxRecord pod = co_await records::load_sandbox(node.state, sandbox->id());
   const image::ImageEntry entry = co_await node.images.resolve(request.config().image().image());
+  if (entry.image->is_artifact()) {
+    co_await fail(Errc::invalid_argument, "config.image: `" + entry.image->id +
+                                              "` is an artifact: there is nothing to run in it");
+  }
   records::ContainerRecord record = new_record(request, entry, pod.config().log_directory());
   const std::string id = co_await make_id();
   record.set_id(id);
+  co_await resolve_image_volumes(node, record);
   stages->enter("profile.check");
   co_await refuse_early(node, record);
 
@@ -154,6 +163,10 @@ Task<std::string> make_container(Node& node, const Request& request,
   std::vector<plugins::SnapshotMount> mounts =
       co_await node.snapshotter.prepare(id, record.parent_snapshot());
   static_cast<void>(mounts);
+  if (record.image_volumes_size() > 0) {
+    stages->enter("image_volumes.prepare");
+    co_await prepare_image_volumes(node, record);
+  }
   stages->enter("rootfs.mount+cgroup.prepare");
   Task<UniqueFd> mounted = mount_rootfs(node, id);
   Task<void> entered = enter_cgroup(node, container, record, undo);

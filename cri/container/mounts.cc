@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/linux/mount.h"
 #include "core/linux/openat2.h"
 #include "cri/field.h"
@@ -78,6 +79,31 @@ Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path,
   return mount;
 }
 
+Status set_options(oci::Mount& mount, const std::string& field, const v1::Mount& wanted) {
+  TRY(mount.flags, attributes_of(field, wanted));
+  if (wanted.readonly()) mount.flags |= MOUNT_ATTR_RDONLY;
+  if (wanted.recursive_read_only()) mount.recursive_flags |= MOUNT_ATTR_RDONLY;
+  return {};
+}
+
+// A stranger's files: no setuid program and no device of theirs works.
+Result<oci::Mount> image_volume(MountPlan& plan, const std::string& field, const v1::Mount& wanted,
+                                sys::UniqueMount tree) {
+  struct stat status {};
+  if (::fstatat(tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
+    return sys_error(errno, "fstat", field + ".image");
+  }
+  oci::Mount mount;
+  mount.destination = tidy(wanted.container_path());
+  mount.source_fd = tree.get();
+  mount.destination_is_file = !S_ISDIR(status.st_mode);
+  plan.owned_fds.push_back(tree.release());
+  TRY_(set_options(mount, field, wanted));
+  mount.flags |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  mount.propagation = MS_PRIVATE;
+  return mount;
+}
+
 Result<oci::Mount> volume(MountPlan& plan, const std::string& field, const v1::Mount& wanted) {
   std::error_code failed;
   if (!std::filesystem::exists(wanted.host_path(), failed) &&
@@ -92,9 +118,7 @@ Result<oci::Mount> volume(MountPlan& plan, const std::string& field, const v1::M
       bind_tree(plan, wanted.host_path(), tidy(wanted.container_path()), true);
   if (!made.ok()) return std::move(made).error().with(field + ".host_path");
   oci::Mount mount = std::move(*made);
-  TRY(mount.flags, attributes_of(field, wanted));
-  if (wanted.readonly()) mount.flags |= MOUNT_ATTR_RDONLY;
-  if (wanted.recursive_read_only()) mount.recursive_flags |= MOUNT_ATTR_RDONLY;
+  TRY_(set_options(mount, field, wanted));
   constexpr std::array<std::uint64_t, 3> kPropagation = {MS_PRIVATE, MS_SLAVE, MS_SHARED};
   mount.propagation = kPropagation[static_cast<std::size_t>(wanted.propagation())];
   return mount;
@@ -196,6 +220,19 @@ std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
   return mounts;
 }
 
+namespace {
+
+Result<oci::Mount> volume_or_image(MountPlan& plan, const MountWish& wish, int index,
+                                   const std::string& field) {
+  const v1::Mount& wanted = wish.config.mounts(index);
+  if (wanted.image().image().empty()) return volume(plan, field, wanted);
+  const auto tree = wish.images->find(index);
+  CHECK(tree != wish.images->end());
+  return image_volume(plan, field, wanted, std::move(tree->second));
+}
+
+}  // namespace
+
 Result<MountPlan> plan_mounts(const MountWish& wish) {
   MountPlan plan;
   plan.mounts = kernel_mounts(wish);
@@ -210,7 +247,7 @@ Result<MountPlan> plan_mounts(const MountWish& wish) {
         !wish.privileged) {
       return invalid_field(field + ".propagation", "BIDIRECTIONAL needs a privileged container");
     }
-    TRY(oci::Mount mount, volume(plan, field, wish.config.mounts(i)));
+    TRY(oci::Mount mount, volume_or_image(plan, wish, i, field));
     plan.mounts.push_back(std::move(mount));
   }
   std::stable_sort(plan.mounts.begin(), plan.mounts.end(),

@@ -3,16 +3,21 @@
 // files, the request's volumes.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/linux/mount.h"
 #include "core/oci/spec.h"
 #include "cri/proto/services.grpc.pb.h"
 #include "plugins/api/resources.h"
 
 namespace berth::cri {
+
+// Detached trees by the index of their mount in config.mounts.
+using ImageTrees = std::map<int, sys::UniqueMount>;
 
 struct MountPlan {
   std::vector<oci::Mount> mounts;   // parents before children
@@ -26,6 +31,7 @@ struct MountWish {
   std::vector<plugins::CgroupView> cgroup_views{};  // else: what stands for it
   std::string cgroup_view_root{};                   // directory with a name for each of them
   int shm_fd = -1;                                  // the pod's /dev/shm; -1: the host's
+  ImageTrees* images = nullptr;                     // of mounts with an image; the plan takes them
   std::string hosts_path;  // the pod's files; a volume at the same place wins
   std::string hostname_path;
   std::string resolv_conf_path;

@@ -7,6 +7,7 @@
 // reconciler removes to the end.
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
+#include "cri/container/image_volumes.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -22,10 +23,23 @@ Task<void> remove_snapshot(Node& node, const std::string& id) {
   }
 }
 
+// A container whose record cannot be read had its volumes swept, or has them swept at the next
+// start.
+Task<void> remove_volumes(Node& node, const std::string& id) {
+  Result<records::ContainerRecord> record = records::load_container(node.state, id);
+  if (record.ok()) co_await remove_image_volumes(node, *record);
+}
+
 Status forget(Node& node, const std::string& sandbox_id, const std::string& id) {
+  Result<records::ContainerRecord> record = records::load_container(node.state, id);
   return node.state.write([&](store::WriteTxn& txn) -> Status {
     for (const store::LedgerKind kind : {store::LedgerKind::cgroup, store::LedgerKind::snapshot}) {
       TRY_(store::ledger_clear(txn, {.owner = sandbox_id, .kind = kind, .id = id}));
+    }
+    if (record.ok()) {
+      for (const store::LedgerRow& row : image_volume_rows(*record)) {
+        TRY_(store::ledger_clear(txn, row));
+      }
     }
     TRY([[maybe_unused]] const bool was_there, txn.erase(records::kContainers, id));
     return {};
@@ -62,6 +76,7 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
   co_await forget_process(node, container);
   co_await node.resources.cleanup(sandbox_id, id);
   co_await remove_snapshot(node, id);
+  co_await remove_volumes(node, id);
   co_await forget(node, sandbox_id, id);
   node.pods.remove(*container);
 }

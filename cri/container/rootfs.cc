@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The root filesystem as a detached mount: it appears in no mount table until the container's own.
+#include "cri/container/rootfs.h"
+
 #include <sys/mount.h>
 
 #include <functional>
 #include <string_view>
 
-#include "core/linux/overlay_mount.h"
 #include "core/ring/offload.h"
 #include "cri/container/calls.h"
 
@@ -24,6 +25,8 @@ std::vector<std::string> split_paths(std::string_view text) {
   }
   return paths;
 }
+
+}  // namespace
 
 sys::OverlayLayers layers_of(const plugins::SnapshotMount& mount) {
   sys::OverlayLayers layers;
@@ -45,6 +48,8 @@ sys::OverlayLayers layers_of(const plugins::SnapshotMount& mount) {
   }
   return layers;
 }
+
+namespace {
 
 bool has_option(const plugins::SnapshotMount& mount, std::string_view wanted) {
   for (const std::string& option : mount.options) {
@@ -71,6 +76,17 @@ Result<UniqueFd> attach_nowhere(const Node& node, const plugins::SnapshotMount& 
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> directories_of(const std::vector<plugins::SnapshotMount>& mounts) {
+  if (mounts.size() == 1 && mounts.front().type == "bind") {
+    return std::vector<std::string>{mounts.front().source};
+  }
+  if (mounts.size() == 1 && mounts.front().type == "overlay") {
+    sys::OverlayLayers layers = layers_of(mounts.front());
+    if (layers.upperdir.empty()) return std::move(layers.lowerdirs);
+  }
+  return make_error(Errc::internal, "a view is not described as read-only directories");
+}
 
 Task<UniqueFd> mount_rootfs(Node& node, const std::string& container_id) {
   const std::vector<plugins::SnapshotMount> mounts = co_await node.snapshotter.mounts(container_id);

@@ -11,6 +11,7 @@
 #include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
+#include "cri/container/image_volumes.h"
 #include "cri/container/log_file.h"
 #include "cri/container/spec.h"
 #include "cri/sandbox/files.h"
@@ -33,6 +34,7 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
   const PodFiles files = co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
   std::vector<plugins::CgroupView> views =
       co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
+  ImageTrees images = co_await mount_image_volumes(node, record);
   const MountWish wish{
       .config = record.config(),
       .privileged = record.config().linux().security_context().privileged(),
@@ -40,6 +42,7 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
       .cgroup_views = std::move(views),
       .cgroup_view_root = node.layout.cgroup_view(),
       .shm_fd = container->sandbox->namespaces.shm.get(),
+      .images = &images,
       .hosts_path = files.hosts,
       .hostname_path = files.hostname,
       .resolv_conf_path = files.resolv_conf,

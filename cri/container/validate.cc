@@ -40,13 +40,29 @@ Status check_process(const v1::ContainerConfig& config) {
   return {};
 }
 
+Status check_image_mount(const std::string& field, const v1::Mount& mount) {
+  TRY_(check_name(field + ".image.image", mount.image().image()));
+  if (!mount.host_path().empty()) {
+    return invalid_field(field + ".host_path", "contradicts image: a mount has one source");
+  }
+  if (!mount.readonly()) return invalid_field(field + ".readonly", "is required of an image");
+  if (mount.propagation() == v1::MountPropagation::PROPAGATION_BIDIRECTIONAL) {
+    return invalid_field(field + ".propagation", "an image has nothing to propagate");
+  }
+  if (mount.image_sub_path().empty()) return {};
+  return check_relative_path(field + ".image_sub_path", mount.image_sub_path());
+}
+
 Status check_mount(const std::string& field, const v1::Mount& mount) {
   TRY_(check_absolute_path(field + ".container_path", mount.container_path()));
-  if (mount.has_image() && !mount.image().image().empty()) {
-    return make_error(Errc::unimplemented,
-                      field + ".image: image volumes are not supported by this runtime");
+  if (mount.has_image()) {
+    TRY_(check_image_mount(field, mount));
+  } else {
+    if (!mount.image_sub_path().empty()) {
+      return invalid_field(field + ".image_sub_path", "needs an image");
+    }
+    TRY_(check_absolute_path(field + ".host_path", mount.host_path()));
   }
-  TRY_(check_absolute_path(field + ".host_path", mount.host_path()));
   if (mount.propagation() < v1::MountPropagation::PROPAGATION_PRIVATE ||
       mount.propagation() > v1::MountPropagation::PROPAGATION_BIDIRECTIONAL) {
     return invalid_field(field + ".propagation", "is unknown");

@@ -3,10 +3,13 @@
 // outlives the task: it belongs to gRPC until the call is finished.
 #pragma once
 
-#include "core/image/image_store.h"
+#include <cstddef>
+#include <vector>
+
 #include "core/task/task.h"
 #include "cri/node.h"
 #include "cri/proto/services.grpc.pb.h"
+#include "cri/rpc/call.h"
 
 namespace berth::cri {
 
@@ -21,7 +24,11 @@ Task<runtime::v1::RemoveImageResponse> remove_image(Node& node,
 Task<runtime::v1::ImageFsInfoResponse> image_fs_info(
     Node& node, const runtime::v1::ImageFsInfoRequest& request);
 
-// The CRI's view of one image; the caller has it from the ImageStore.
-runtime::v1::Image image_message(const image::ImageEntry& entry);
+// What ListImages and StreamImages answer with.
+std::vector<runtime::v1::Image> images_of(const Node& node, const runtime::v1::ImageFilter& filter);
+Task<void> stream_images(Node& node, rpc::Call& call);
+// In messages of about `bytes_max` bytes; no image, no message.
+std::vector<runtime::v1::StreamImagesResponse> image_pieces(std::vector<runtime::v1::Image> images,
+                                                            std::size_t bytes_max);
 
 }  // namespace berth::cri

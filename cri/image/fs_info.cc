@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Used bytes
-// are those of our own trees: compressed content, and snapshots by the snapshotter's own account.
+// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Images are
+// blobs, records and layers; containers are what they wrote. The bytes are disk blocks.
+//
+// A kubelet compares the two mountpoints: the same text says that images and containers share a
+// filesystem, another one that it has to watch two.
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <set>
+#include <utility>
 
 #include "core/base/units.h"
 #include "core/ring/offload.h"
 #include "cri/image/calls.h"
+#include "cri/image/usage.h"
 
 namespace berth::cri {
 
@@ -15,29 +21,53 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-struct TreeUsage {
-  std::uint64_t bytes = 0;
-  std::uint64_t inodes = 0;
+struct Measured {
+  plugins::SnapshotUsage metadata;  // blobs and the stores' files
+  bool one_filesystem = true;
 };
 
-// Disk blocks and inodes below `root`. What vanishes while we look is not counted.
-TreeUsage usage_of(const std::string& root) {
+// Disk blocks and inodes of `root` and below it. What vanishes while we look is not counted, and a
+// file with several names counts once.
+void measure(const std::string& root, std::set<std::pair<dev_t, ino_t>>& seen,
+             plugins::SnapshotUsage& into) {
   namespace fs = std::filesystem;
-  TreeUsage usage;
+  const auto count = [&](const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return;
+    if (status.st_nlink > 1 && !S_ISDIR(status.st_mode) &&
+        !seen.emplace(status.st_dev, status.st_ino).second) {
+      return;
+    }
+    into.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    into.inodes += 1;
+  };
+  count(root);
   std::error_code failed;
   fs::recursive_directory_iterator entry(root, fs::directory_options::skip_permission_denied,
                                          failed);
   for (const fs::recursive_directory_iterator end; !failed && entry != end;
        entry.increment(failed)) {
-    struct stat status {};
-    if (::lstat(entry->path().c_str(), &status) != 0) continue;
-    usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
-    usage.inodes += 1;
+    count(entry->path().string());
   }
-  return usage;
 }
 
-void add_filesystem(v1::FilesystemUsage* to, const std::string& path, TreeUsage usage) {
+Measured measure_stores(const store::Layout& layout) {
+  Measured measured;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  measure(layout.content(), seen, measured.metadata);
+  measure(layout.images_store(), seen, measured.metadata);
+  measure(layout.artifact_volumes(), seen, measured.metadata);
+  struct stat root {};
+  struct stat snapshots {};
+  if (::stat(layout.root_dir().c_str(), &root) == 0 &&
+      ::stat(layout.snapshots().c_str(), &snapshots) == 0) {
+    measured.one_filesystem = root.st_dev == snapshots.st_dev;
+  }
+  return measured;
+}
+
+void add_filesystem(v1::FilesystemUsage* to, const std::string& path,
+                    const plugins::SnapshotUsage& usage) {
   to->set_timestamp(realtime_now_ns());
   to->mutable_fs_id()->set_mountpoint(path);
   to->mutable_used_bytes()->set_value(usage.bytes);
@@ -47,15 +77,23 @@ void add_filesystem(v1::FilesystemUsage* to, const std::string& path, TreeUsage 
 }  // namespace
 
 Task<v1::ImageFsInfoResponse> image_fs_info(Node& node, const v1::ImageFsInfoRequest&) {
-  const std::string root = node.layout.root_dir();
-  const std::string snapshots = node.layout.snapshots();
-  auto measure_root = [root]() -> Result<TreeUsage> { return usage_of(root); };
-  const TreeUsage images = co_await offload(node.ring, std::move(measure_root));
-  auto measure_snapshots = [snapshots]() -> Result<TreeUsage> { return usage_of(snapshots); };
-  const TreeUsage containers = co_await offload(node.ring, std::move(measure_snapshots));
+  const SnapshotTotals totals = co_await snapshot_totals(node);
+  const store::Layout& layout = node.layout;
+  auto work = [&layout]() -> Result<Measured> { return measure_stores(layout); };
+  const Measured stores = co_await offload(node.ring, std::move(work));
   v1::ImageFsInfoResponse response;
-  add_filesystem(response.add_image_filesystems(), root, images);
-  add_filesystem(response.add_container_filesystems(), snapshots, containers);
+  if (stores.one_filesystem) {
+    plugins::SnapshotUsage images = stores.metadata;
+    images.bytes += totals.layers.bytes;
+    images.inodes += totals.layers.inodes;
+    add_filesystem(response.add_image_filesystems(), layout.root_dir(), images);
+    add_filesystem(response.add_container_filesystems(), layout.root_dir(), totals.containers);
+  } else {
+    // A kubelet looks at the first: the layers, which are the most.
+    add_filesystem(response.add_image_filesystems(), layout.snapshots(), totals.layers);
+    add_filesystem(response.add_image_filesystems(), layout.root_dir(), stores.metadata);
+    add_filesystem(response.add_container_filesystems(), layout.snapshots(), totals.containers);
+  }
   co_return response;
 }
 

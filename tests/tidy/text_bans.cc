@@ -36,7 +36,7 @@ constexpr Ban kBans[] = {
      // A thread that enters a namespace cannot come back (fs is unshared), so it is thrown away.
      // gRPC's queue and engine block a thread each.
      "tests/ bench/ core/base/thread cri/main.cc cri/cli/ "
-     "core/linux/overlay_mount.cc "
+     "core/linux/overlay_mount.cc core/linux/subtree.cc "
      "cri/sandbox/namespaces.cc cri/rpc/server.cc cri/rpc/quiet_engine.cc"},
     {Where::code, R"(\b(throw|catch|try)\b)", "berth::Result (core/base/result.h)",
      // core/task unwinds a coroutine by them; CLI11 throws out of its parser, and the two callers
@@ -62,7 +62,7 @@ constexpr Ban kBans[] = {
      "core/linux/openat2.h: a path from an image may be a symlink to the host",
      // Paths of the host and of the kubelet, never of an image.
      "tests/ bench/ cri/cli/ cri/options.cc cri/main.cc cri/image/fs_info.cc "
-     "cri/container/mounts.cc "
+     "cri/container/mounts.cc cri/container/image_volumes.cc "
      "cri/container/log_file.cc cri/reconcile.cc cri/sandbox/remove.cc cri/sandbox/files.cc"},
     {Where::code, R"(std::c(out|err|log)\b|\b(f?printf|puts)\s*\()",
      "core/base/log.h: only programs with a terminal print",

@@ -35,7 +35,7 @@ bool selected(const google::protobuf::Map<std::string, std::string>& selector,
 
 }  // namespace
 
-FakeRuntime::FakeRuntime(Script script) : script_(std::move(script)) {
+FakeRuntime::FakeRuntime(Script script, grpc::Service* more) : script_(std::move(script)) {
   char name[] = "/tmp/berth-fake-XXXXXX";
   CHECK(::mkdtemp(name) != nullptr);
   directory_ = name;
@@ -43,6 +43,7 @@ FakeRuntime::FakeRuntime(Script script) : script_(std::move(script)) {
   builder.AddListeningPort(endpoint(), grpc::InsecureServerCredentials());
   builder.RegisterService(static_cast<cri::RuntimeService::Service*>(this));
   builder.RegisterService(static_cast<cri::ImageService::Service*>(this));
+  if (more != nullptr) builder.RegisterService(more);
   server_ = builder.BuildAndStart();
   CHECK(server_ != nullptr);
 }
@@ -199,6 +200,7 @@ grpc::Status FakeRuntime::ListContainers(Context*, const cri::ListContainersRequ
     cri::Container* item = response->add_containers();
     item->set_id(id);
     item->set_pod_sandbox_id(container.pod_id);
+    item->set_image_id("sha256:" + container.config.image().image());
     *item->mutable_metadata() = container.config.metadata();
     *item->mutable_labels() = container.config.labels();
     item->set_state(container.state);
@@ -240,8 +242,22 @@ grpc::Status FakeRuntime::ImageStatus(Context*, const cri::ImageStatusRequest* r
   const Lock lock(mutex_);
   if (script_.image_present || pulls_ > 0) {
     response->mutable_image()->set_id("sha256:" + request->image().image());
+    for (const std::string& tag : script_.repo_tags) response->mutable_image()->add_repo_tags(tag);
+    if (request->verbose()) (*response->mutable_info())["info"] = R"({"size":7})";
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeRuntime::RemoveImage(Context*, const cri::RemoveImageRequest* request,
+                                      cri::RemoveImageResponse*) {
+  const Lock lock(mutex_);
+  removed_images_.push_back(request->image().image());
+  return grpc::Status::OK;
+}
+
+std::vector<std::string> FakeRuntime::removed_images() const {
+  const Lock lock(mutex_);
+  return removed_images_;
 }
 
 grpc::Status FakeRuntime::PullImage(Context*, const cri::PullImageRequest* request,

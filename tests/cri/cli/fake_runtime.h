@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "cri/proto/services.grpc.pb.h"
 
@@ -22,13 +23,15 @@ struct Script {
   int running_answers = 1;  // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
   bool refuse_start = false;
   bool image_present = true;
-  std::string stages;  // info["stages"] of the sandbox, if any
+  std::string stages;                    // info["stages"] of the sandbox, if any
+  std::vector<std::string> repo_tags{};  // of the image that is present
   cri::ExecSyncResponse exec;
 };
 
 class FakeRuntime final : public cri::RuntimeService::Service, public cri::ImageService::Service {
  public:
-  explicit FakeRuntime(Script script);
+  // `more` is a service beside the CRI's two; borrowed.
+  explicit FakeRuntime(Script script, grpc::Service* more = nullptr);
   ~FakeRuntime() override;
 
   std::string endpoint() const { return "unix://" + directory_ + "/cri.sock"; }
@@ -38,6 +41,7 @@ class FakeRuntime final : public cri::RuntimeService::Service, public cri::Image
   int pulls() const;
   std::size_t pods_made() const;
   cri::ContainerConfig last_container() const;
+  std::vector<std::string> removed_images() const;
 
  private:
   using Context = grpc::ServerContext;
@@ -83,6 +87,8 @@ class FakeRuntime final : public cri::RuntimeService::Service, public cri::Image
                      cri::ImageStatusResponse* response) override;
   Answer PullImage(Context*, const cri::PullImageRequest* request,
                    cri::PullImageResponse* response) override;
+  Answer RemoveImage(Context*, const cri::RemoveImageRequest* request,
+                     cri::RemoveImageResponse*) override;
 
   Script script_;
   std::string directory_;
@@ -93,6 +99,7 @@ class FakeRuntime final : public cri::RuntimeService::Service, public cri::Image
   std::size_t pods_made_ = 0;
   int next_id_ = 1;
   int pulls_ = 0;
+  std::vector<std::string> removed_images_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -84,6 +84,10 @@ std::vector<std::string> Node::berthd_arguments() {
           BERTH_KEEPER};
 }
 
+std::string Node::cli_program() {
+  return BERTH_CLI;
+}
+
 std::string Node::berthd_log() {
   return read_file(dir("BERTH_NODE_DIR") + "/berthd.log");
 }

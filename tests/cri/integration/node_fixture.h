@@ -102,6 +102,7 @@ class Node : public ::testing::Test {
   static void kill_keeper();  // SIGKILL, and gone when this returns
   static std::vector<std::string> berthd_arguments();
   static std::string berthd_log();
+  static std::string cli_program();  // `berth`
   static void connect();
 
   static std::string dir(const char* variable);  // of run-in-node.sh's environment

@@ -7,6 +7,7 @@
 # The binary starts berthd itself. Images, all at 127.0.0.1:5000:
 #   busybox  every applet, user root            merged  entrypoint, env, user, working dir to merge
 #   nocmd    names no command                   ghost   its user is in no passwd
+#   model:1  an artifact of two files           escape:1  one whose title leads out
 #   hostile  /etc, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
 set -euo pipefail
 
@@ -65,6 +66,11 @@ main() {
   push nocmd '{"Env":['"$path"']}' "$work/small"
   push ghost '{"Cmd":["sh"],"User":"ghost","Env":['"$path"']}' "$work/small"
   make_hostile_root "$work/hostile"
+  echo "weights" >"$work/weights"
+  echo "words" >"$work/words"
+  "$scripts/push-artifact.sh" model:1 "model.bin=$work/weights" "deep/words.txt=$work/words" \
+    >/dev/null
+  "$scripts/push-artifact.sh" escape:1 "../../escape=$work/weights" >/dev/null
   push hostile '{"Cmd":["sh"],"Env":['"$path"']}' "$work/hostile"
   exec "$@"
 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/image/archive_load.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "core/image/archive_docker.h"
+
+namespace berth::image {
+namespace {
+
+constexpr int kIndexDepthMax = 4;
+constexpr std::size_t kImagesMax = 1000;
+
+std::string blob_path(const oci::Digest& digest) {
+  return "blobs/" + std::string(digest.algorithm_text()) + "/" + std::string(digest.hex());
+}
+
+std::string annotation(const oci::Descriptor& descriptor, const char* key) {
+  const auto found = descriptor.annotations.find(key);
+  return found == descriptor.annotations.end() ? std::string() : found->second;
+}
+
+// containerd's whole name; else the specification's, which may be no more than a tag.
+Result<std::optional<Reference>> name_of(const oci::Descriptor& descriptor) {
+  std::string name = annotation(descriptor, "io.containerd.image.name");
+  if (name.empty()) {
+    name = annotation(descriptor, "org.opencontainers.image.ref.name");
+    if (name.find_first_of("/:") == std::string::npos) return std::optional<Reference>();
+  }
+  TRY(Reference reference, parse_reference(name));
+  if (reference.tag.empty()) return std::optional<Reference>();
+  reference.digest = {};
+  return std::optional<Reference>(std::move(reference));
+}
+
+class LayoutLoader {
+ public:
+  LayoutLoader(const ArchiveReader& archive, ContentStore& content, const oci::Platform& platform)
+      : archive_(archive), content_(content), platform_(platform) {}
+
+  Result<std::vector<ArchivedImage>> load() {
+    TRY(const std::string text, document("index.json"));
+    Result<oci::Index> index = oci::parse_index(text);
+    if (!index.ok()) return std::move(index).error().with("archive: index.json");
+    if (index->manifests.size() > kImagesMax) {
+      return make_error(Errc::resource_exhausted,
+                        "archive: index.json names more than 1000 images");
+    }
+    for (const oci::Descriptor& descriptor : index->manifests) TRY_(add(descriptor));
+    if (images_.empty()) {
+      return make_error(Errc::not_found,
+                        "archive: index.json names no image for " + platform_.text());
+    }
+    TRY_(store_blobs());
+    return std::move(images_);
+  }
+
+ private:
+  Result<std::string> document(const std::string& name) {
+    TRY(auto found, archive_.read({name}, oci::kDocumentSizeMax));
+    return std::move(found.begin()->second);
+  }
+
+  // Reads and verifies a manifest or an index.
+  Result<std::string> document(const oci::Descriptor& descriptor) {
+    const std::string path = blob_path(descriptor.digest);
+    if (!archive_.has(path)) {
+      return make_error(Errc::invalid_argument, "archive: " + path + " is missing");
+    }
+    TRY(std::string text, document(path));
+    if (oci::digest_of(text, descriptor.digest.algorithm()) != descriptor.digest) {
+      return make_error(Errc::data_loss, "archive: " + path + " has another digest");
+    }
+    return text;
+  }
+
+  Status add(const oci::Descriptor& named) {
+    TRY(const std::optional<Reference> name, name_of(named));
+    oci::Descriptor at = named;
+    for (int depth = 0; depth < kIndexDepthMax; ++depth) {
+      TRY(const std::string text, document(at));
+      TRY(const oci::DocumentKind kind, oci::document_kind(text, at.media_type));
+      if (kind == oci::DocumentKind::manifest) return add_manifest(at.digest, text, name);
+      TRY(const oci::Index index, oci::parse_index(text));
+      TRY(at, oci::choose_platform(index, platform_));
+    }
+    return make_error(Errc::invalid_argument,
+                      "archive: index " + named.digest.text() + ": indexes in indexes");
+  }
+
+  Status add_manifest(const oci::Digest& digest, const std::string& text,
+                      const std::optional<Reference>& name) {
+    ArchivedImage* image = nullptr;
+    for (ArchivedImage& known : images_) {
+      if (known.manifest_digest == digest) image = &known;
+    }
+    if (image == nullptr) {
+      TRY(const oci::Manifest manifest, oci::parse_manifest(text));
+      TRY_(want(manifest.config));
+      for (const oci::Descriptor& layer : manifest.layers) TRY_(want(layer));
+      TRY_(content_.put(digest, text));
+      images_.push_back({digest, {}});
+      image = &images_.back();
+    }
+    if (name) image->names.push_back(*name);
+    return {};
+  }
+
+  Status want(const oci::Descriptor& blob) {
+    const std::string path = blob_path(blob.digest);
+    TRY(const std::optional<std::uint64_t> present, content_.size(blob.digest));
+    if (present) return {};
+    if (!archive_.has(path)) {
+      return make_error(Errc::invalid_argument, "archive: " + path + " is missing");
+    }
+    if (archive_.size(path) != blob.size) {
+      return make_error(Errc::data_loss,
+                        "archive: " + path + " has " + std::to_string(archive_.size(path)) +
+                            " bytes, its descriptor says " + std::to_string(blob.size));
+    }
+    wanted_.emplace(path, blob.digest);
+    return {};
+  }
+
+  Status store_blobs() { return store_members(archive_, content_, wanted_); }
+
+  const ArchiveReader& archive_;
+  ContentStore& content_;
+  const oci::Platform& platform_;
+  std::vector<ArchivedImage> images_;
+  std::map<std::string, oci::Digest> wanted_;  // member -> digest
+};
+
+}  // namespace
+
+Status store_members(const ArchiveReader& archive, ContentStore& content,
+                     const std::map<std::string, oci::Digest>& wanted) {
+  std::set<std::string> names;
+  for (const auto& [name, digest] : wanted) names.insert(name);
+  // Members come one after the other, so at most one blob is on its way.
+  std::optional<Ingest> ingest;
+  std::string current;
+  const auto finish = [&]() -> Status {
+    if (!ingest) return {};
+    Status committed = ingest->commit();
+    ingest.reset();
+    if (!committed.ok()) return std::move(committed).error().with("archive: " + current);
+    return {};
+  };
+  TRY_(archive.walk(names, [&](const std::string& name, std::string_view piece) -> Status {
+    if (name != current) {
+      TRY_(finish());
+      current = name;
+      TRY(Ingest begun, content.begin(wanted.at(name), archive.size(name)));
+      ingest.emplace(std::move(begun));
+      TRY_(ingest->restart());
+    }
+    return ingest->write(piece.data(), piece.size());
+  }));
+  TRY_(finish());
+  // A member without a byte is never seen by the walk.
+  for (const auto& [name, digest] : wanted) {
+    if (archive.size(name) == 0) TRY_(content.put(digest, ""));
+  }
+  return {};
+}
+
+Result<std::vector<ArchivedImage>> load_archive(int fd, ContentStore& content,
+                                                const oci::Platform& platform,
+                                                const ArchiveLimits& limits) {
+  TRY(const ArchiveReader archive, ArchiveReader::open(fd, limits));
+  if (archive.has("index.json")) return LayoutLoader(archive, content, platform).load();
+  if (archive.has("manifest.json")) return load_docker_archive(archive, content);
+  return make_error(Errc::invalid_argument,
+                    "archive: has neither index.json (oci-layout) nor manifest.json "
+                    "(docker-archive)");
+}
+
+}  // namespace berth::image

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tar archive of images into the content store: oci-layout (index.json) or docker-archive
+// (manifest.json); where both are there, as `docker save` writes it today, the layout is read.
+//
+// Every blob is verified on its way; nothing is recorded here: Puller::add_local makes images of
+// what has come in. Whatever goes wrong leaves at most blobs that nobody names, for the sweep.
+//
+// Errors name the member or the field: invalid_argument (no such archive, a field or a name that
+// cannot be), data_loss (a digest is wrong), not_found (no image for this platform),
+// resource_exhausted.
+#pragma once
+
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/image/archive_reader.h"
+#include "core/image/content.h"
+#include "core/image/reference.h"
+#include "core/oci/image.h"
+
+namespace berth::image {
+
+struct ArchivedImage {
+  oci::Digest manifest_digest;
+  std::vector<Reference> names;  // tags; may be empty
+};
+
+// Blocks. `fd` holds the archive, is borrowed and can be seeked. The same manifest under several
+// names is one image.
+Result<std::vector<ArchivedImage>> load_archive(int fd, ContentStore& content,
+                                                const oci::Platform& platform,
+                                                const ArchiveLimits& limits = {});
+
+}  // namespace berth::image

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/image/archive_reader.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/base/check.h"
+#include "core/base/units.h"
+
+namespace berth::image {
+namespace {
+
+std::string shown(std::string_view name) {
+  constexpr std::size_t kShown = 120;
+  std::string out = "`";
+  for (const char c : name.substr(0, kShown)) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x20 || byte >= 0x7f ? '?' : c;
+  }
+  return out + (name.size() > kShown ? "...`" : "`");
+}
+
+Error bad(const std::string& what) {
+  return make_error(Errc::invalid_argument, "archive: " + what);
+}
+
+// "./a/../b" relative to the directory `base` as a member's name; nullopt: it leads out.
+std::optional<std::string> normal_name(std::string_view base, std::string_view name) {
+  if (!name.empty() && name.front() == '/') return std::nullopt;
+  std::vector<std::string_view> parts;
+  for (const std::string_view text : {base, name}) {
+    std::size_t begin = 0;
+    while (begin <= text.size()) {
+      const std::size_t end = std::min(text.find('/', begin), text.size());
+      const std::string_view part = text.substr(begin, end - begin);
+      begin = end + 1;
+      if (part.empty() || part == ".") continue;
+      if (part != "..") {
+        parts.push_back(part);
+      } else if (parts.empty()) {
+        return std::nullopt;
+      } else {
+        parts.pop_back();
+      }
+    }
+  }
+  std::string normal;
+  for (const std::string_view part : parts) {
+    if (!normal.empty()) normal += '/';
+    normal += part;
+  }
+  return normal;
+}
+
+std::string_view directory_of(std::string_view name) {
+  const std::size_t slash = name.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
+}
+
+// One walk from the beginning.
+class TarWalk {
+ public:
+  TarWalk() : archive_(archive_read_new()) { CHECK(archive_ != nullptr); }
+  TarWalk(const TarWalk&) = delete;
+  ~TarWalk() { archive_read_free(archive_); }
+
+  Status open(int fd) {
+    if (::lseek(fd, 0, SEEK_SET) != 0) return sys_error(errno, "seek", "archive");
+    archive_read_support_filter_gzip(archive_);
+    archive_read_support_filter_xz(archive_);
+    archive_read_support_filter_zstd(archive_);
+    archive_read_support_format_tar(archive_);
+    archive_read_support_format_empty(archive_);
+    return check(archive_read_open_fd(archive_, fd, 128_KiB));
+  }
+  // Null at the end.
+  Result<archive_entry*> next() {
+    archive_entry* entry = nullptr;
+    const int code = archive_read_next_header(archive_, &entry);
+    if (code == ARCHIVE_EOF) return static_cast<archive_entry*>(nullptr);
+    TRY_(check(code));
+    return entry;
+  }
+  // Empty at the end of the member.
+  Result<std::string_view> data() {
+    buffer_.resize(128_KiB);
+    const la_ssize_t got = archive_read_data(archive_, buffer_.data(), buffer_.size());
+    if (got < 0) TRY_(check(ARCHIVE_FATAL));
+    return std::string_view(buffer_.data(), static_cast<std::size_t>(got));
+  }
+
+ private:
+  Status check(int code) {
+    if (code == ARCHIVE_OK || code == ARCHIVE_WARN) return {};
+    const char* text = archive_error_string(archive_);
+    const std::string why = text == nullptr ? "cannot be read" : text;
+    return bad(why);
+  }
+
+  archive* archive_;
+  std::string buffer_;
+};
+
+// The entry's name as a key, "" for what cannot be a member (the root).
+Result<std::string> name_of(archive_entry* entry) {
+  const char* raw = archive_entry_pathname(entry);
+  if (raw == nullptr) return bad("a member has no name");
+  std::optional<std::string> name = normal_name("", raw);
+  // ".." is refused even where it would lead back inside: no honest program writes it.
+  if (!name || ("/" + std::string(raw) + "/").find("/../") != std::string::npos) {
+    return bad("member " + shown(raw) + ": the name leads out of the archive");
+  }
+  return *std::move(name);
+}
+
+}  // namespace
+
+Result<ArchiveReader> ArchiveReader::open(int fd, ArchiveLimits limits) {
+  ArchiveReader reader(fd, limits);
+  TRY_(reader.list());
+  return reader;
+}
+
+Status ArchiveReader::list() {
+  TarWalk walk;
+  TRY_(walk.open(fd_));
+  std::uint64_t total = 0;
+  for (;;) {
+    TRY(archive_entry * entry, walk.next());
+    if (entry == nullptr) return {};
+    TRY(const std::string name, name_of(entry));
+    const char* hard = archive_entry_hardlink(entry);
+    const char* soft = archive_entry_symlink(entry);
+    const bool is_file = archive_entry_filetype(entry) == S_IFREG;
+    if (name.empty() || (!is_file && hard == nullptr && soft == nullptr)) continue;
+    Member member;
+    member.size = static_cast<std::uint64_t>(std::max<la_int64_t>(archive_entry_size(entry), 0));
+    if (hard != nullptr || soft != nullptr) {
+      const std::string_view base = hard != nullptr ? std::string_view() : directory_of(name);
+      std::optional<std::string> target = normal_name(base, hard != nullptr ? hard : soft);
+      if (!target || target->empty()) {
+        return bad("member " + shown(name) + ": the link leads out of the archive");
+      }
+      member.link = *std::move(target);
+    }
+    total += member.size;
+    if (members_.size() >= limits_.members_max || total > limits_.bytes_max) {
+      return make_error(Errc::resource_exhausted,
+                        "archive: more than " + std::to_string(limits_.members_max) +
+                            " members or " + std::to_string(limits_.bytes_max) + " bytes");
+    }
+    if (!members_.emplace(name, std::move(member)).second) {
+      return bad("member " + shown(name) + " is there twice");
+    }
+  }
+}
+
+Result<std::string> ArchiveReader::resolve(const std::string& field,
+                                           const std::string& name) const {
+  constexpr int kLinksMax = 8;
+  std::optional<std::string> at = normal_name("", name);
+  for (int links = 0; at && links <= kLinksMax; ++links) {
+    const auto member = members_.find(*at);
+    if (member == members_.end()) break;
+    if (member->second.link.empty()) return *std::move(at);
+    at = member->second.link;
+  }
+  return bad(field + ": " + shown(name) + " is not in the archive");
+}
+
+Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& visit) const {
+  if (wanted.empty()) return {};
+  TarWalk walk;
+  TRY_(walk.open(fd_));
+  std::size_t found = 0;
+  while (found < wanted.size()) {
+    TRY(archive_entry * entry, walk.next());
+    if (entry == nullptr) return make_error(Errc::data_loss, "archive: ends before a member");
+    TRY(const std::string name, name_of(entry));
+    if (wanted.count(name) == 0 || archive_entry_filetype(entry) != S_IFREG) continue;
+    ++found;
+    for (;;) {
+      TRY(const std::string_view piece, walk.data());
+      if (piece.empty()) break;
+      TRY_(visit(name, piece));
+    }
+  }
+  return {};
+}
+
+Result<std::map<std::string, std::string>> ArchiveReader::read(const std::set<std::string>& wanted,
+                                                               std::size_t size_max) const {
+  std::map<std::string, std::string> all;
+  for (const std::string& name : wanted) {
+    const auto member = members_.find(name);
+    if (member == members_.end()) return bad(shown(name) + " is not in the archive");
+    if (member->second.size > size_max) {
+      return make_error(Errc::resource_exhausted,
+                        "archive: " + shown(name) + " has " + std::to_string(member->second.size) +
+                            " bytes, more than the " + std::to_string(size_max) + " allowed");
+    }
+    all[name];
+  }
+  TRY_(walk(wanted, [&all](const std::string& name, std::string_view piece) -> Status {
+    all[name] += piece;
+    return {};
+  }));
+  return all;
+}
+
+}  // namespace berth::image

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stranger's tar archive in a file of ours, looked at as a table of names and read member by
+// member. Nothing is ever written to where a name leads: names are keys, no paths of the node.
+//
+// A plain tar or one compressed as a whole with gzip, xz or zstd. Each walk reads the file from its
+// beginning; data that nobody asks for is seeked over. Everything blocks.
+//
+// Errors: invalid_argument (no tar archive, a name that leads out of it or occurs twice, a link in
+// a circle), resource_exhausted (too many members, a document that is too large), data_loss (cut
+// short).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace berth::image {
+
+struct ArchiveLimits {
+  std::size_t members_max = 100'000;
+  std::uint64_t bytes_max = 256ull << 30;  // of all members, inflated
+};
+
+class ArchiveReader {
+ public:
+  // `fd` is borrowed and can be seeked.
+  static Result<ArchiveReader> open(int fd, ArchiveLimits limits = {});
+
+  bool has(const std::string& name) const { return members_.count(name) != 0; }
+  // The member that `name` is in the end: "./a/../b" is "b", links are followed inside the archive.
+  // invalid_argument begins with `field`: there is none.
+  Result<std::string> resolve(const std::string& field, const std::string& name) const;
+  std::uint64_t size(const std::string& member) const { return members_.at(member).size; }
+
+  // The whole of each member of `wanted`, none larger than `size_max`.
+  Result<std::map<std::string, std::string>> read(const std::set<std::string>& wanted,
+                                                  std::size_t size_max) const;
+  // Gives the bytes of each member of `wanted` piece by piece, in the archive's order.
+  using Visitor = std::function<Status(const std::string& member, std::string_view piece)>;
+  Status walk(const std::set<std::string>& wanted, const Visitor& visit) const;
+
+ private:
+  struct Member {
+    std::uint64_t size = 0;
+    std::string link;  // where a link leads, as a member's name; empty: a file
+  };
+
+  ArchiveReader(int fd, ArchiveLimits limits) : fd_(fd), limits_(limits) {}
+  Status list();
+
+  int fd_;
+  ArchiveLimits limits_;
+  std::map<std::string, Member> members_;
+};
+
+}  // namespace berth::image

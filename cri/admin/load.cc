@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// An archive from a client. Its index may be its last member, so it is kept in an unnamed file
+// below the root directory until all of it is there; then it is read like any stranger's file.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/image/archive_load.h"
+#include "core/ring/offload.h"
+#include "cri/admin/calls.h"
+
+namespace berth::cri::admin {
+
+namespace wire = berth::v1;
+
+namespace {
+
+Result<UniqueFd> open_spool(const std::string& dir) {
+  UniqueFd fd(::open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd.valid()) return sys_error(errno, "open O_TMPFILE", dir);
+  return fd;
+}
+
+Status append(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return sys_error(errno, "write", "the archive's copy in the root directory");
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return {};
+}
+
+Task<void> receive(rpc::Call& call, OffloadPool& pool, int fd) {
+  wire::Chunk chunk;
+  for (;;) {
+    const bool more = co_await call.read(chunk);
+    if (!more) co_return;
+    const std::string& bytes = chunk.data();
+    auto work = [fd, &bytes]() { return append(fd, bytes); };
+    co_await offload(pool, std::move(work));
+  }
+}
+
+}  // namespace
+
+Task<void> load(Node& node, rpc::Call& call) {
+  // A thread of its own: reading an archive takes seconds.
+  OffloadPool pool(node.ring, 1);
+  const UniqueFd spool = co_await open_spool(node.layout.root_dir());
+  co_await receive(call, pool, spool.get());
+  // Until the images are recorded nothing names their blobs.
+  const image::Puller::Hold hold = co_await node.puller.hold();
+  image::ContentStore& content = node.content;
+  const int fd = spool.get();
+  auto work = [fd, &content]() { return image::load_archive(fd, content, oci::host_platform()); };
+  std::vector<image::ArchivedImage> archived = co_await offload(pool, std::move(work));
+  wire::LoadResponse response;
+  for (image::ArchivedImage& one : archived) {
+    wire::LoadedImage* line = response.add_images();
+    for (const image::Reference& name : one.names) line->add_names(name.tagged());
+    image::LocalImage local;
+    local.manifest_digest = std::move(one.manifest_digest);
+    local.references = std::move(one.names);
+    const image::PullResult result = co_await node.puller.add_local(std::move(local));
+    line->set_image_id(result.image_id);
+  }
+  co_await call.write_last(response);
+}
+
+}  // namespace berth::cri::admin

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// A local image to a registry, with the bytes that have gone so far.
+#include <optional>
+
+#include "core/image/registry_push.h"
+#include "core/ring/with_deadline.h"
+#include "cri/admin/calls.h"
+#include "cri/field.h"
+#include "cri/image/auth.h"
+
+namespace berth::cri::admin {
+namespace {
+
+namespace wire = berth::v1;
+
+constexpr std::int64_t kLookMs = 100;
+
+struct Running {
+  image::PushProgress progress;
+  Event ended;
+  std::optional<Result<image::PushResult>> outcome;
+};
+
+Task<void> run(Node& node, image::PushRequest request, Running& running) {
+  Result<image::PushResult> outcome =
+      co_await image::push_image(node.puller.registries(), node.content, std::move(request),
+                                 running.progress)
+          .result();
+  running.outcome.emplace(std::move(outcome));
+  running.ended.set();
+}
+
+wire::PushEvent event_of(const image::PushProgress& progress) {
+  using Stage = image::PushProgress::Stage;
+  wire::PushEvent event;
+  if (!progress.blobs_known) return event;
+  for (const image::PushProgress::Blob& blob : progress.blobs) {
+    const Stage stage = blob.stage;
+    const bool there = stage == Stage::sent || stage == Stage::mounted || stage == Stage::present;
+    event.set_size(event.size() + blob.size);
+    event.set_pushed(event.pushed() + (there ? blob.size : blob.sent.load()));
+  }
+  return event;
+}
+
+Task<void> wait_for(Event& event) {
+  co_await event.wait();
+}
+
+Task<void> tell(Node& node, rpc::Call& call, Running& running) {
+  std::string told;
+  while (!running.ended.is_set()) {
+    const Deadline deadline = Deadline::after_ms(kLookMs);
+    Result<void> waited =
+        co_await with_deadline(node.ring, deadline, wait_for(running.ended)).result();
+    if (!waited.ok() && !waited.error().is(Errc::deadline_exceeded)) {
+      co_await fail(std::move(waited).error());
+    }
+    const wire::PushEvent event = event_of(running.progress);
+    std::string bytes = event.SerializeAsString();
+    if (bytes.empty() || bytes == told) continue;
+    told = std::move(bytes);
+    co_await call.write(event);
+  }
+}
+
+// Where to: what was asked for, or the tag that the image was named by.
+Result<image::Reference> target_of(const wire::PushRequest& request) {
+  const std::string& text = request.target().empty() ? request.image() : request.target();
+  Result<image::Reference> target = image::parse_reference(text);
+  if (!target.ok()) return std::move(target).error().with("target");
+  if (target->tag.empty()) {
+    return make_error(Errc::invalid_argument, "target: a push needs a tag to push to");
+  }
+  target->digest = {};
+  return target;
+}
+
+// The blobs may be in the registry under the image's other names.
+std::vector<std::string> mount_sources(const image::ImageEntry& entry,
+                                       const image::Reference& target) {
+  std::vector<std::string> sources;
+  for (const std::vector<std::string>& names : {entry.repo_tags, entry.repo_digests}) {
+    for (const std::string& name : names) {
+      Result<image::Reference> known = image::parse_reference(name);
+      if (!known.ok() || known->domain != target.domain || known->path == target.path) continue;
+      sources.push_back(known->path);
+    }
+  }
+  return sources;
+}
+
+}  // namespace
+
+Task<void> push(Node& node, rpc::Call& call) {
+  wire::PushRequest request;
+  const bool asked = co_await call.read(request);
+  if (!asked) co_await fail(Errc::invalid_argument, "the call has no request message");
+  co_await check_name("image", request.image());
+  co_await check_name_if_set("target", request.target());
+  const image::ImageEntry entry = co_await node.images.resolve(request.image());
+  image::PushRequest wanted;
+  wanted.target = co_await target_of(request);
+  wanted.auth = auth_of(request.auth());
+  wanted.manifest = entry.image->manifest_digest;
+  wanted.mount_from = mount_sources(entry, wanted.target);
+  const image::Puller::Hold hold = co_await node.puller.hold();
+  Running running;
+  Scope scope(node.ring.ready(), [&node](Error error) { node.log.warn("push", error.message()); });
+  scope.spawn(run(node, std::move(wanted), running));
+  Result<void> told = co_await tell(node, call, running).result();
+  if (!told.ok()) scope.cancel();
+  co_await scope.close();
+  co_await std::move(told);
+  const image::PushResult result = co_await std::move(*running.outcome);
+  wire::PushEvent last;
+  last.mutable_done()->set_digest(result.digest.text());
+  last.mutable_done()->set_pushed_bytes(result.pushed_bytes);
+  last.mutable_done()->set_blobs_pushed(result.blobs_pushed);
+  last.mutable_done()->set_blobs_present(result.blobs_present);
+  last.mutable_done()->set_blobs_mounted(result.blobs_mounted);
+  co_await call.write_last(last);
+}
+
+}  // namespace berth::cri::admin

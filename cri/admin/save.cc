@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// One archive of images, read from the content store as fast as the client takes it.
+#include "core/image/archive_save.h"
+#include "core/ring/offload.h"
+#include "cri/admin/calls.h"
+#include "cri/field.h"
+
+namespace berth::cri::admin {
+
+namespace wire = berth::v1;
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 256_KiB;
+
+// The tag that was asked for goes into the archive; an id or a digest stands for every tag.
+Result<image::SavedImage> saved_image(const Node& node, const std::string& name) {
+  TRY(image::ImageEntry entry, node.images.resolve(name));
+  image::SavedImage saved{std::move(entry), {}};
+  saved.names = saved.entry.repo_tags;
+  Result<image::Reference> reference = image::parse_reference(name);
+  if (!reference.ok() || reference->tag.empty()) return saved;
+  for (const std::string& tag : saved.entry.repo_tags) {
+    if (tag == reference->tagged()) saved.names = {tag};
+  }
+  return saved;
+}
+
+Result<std::vector<image::SavedImage>> saved_images(const Node& node,
+                                                    const wire::SaveRequest& request) {
+  std::vector<image::SavedImage> images;
+  for (const std::string& name : request.images()) {
+    TRY_(check_name("images", name));
+    TRY(image::SavedImage saved, saved_image(node, name));
+    bool known = false;
+    for (image::SavedImage& other : images) {
+      if (other.entry.image->id != saved.entry.image->id) continue;
+      known = true;
+      for (std::string& more : saved.names) {
+        const auto found = std::find(other.names.begin(), other.names.end(), more);
+        if (found == other.names.end()) other.names.push_back(std::move(more));
+      }
+    }
+    if (!known) images.push_back(std::move(saved));
+  }
+  return images;
+}
+
+}  // namespace
+
+Task<void> save(Node& node, rpc::Call& call) {
+  wire::SaveRequest request;
+  const bool asked = co_await call.read(request);
+  if (!asked) co_await fail(Errc::invalid_argument, "the call has no request message");
+  const image::ArchiveFormat format = request.format() == wire::SaveRequest::DOCKER_ARCHIVE
+                                          ? image::ArchiveFormat::docker_archive
+                                          : image::ArchiveFormat::oci_layout;
+  // A removal meanwhile takes the names at once and the blobs afterwards.
+  const image::Puller::Hold hold = co_await node.puller.hold();
+  const std::vector<image::SavedImage> images = co_await saved_images(node, request);
+  const image::ContentStore& content = node.content;
+  auto open = [&content, &images, format]() {
+    return image::ArchiveSource::open(content, images, format);
+  };
+  image::ArchiveSource source = co_await offload(node.ring, std::move(open));
+  std::string piece;
+  wire::Chunk chunk;
+  for (;;) {
+    piece.resize(kPieceBytes);
+    auto read = [&source, &piece]() { return source.read(piece); };
+    const std::size_t size = co_await offload(node.ring, std::move(read));
+    if (size == 0) co_return;
+    piece.resize(size);
+    chunk.set_data(std::move(piece));
+    co_await call.write(chunk);
+    piece = std::move(*chunk.mutable_data());
+  }
+}
+
+}  // namespace berth::cri::admin

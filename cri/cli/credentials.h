@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Credentials for a registry from the command line: as words, which every process of the machine
+// can read while the command runs, or better from a file descriptor.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "core/base/result.h"
+#include "cri/proto/image.pb.h"
+
+namespace berth::cli {
+
+struct Credentials {
+  std::string words;  // USER[:PASSWORD]
+  bool password_stdin = false;
+
+  bool given() const { return !words.empty(); }
+  // invalid_argument: a password was wanted from stdin without a user.
+  Status put_into(runtime::v1::AuthConfig* auth) const;
+};
+
+// --creds and --password-stdin
+void add_credentials(CLI::App* command, Credentials* credentials);
+
+}  // namespace berth::cli

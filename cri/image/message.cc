@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/image/message.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// "1002" and "1003:1004" are numbers, "www-data:1004" is a name. An image without a user is root's.
+void set_user(v1::Image& message, const std::string& user) {
+  const std::string name = user.substr(0, user.find(':'));
+  std::int64_t uid = 0;
+  const char* end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data(), end, uid);
+  if (!name.empty() && (parsed.ec != std::errc() || parsed.ptr != end || uid < 0)) {
+    message.set_username(name);
+    return;
+  }
+  message.mutable_uid()->set_value(uid);
+}
+
+// The repository of "repository:tag" or "repository@digest".
+std::string_view repository_of(std::string_view reference) {
+  const std::size_t at = reference.find('@');
+  if (at != std::string_view::npos) return reference.substr(0, at);
+  return reference.substr(0, reference.rfind(':'));
+}
+
+Json layer_json(const image::CachedImage& image, std::size_t index,
+                const std::vector<LayerDiskUsage>& unpacked) {
+  const image::LayerInfo& layer = image.layers[index];
+  Json json = {{"digest", layer.digest.text()}, {"size", layer.size}};
+  if (image.is_artifact()) {
+    json["mediaType"] = layer.media_type;
+    if (!layer.title.empty()) json["title"] = layer.title;
+    return json;
+  }
+  json["diffID"] = image.config.diff_ids[index].text();
+  json["chainID"] = image.chain_ids[index];
+  if (index < unpacked.size()) {
+    json["unpackedSize"] = unpacked[index].bytes;
+    json["unpackedInodes"] = unpacked[index].inodes;
+  }
+  return json;
+}
+
+}  // namespace
+
+v1::Image image_message(const image::ImageEntry& entry) {
+  v1::Image message;
+  message.set_id(entry.image->id);
+  for (const std::string& tag : entry.repo_tags) message.add_repo_tags(tag);
+  for (const std::string& digest : entry.repo_digests) message.add_repo_digests(digest);
+  // A client takes size 0 for "unknown" and refuses the answer.
+  message.set_size(std::max<std::uint64_t>(entry.image->size, 1));
+  if (!entry.image->is_artifact()) set_user(message, entry.image->config.config.user);
+  message.set_pinned(entry.pinned);
+  message.mutable_spec()->set_image(entry.image->id);
+  for (const auto& [key, value] : entry.image->annotations) {
+    (*message.mutable_spec()->mutable_annotations())[key] = value;
+  }
+  return message;
+}
+
+bool image_matches(const image::ImageEntry& entry, const std::string& wanted,
+                   const std::string& resolved_id) {
+  if (!resolved_id.empty() && entry.image->id == resolved_id) return true;
+  const std::size_t slash = wanted.rfind('/');
+  const std::size_t name = slash == std::string::npos ? 0 : slash;
+  if (wanted.find('@') != std::string::npos || wanted.find(':', name) != std::string::npos) {
+    return false;
+  }
+  Result<image::Reference> reference = image::parse_reference(wanted);
+  if (!reference.ok()) return false;
+  const std::string repository = reference->repository();
+  const auto belongs = [&repository](const std::string& name) {
+    return repository_of(name) == repository;
+  };
+  return std::any_of(entry.repo_tags.begin(), entry.repo_tags.end(), belongs) ||
+         std::any_of(entry.repo_digests.begin(), entry.repo_digests.end(), belongs);
+}
+
+std::string image_info_json(const image::ImageEntry& entry,
+                            const std::vector<LayerDiskUsage>& unpacked) {
+  const image::CachedImage& image = *entry.image;
+  Json json;
+  json["kind"] = image.is_artifact() ? "artifact" : "image";
+  json["manifestDigest"] = image.manifest_digest.text();
+  json["size"] = image.size;
+  if (image.is_artifact()) {
+    json["artifactType"] = image.artifact_type;
+    json["annotations"] = image.annotations;
+  } else {
+    // containerd's names of the two, which its clients look for.
+    json["chainID"] = image.chain_ids.empty() ? "" : image.chain_ids.back();
+    json["imageSpec"] = Json::parse(image.config_json, nullptr, false);
+    std::uint64_t total = 0;
+    for (const LayerDiskUsage& usage : unpacked) total += usage.bytes;
+    json["unpackedSize"] = total;
+  }
+  json["layers"] = Json::array();
+  for (std::size_t i = 0; i < image.layers.size(); ++i) {
+    json["layers"].push_back(layer_json(image, i, unpacked));
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace berth::cri

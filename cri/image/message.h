@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image in the CRI's words. Pure: everything is in the entry.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/image/image_store.h"
+#include "cri/proto/services.grpc.pb.h"
+
+namespace berth::cri {
+
+runtime::v1::Image image_message(const image::ImageEntry& entry);
+
+// Whether `entry` is what a filter of ListImages means: by whatever ImageStore::resolve takes, or,
+// when `wanted` has neither tag nor digest, by its repository with any tag.
+bool image_matches(const image::ImageEntry& entry, const std::string& wanted,
+                   const std::string& resolved_id);
+
+// One layer on disk; empty for an artifact, which is not unpacked.
+struct LayerDiskUsage {
+  std::uint64_t bytes = 0;
+  std::uint64_t inodes = 0;
+};
+
+// The verbose answer of ImageStatus: one JSON object. `unpacked` goes with the image's chain ids.
+std::string image_info_json(const image::ImageEntry& entry,
+                            const std::vector<LayerDiskUsage>& unpacked);
+
+}  // namespace berth::cri

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// An OCI artifact is pulled, told of and mounted as files; it is never run, and its titles lead
+// nowhere else.
+#include <filesystem>
+
+#include "tests/cri/integration/node_fixture.h"
+
+namespace berth::node_test {
+namespace {
+
+constexpr const char* kModel = "127.0.0.1:5000/model:1";
+
+class Artifact : public Node {
+ protected:
+  static std::string pull(const std::string& name) {
+    v1::PullImageRequest request;
+    request.mutable_image()->set_image(name);
+    const auto answer = call(&Images::PullImage, request);
+    EXPECT_TRUE(answer.ok()) << answer.text();
+    return answer.value.image_ref();
+  }
+  static void remove_image(const std::string& name) {
+    v1::RemoveImageRequest request;
+    request.mutable_image()->set_image(name);
+    EXPECT_TRUE(call(&Images::RemoveImage, request).ok());
+  }
+  static ContainerTweak volume(const std::string& name, const std::string& sub_path = "") {
+    return [name, sub_path](v1::ContainerConfig& config) {
+      v1::Mount* mount = config.add_mounts();
+      mount->set_container_path("/model");
+      mount->mutable_image()->set_image(name);
+      mount->set_image_sub_path(sub_path);
+      mount->set_readonly(true);
+    };
+  }
+};
+
+TEST_F(Artifact, IsListedWithItsManifestsAnnotationsAndItsFiles) {
+  const std::string id = pull(kModel);
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image(kModel);
+  request.set_verbose(true);
+  const auto status = call(&Images::ImageStatus, request);
+  ASSERT_TRUE(status.ok()) << status.text();
+  const v1::Image& image = status.value.image();
+  EXPECT_EQ(image.id(), id);
+  ASSERT_EQ(image.repo_digests_size(), 1);
+  EXPECT_EQ(image.repo_digests(0), "127.0.0.1:5000/model@" + id);
+  EXPECT_EQ(image.spec().annotations().at("made.by"), "tests");
+  const std::string info = status.value.info().at("info");
+  for (const char* part : {R"("kind":"artifact")", R"("title":"deep/words.txt")",
+                           R"("artifactType":"application/vnd.berth.tests.v1")"}) {
+    EXPECT_NE(info.find(part), std::string::npos) << info;
+  }
+}
+
+TEST_F(Artifact, IsMountedAsReadOnlyFilesForEveryUser) {
+  const std::string id = pull(kModel);
+  const auto as_user = [&](v1::ContainerConfig& config) {
+    volume(id)(config);
+    config.mutable_linux()->mutable_security_context()->mutable_run_as_user()->set_value(4321);
+  };
+  EXPECT_EQ(printed(run_pod(), "cat /model/model.bin /model/deep/words.txt; id -u", as_user),
+            "weights\nwords\n4321\n");
+  EXPECT_EQ(printed(run_pod(), "echo x 2>/dev/null >/model/model.bin || echo refused", volume(id)),
+            "refused\n");
+  EXPECT_EQ(printed(run_pod(), "cat /model/words.txt", volume(id, "deep")), "words\n");
+}
+
+TEST_F(Artifact, OutlivesItsRemovalInAContainerAndLeavesNoFileBehind) {
+  const std::string id = pull(kModel);
+  const std::string runs = start(run_pod(), {"sleep", "1000"}, volume(id));
+  remove_image(id);
+  kill_berthd();
+  ASSERT_TRUE(start_berthd()) << berthd_log();
+  connect();
+  EXPECT_EQ(exec(runs, "cat /model/model.bin").value.stdout(), "weights\n");
+  EXPECT_TRUE(stop(runs).ok());
+  EXPECT_TRUE(remove(runs).ok());
+  EXPECT_FALSE(std::filesystem::exists(dir("BERTH_ROOT") + "/artifact-volumes/" + runs));
+}
+
+TEST_F(Artifact, ATitleThatLeadsOutIsRefusedAndCannotBeMounted) {
+  v1::PullImageRequest request;
+  request.mutable_image()->set_image("127.0.0.1:5000/escape:1");
+  if (!call(&Images::PullImage, request).ok()) return;
+  const auto answer =
+      call(&Runtime::CreateContainer,
+           container_request(run_pod(), {"true"}, volume("127.0.0.1:5000/escape:1")));
+  EXPECT_EQ(answer.code(), grpc::StatusCode::INVALID_ARGUMENT) << answer.text();
+  EXPECT_NE(answer.text().find("../../escape"), std::string::npos) << answer.text();
+  EXPECT_FALSE(std::filesystem::exists(dir("BERTH_ROOT") + "/escape"));
+  EXPECT_FALSE(std::filesystem::exists(dir("BERTH_ROOT") + "/artifact-volumes/escape"));
+}
+
+TEST_F(Artifact, IsNothingToRun) {
+  pull(kModel);
+  const auto answer = call(&Runtime::CreateContainer,
+                           container_request(run_pod(), {"true"}, [](v1::ContainerConfig& config) {
+                             config.mutable_image()->set_image(kModel);
+                           }));
+  EXPECT_EQ(answer.code(), grpc::StatusCode::INVALID_ARGUMENT) << answer.text();
+  EXPECT_NE(answer.text().find("artifact"), std::string::npos) << answer.text();
+}
+
+}  // namespace
+}  // namespace berth::node_test

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image verbs of `berth` against a living berthd and a registry.
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/cri/integration/node_fixture.h"
+
+namespace berth::node_test {
+namespace {
+
+constexpr const char* kMerged = "127.0.0.1:5000/merged:latest";
+
+struct Ran {
+  int exit_code = -1;
+  std::string out;  // stdout and stderr
+};
+
+class ImageCli : public Node {
+ protected:
+  static Ran shell(const std::string& command) {
+    Ran ran;
+    FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+    char piece[4096];
+    while (const std::size_t got = std::fread(piece, 1, sizeof piece, pipe)) {
+      ran.out.append(piece, got);
+    }
+    const int status = ::pclose(pipe);
+    ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return ran;
+  }
+  static Ran berth(const std::string& words) {
+    return shell(cli_program() + " --endpoint " + endpoint() + " " + words);
+  }
+  // Fails the test when the verb does.
+  static std::string done(const std::string& words) {
+    const Ran ran = berth(words);
+    EXPECT_EQ(ran.exit_code, 0) << "berth " << words << ": " << ran.out;
+    return ran.out;
+  }
+  static bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  }
+  static std::string id_of(const std::string& name) {
+    v1::ImageStatusRequest request;
+    request.mutable_image()->set_image(name);
+    return call(&Images::ImageStatus, request).value.image().id();
+  }
+  void SetUp() override {
+    Node::SetUp();
+    done("image prune -a");
+  }
+  void TearDown() override {
+    done("image prune -a");
+    Node::TearDown();
+  }
+  std::string file(const std::string& name) { return dir("BERTH_NODE_DIR") + "/" + name; }
+};
+
+TEST_F(ImageCli, PullPrintsOneLineAndTheSecondOneThatNothingCame) {
+  const std::string first = done(std::string("pull ") + kMerged);
+  EXPECT_TRUE(has(first, std::string(kMerged) + ": sha256:")) << first;
+  EXPECT_TRUE(has(first, " in ")) << first;
+  EXPECT_EQ(std::count(first.begin(), first.end(), '\n'), 1) << first;
+  EXPECT_TRUE(has(done(std::string("pull ") + kMerged), "is up to date"));
+  const Ran none = berth("pull 127.0.0.1:5000/none:1");
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_TRUE(has(none.out, "berth: pull: ")) << none.out;
+}
+
+TEST_F(ImageCli, SavedImagesComeBackWithIdNamesAndFiles) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string id = id_of(kMerged);
+  done(std::string("image tag ") + kMerged + " local/copy:2");
+  for (const char* format : {"oci", "docker"}) {
+    const std::string path = file(std::string("saved-") + format);
+    done(std::string("image save --format ") + format + " -o " + path + " " + kMerged +
+         " local/copy:2");
+    done("image rm -f " + id);
+    ASSERT_EQ(id_of(kMerged), "");
+    const std::string loaded = done("image load -i " + path);
+    EXPECT_TRUE(has(loaded, id)) << loaded;
+    EXPECT_EQ(id_of(kMerged), id) << format;
+    EXPECT_EQ(id_of("local/copy:2"), id) << format;
+    EXPECT_EQ(
+        printed(run_pod(), "/bin/cat /etc/not-executable",
+                [](v1::ContainerConfig& config) { config.mutable_image()->set_image(kMerged); }),
+        "no program\n");
+    remove_all_pods();
+  }
+}
+
+TEST_F(ImageCli, SaveAndLoadWorkThroughAPipeAndAnImageWithoutANameKeepsItsId) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string id = id_of(kMerged);
+  const std::string path = file("renamed.tar");
+  done("image save -o " + path + " " + kMerged);
+  // The same archive with no names in it.
+  const Ran stripped =
+      shell("set -e; d=$(mktemp -d); tar -C $d -xf " + path +
+            "; sed -i 's/,\"annotations\":{[^}]*}//' $d/index.json; tar -C $d -cf " + path +
+            " .; rm -rf $d");
+  ASSERT_EQ(stripped.exit_code, 0) << stripped.out;
+  done("image rm -f " + id);
+  const Ran loaded =
+      shell("cat " + path + " | " + cli_program() + " --endpoint " + endpoint() + " image load");
+  EXPECT_EQ(loaded.exit_code, 0) << loaded.out;
+  EXPECT_EQ(loaded.out, id + "\n");
+  EXPECT_EQ(id_of(id), id);
+  EXPECT_EQ(id_of(kMerged), "");
+  EXPECT_TRUE(has(done("image prune"), id.substr(7, 12)));
+  EXPECT_EQ(id_of(id), "");
+}
+
+TEST_F(ImageCli, AHostileArchiveIsRefusedAndLeavesNothing) {
+  const std::string path = file("hostile.tar");
+  ASSERT_EQ(shell("d=$(mktemp -d); echo x >$d/x; tar -C $d -cPf " + path +
+                  " --transform 's,x,../../../../etc/berth-was-here,' x; rm -rf $d")
+                .exit_code,
+            0);
+  const Ran refused = berth("image load -i " + path);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(has(refused.out, "leads out of the archive")) << refused.out;
+  EXPECT_FALSE(std::filesystem::exists("/etc/berth-was-here"));
+  std::ofstream(path) << std::string(100'000, 'x');
+  EXPECT_TRUE(has(berth("image load -i " + path).out, "INVALID_ARGUMENT"));
+  // A layer that is not what the configuration says: every digest of the archive is right.
+  const Ran wrong = shell(
+      "set -e; d=$(mktemp -d); cd $d; echo layer >l; printf "
+      "'{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":["
+      "\"sha256:%064d\"]}}' 1 >c; echo "
+      "'[{\"Config\":\"c\",\"RepoTags\":[\"bad:1\"],\"Layers\":[\"l\"]}]' "
+      ">manifest.json; tar -cf " +
+      path + " manifest.json c l; rm -rf $d");
+  ASSERT_EQ(wrong.exit_code, 0) << wrong.out;
+  EXPECT_EQ(berth("image load -i " + path).exit_code, 1);
+  EXPECT_EQ(id_of("bad:1"), "");
+}
+
+TEST_F(ImageCli, APinKeepsAnImageFromPruningAndTheCriTellsIt) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string id = id_of(kMerged);
+  done(std::string("image pin ") + kMerged);
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image(id);
+  EXPECT_TRUE(call(&Images::ImageStatus, request).value.image().pinned());
+  EXPECT_FALSE(has(done("image prune -a"), id.substr(7, 12)));
+  EXPECT_EQ(id_of(kMerged), id);
+  done(std::string("image unpin ") + kMerged);
+  EXPECT_TRUE(has(done("image prune -a -n"), "would remove " + id.substr(7, 12)));
+  EXPECT_EQ(id_of(kMerged), id);
+  EXPECT_TRUE(has(done("image prune -a"), "removed " + id.substr(7, 12)));
+  EXPECT_EQ(id_of(kMerged), "");
+}
+
+TEST_F(ImageCli, PruneAndRmSpareWhatAContainerUses) {
+  done(std::string("pull -q ") + kMerged + " 127.0.0.1:5000/nocmd:latest");
+  start(run_pod(), {"sleep", "1000"}, [](v1::ContainerConfig& config) {
+    config.mutable_image()->set_image(kMerged);
+    v1::Mount* mount = config.add_mounts();
+    mount->set_container_path("/volume");
+    mount->mutable_image()->set_image("127.0.0.1:5000/nocmd:latest");
+    mount->set_readonly(true);
+  });
+  done("image prune -a");
+  EXPECT_NE(id_of(kMerged), "");
+  EXPECT_NE(id_of("127.0.0.1:5000/nocmd:latest"), "");
+  const Ran refused = berth(std::string("image rm ") + kMerged);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(has(refused.out, "is used by")) << refused.out;
+}
+
+TEST_F(ImageCli, APushedImageIsPulledFromItsNewName) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string id = id_of(kMerged);
+  const std::string pushed = done(std::string("push ") + kMerged + " 127.0.0.1:5000/team/pushed:3");
+  EXPECT_TRUE(has(pushed, "sha256:")) << pushed;
+  done("image rm -f " + id);
+  done("pull -q 127.0.0.1:5000/team/pushed:3");
+  EXPECT_EQ(id_of("127.0.0.1:5000/team/pushed:3"), id);
+  EXPECT_EQ(berth("push 127.0.0.1:5000/none:1").exit_code, 1);
+}
+
+TEST_F(ImageCli, InspectTellsLayersAndConfigAsJson) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string json = done(std::string("image inspect ") + kMerged);
+  for (const char* part : {"\"imageSpec\"", "\"layers\"", "\"chainID\"", "\"repoTags\""}) {
+    EXPECT_TRUE(has(json, part)) << part << " in " << json;
+  }
+}
+
+}  // namespace
+}  // namespace berth::node_test
