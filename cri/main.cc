@@ -19,6 +19,7 @@
 #include "core/image/content.h"
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
+#include "core/ring/with_deadline.h"
 #include "core/store/ledger.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
@@ -248,8 +249,18 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.keeper->close();
 }
 
+Task<void> wait_for(Event& event) {
+  co_await event.wait();
+}
+
+// A call may wait for minutes, as StopContainer does for its container. What it began is on record.
 Task<void> end_calls(Parts& parts, Event& refused) {
-  co_await refused.wait();
+  const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
+  Result<void> in_time = co_await with_deadline(*parts.ring, grace, wait_for(refused)).result();
+  if (!in_time.ok()) {
+    parts.calls->cancel();
+    co_await refused.wait();
+  }
   co_await parts.calls->close();
 }
 

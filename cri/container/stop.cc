@@ -60,6 +60,8 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
                                                   : request.timeout() * kNanosecondsPerSecond);
     Result<void> ended = co_await with_deadline(node.ring, grace, wait_ended(container)).result();
     if (ended.ok()) co_return v1::StopContainerResponse();
+    // An agent that ends before the grace period does not cut it short.
+    if (!ended.error().is(Errc::deadline_exceeded)) co_await fail(std::move(ended).error());
   }
   co_await kill_container(node, container);
   co_await await_end(node, container);

@@ -14,7 +14,8 @@ namespace berth::rpc {
 class Call {
  public:
   // The next message of the client. False: the client has sent all of them. invalid_argument: not
-  // a message of this type. cancelled: the client is gone. One read at a time.
+  // a message of this type. cancelled: the client is gone (one that left this very moment may look
+  // as if it had sent everything). One read at a time.
   virtual Task<bool> read(google::protobuf::MessageLite& into) = 0;
   // Ends when gRPC wants the next one, so a slow client slows the handler and memory stays small.
   // cancelled: the client is gone. One write at a time.

@@ -36,9 +36,10 @@ class Server {
   // Every call must have ended.
   ~Server();
 
-  // Refuses new calls, waits for running ones until `grace_ms` have passed, then tells the clients
-  // of the rest that they are cancelled (their handlers go on). Blocks: never on the loop's thread,
-  // which must go on to finish the calls.
+  // Refuses new calls; when `grace_ms` have passed, tells the clients of those still running that
+  // they are cancelled, which ends the handlers that end with their clients. Blocks until the last
+  // handler has ended: never on the loop's thread, which must go on, and whose owner cancels the
+  // scope when it will not wait for the others.
   void refuse_calls(std::int64_t grace_ms);
 
  private:

@@ -165,6 +165,29 @@ TEST_F(Survival, UpgradeByRestartKeepsContainersAndTheirPods) {
   EXPECT_GT(expect_counted(id), 5);
 }
 
+// What an upgrade finds on a node: a pod being deleted, its container deaf to SIGTERM.
+TEST_F(Survival, EndOfTheAgentNeitherWaitsForALongStopNorCutsItShort) {
+  const std::string pod = run_pod();
+  const std::string id = start_script(pod, "trap '' TERM; echo deaf; while :; do sleep 0.1; done");
+  const pid_t pid = pid_of(id);
+  ASSERT_TRUE(wait_until([&] { return stdout_of(id) == "deaf\n"; }, 5));
+  v1::StopContainerRequest request;
+  request.set_container_id(id);
+  request.set_timeout(600);
+  Client other(endpoint());
+  Answer<v1::StopContainerResponse> stopped;
+  std::thread stopper([&] { stopped = other.call(&Runtime::StopContainer, request, 60); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(terminate_berthd(), 0);
+  stopper.join();
+  EXPECT_FALSE(stopped.ok());
+  EXPECT_EQ(::kill(pid, 0), 0);
+  ASSERT_TRUE(start_berthd());
+  EXPECT_EQ(pid_of(id), pid);
+  ASSERT_TRUE(stop(id).ok());
+  EXPECT_EQ(wait_exited(id).exit_code(), 137);
+}
+
 TEST_F(Survival, RepeatedRunAfterACrashGivesAWholePod) {
   for (int round = 0; round < 8; ++round) {
     const auto request = pod_request();
