@@ -19,7 +19,6 @@
 #include "core/image/content.h"
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
-#include "core/ring/with_deadline.h"
 #include "core/store/ledger.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
@@ -249,34 +248,6 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.keeper->close();
 }
 
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
-// A call may wait for minutes, as StopContainer does for its container. What it began is on record.
-Task<void> end_calls(Parts& parts, Event& refused) {
-  const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
-  Result<void> in_time = co_await with_deadline(*parts.ring, grace, wait_for(refused)).result();
-  if (!in_time.ok()) {
-    parts.calls->cancel();
-    co_await refused.wait();
-  }
-  co_await parts.calls->close();
-}
-
-// Running calls need the ring, and refuse_calls waits for them: it blocks another thread meanwhile.
-Status shut_down(Parts& parts, rpc::Server& server) {
-  parts.log.info("main", "no new calls; running ones have 5 s");
-  Event refused;
-  std::thread stopper([&]() {
-    server.refuse_calls(kShutdownGraceMs);
-    parts.ring->post([&refused]() { refused.set(); });
-  });
-  Status ended = parts.ring->run_until(end_calls(parts, refused));
-  stopper.join();
-  return ended;
-}
-
 // From the first call to the last.
 Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals) {
   rpc::Methods methods = runtime_v1(*parts.node);
@@ -290,7 +261,8 @@ Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals
   rpc::stop_timer_thread();
   parts.log.info("main", "serving runtime.v1 on " + options.listen);
   Status waited = parts.ring->run_until(until_signal(parts, signals));
-  Status ended = shut_down(parts, *server);
+  parts.log.info("main", "no new calls; running ones have 5 s");
+  Status ended = parts.ring->run_until(server->shut_down(kShutdownGraceMs));
   return waited.ok() ? std::move(ended) : std::move(waited);
 }
 

@@ -14,6 +14,8 @@
 
 #include "core/base/units.h"
 #include "core/linux/short_slice.h"
+#include "core/ring/offload.h"
+#include "core/ring/with_deadline.h"
 #include "cri/rpc/server_call.h"
 
 namespace berth::rpc {
@@ -24,6 +26,11 @@ constexpr int kRequestBytesMax = 16 * 1024 * 1024;
 // Of one connection; more wait in the client.
 constexpr int kCallsMax = 1000;
 constexpr int kThreadsMax = 8;
+constexpr std::int64_t kFlushMs = 250;
+
+Task<void> close(Scope& scope) {
+  co_await scope.close();
+}
 
 }  // namespace
 
@@ -34,7 +41,7 @@ class Server::Impl {
         path_(std::move(path)) {}
 
   ~Impl() {
-    refuse_calls(0);
+    if (server_ != nullptr) refuse_calls(0);
     if (host_.queue != nullptr) {
       host_.queue->Shutdown();
       if (thread_.joinable()) thread_.join();
@@ -71,13 +78,25 @@ class Server::Impl {
     return {};
   }
 
-  void refuse_calls(std::int64_t grace_ms) {
-    if (server_ == nullptr) return;
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
-    server_->Wait();
+  Task<void> shut_down(std::int64_t grace_ms) {
+    // A handler may wait for minutes, as StopContainer does; what it began is on record.
+    const Deadline grace = Deadline::after_ms(grace_ms);
+    co_await with_deadline(host_.ring, grace, close(host_.calls)).result();
+    // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
+    co_await offload(host_.ring, [this]() -> Status {
+      refuse_calls(kFlushMs);
+      return {};
+    });
   }
 
  private:
+  // gRPC waits for its clients to hang up as well, and one that is idle may not look at its socket
+  // before its next call: `flush_ms` is for answers that are on the way, not for them.
+  void refuse_calls(std::int64_t flush_ms) {
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(flush_ms));
+    server_->Wait();
+  }
+
   void serve_queue() {
     void* tag = nullptr;
     bool ok = false;
@@ -104,8 +123,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerParts parts, const std::stri
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
-void Server::refuse_calls(std::int64_t grace_ms) {
-  impl_->refuse_calls(grace_ms);
+Task<void> Server::shut_down(std::int64_t grace_ms) {
+  return impl_->shut_down(grace_ms);
 }
 
 }  // namespace berth::rpc

@@ -14,15 +14,14 @@
 #include "core/base/result.h"
 #include "core/ring/ring.h"
 #include "core/task/scope.h"
+#include "core/task/task.h"
 #include "cri/rpc/methods.h"
 
 namespace berth::rpc {
 
 struct ServerParts {
   Ring& ring;
-  // Where handlers run. The owner closes it between refuse_calls() and the server's destruction;
-  // calls that come after the close are answered UNAVAILABLE.
-  Scope& calls;
+  Scope& calls;  // where handlers run; shut_down() closes it
   const Methods& methods;
   std::function<void()> on_call;  // on the loop, before each call; may be empty
 };
@@ -33,14 +32,13 @@ class Server {
   // says no living server owns it. The socket is for root and its group: 0660. unavailable: cannot
   // listen there.
   static Result<std::unique_ptr<Server>> start(ServerParts parts, const std::string& listen);
-  // Every call must have ended.
+  // After shut_down(), when a call was ever served.
   ~Server();
 
-  // Refuses new calls; when `grace_ms` have passed, tells the clients of those still running that
-  // they are cancelled, which ends the handlers that end with their clients. Blocks until the last
-  // handler has ended: never on the loop's thread, which must go on, and whose owner cancels the
-  // scope when it will not wait for the others.
-  void refuse_calls(std::int64_t grace_ms);
+  // Calls that come from now on are answered UNAVAILABLE. Running ones have `grace_ms`, then their
+  // handlers are cancelled. Ends when the last handler has ended and its answer is on the way; the
+  // scope is closed then. Nothing is served afterwards. Never fails.
+  Task<void> shut_down(std::int64_t grace_ms);
 
  private:
   class Impl;

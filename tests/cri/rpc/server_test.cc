@@ -43,7 +43,6 @@ class Place {
 
   void end() {
     if (!loop_.joinable()) return;
-    server_->refuse_calls(grace_ms);
     ring_->post([this]() { ending_.set(); });
     loop_.join();
   }
@@ -57,6 +56,8 @@ class Place {
     return v1::RuntimeService::NewStub(
         grpc::CreateCustomChannel(endpoint(), grpc::InsecureChannelCredentials(), arguments));
   }
+
+  Ring& ring() { return *ring_; }
 
   std::atomic<int> calls = 0;
   std::int64_t grace_ms = 5'000;
@@ -72,15 +73,14 @@ class Place {
     ASSERT_TRUE(server.ok()) << server.error().message();
     server_ = std::move(*server);
     up = true;
-    const Status ended = ring_->run_until(wait_and_close(scope));
+    const Status ended = ring_->run_until(serve_until_end());
     EXPECT_TRUE(ended.ok());
     server_.reset();
     ring_.reset();
   }
-  Task<void> wait_and_close(Scope& scope) {
+  Task<void> serve_until_end() {
     co_await ending_.wait();
-    scope.cancel();
-    co_await scope.close();
+    co_await server_->shut_down(grace_ms);
   }
 
   Methods methods_;
@@ -95,6 +95,14 @@ Task<v1::VersionResponse> echo(const v1::VersionRequest& request) {
   if (request.version() == "bad") co_await fail(Errc::not_found, "version \"bad\": none\nsuch");
   v1::VersionResponse response;
   response.set_version(request.version());
+  co_return response;
+}
+
+Task<v1::VersionResponse> slow_echo(Ring& ring, std::atomic<bool>& entered,
+                                    const v1::VersionRequest& request) {
+  entered = true;
+  co_await ring.sleep_until(Deadline::after_ms(600));
+  const v1::VersionResponse response = co_await echo(request);
   co_return response;
 }
 
@@ -312,6 +320,45 @@ TEST(RpcServer, EndingTellsClientsOfRunningStreamsWithinTheGrace) {
   while (reader->Read(&event)) continue;
   EXPECT_FALSE(reader->Finish().ok());
   EXPECT_NE(::access(place.path().c_str(), F_OK), 0) << "the socket is left";
+}
+
+// As kubelet is most of the time; and this client does not read its socket between calls.
+TEST(RpcServer, AnIdleClientDoesNotDelayTheEnd) {
+  Place place(echo_methods());
+  const auto client = place.client();
+  std::string answer;
+  ASSERT_TRUE(ask(*client, "before", &answer).ok());
+  const auto before = std::chrono::steady_clock::now();
+  place.end();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
+  EXPECT_EQ(ask(*client, "after", &answer).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// A call that needs longer than others, but not longer than the grace, gets its answer.
+TEST(RpcServer, ARunningCallEndsWellWithinTheGraceAndNewOnesAreRefused) {
+  Ring* ring = nullptr;
+  std::atomic<bool> entered = false;
+  Methods methods;
+  methods.add(kVersionPath, unary<v1::VersionRequest, v1::VersionResponse>(
+                                [&](const v1::VersionRequest& request) {
+                                  return slow_echo(*ring, entered, request);
+                                }));
+  Place place(std::move(methods));
+  ring = &place.ring();
+  const auto client = place.client();
+  const auto late = place.client();
+  std::string answer;
+  grpc::Status status;
+  std::thread caller([&] { status = ask(*client, "slow", &answer); });
+  while (!entered) std::this_thread::sleep_for(1ms);
+  std::thread ender([&] { place.end(); });
+  std::this_thread::sleep_for(100ms);
+  std::string none;
+  EXPECT_EQ(ask(*late, "late", &none).error_code(), grpc::StatusCode::UNAVAILABLE);
+  caller.join();
+  ender.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(answer, "slow");
 }
 
 TEST(RpcServer, TheSocketIsForRootAndItsGroup) {
