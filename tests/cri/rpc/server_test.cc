@@ -322,18 +322,6 @@ TEST(RpcServer, EndingTellsClientsOfRunningStreamsWithinTheGrace) {
   EXPECT_NE(::access(place.path().c_str(), F_OK), 0) << "the socket is left";
 }
 
-// As kubelet is most of the time; and this client does not read its socket between calls.
-TEST(RpcServer, AnIdleClientDoesNotDelayTheEnd) {
-  Place place(echo_methods());
-  const auto client = place.client();
-  std::string answer;
-  ASSERT_TRUE(ask(*client, "before", &answer).ok());
-  const auto before = std::chrono::steady_clock::now();
-  place.end();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
-  EXPECT_EQ(ask(*client, "after", &answer).error_code(), grpc::StatusCode::UNAVAILABLE);
-}
-
 // A call that needs longer than others, but not longer than the grace, gets its answer.
 TEST(RpcServer, ARunningCallEndsWellWithinTheGraceAndNewOnesAreRefused) {
   Ring* ring = nullptr;
