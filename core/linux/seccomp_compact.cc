@@ -111,6 +111,69 @@ struct Range {
   std::optional<std::uint32_t> verdict;
 };
 
+constexpr std::uint32_t kToSlice = ~0U;
+
+// A tree of comparisons with its leaves behind it, one for each verdict. A comparison reaches 255
+// instructions ahead at most: enough for 127 of them and 128 leaves.
+constexpr std::size_t kSharedRangesMax = 128;
+
+class SmallTree {
+ public:
+  explicit SmallTree(std::span<const Range> ranges) { add(ranges); }
+
+  SeccompInstructions encoded() const {
+    SeccompInstructions out;
+    for (std::size_t at = 0; at < nodes_.size(); ++at) {
+      const Node& node = nodes_[at];
+      const std::size_t next = at + 1;
+      out.push_back(encode(BPF_JMP | BPF_JGE | BPF_K, place(node.from_border) - next,
+                           place(node.below) - next, node.border));
+    }
+    for (const std::optional<std::uint32_t>& verdict : leaves_) {
+      out.push_back(verdict.has_value() ? encode(kReturn, 0, 0, *verdict)
+                                        : encode(kJump, 0, 0, kToSlice));
+    }
+    return out;
+  }
+
+ private:
+  struct Target {
+    bool is_leaf = false;
+    std::size_t index = 0;
+  };
+  struct Node {
+    std::uint32_t border = 0;
+    Target below;
+    Target from_border;
+  };
+
+  Target add(std::span<const Range> ranges) {
+    if (ranges.size() == 1) return leaf(ranges[0].verdict);
+    const std::size_t index = nodes_.size();
+    const std::size_t middle = ranges.size() / 2;
+    nodes_.push_back({ranges[middle].first, {}, {}});
+    const Target below = add(ranges.first(middle));
+    nodes_[index].below = below;
+    const Target from_border = add(ranges.subspan(middle));
+    nodes_[index].from_border = from_border;
+    return {false, index};
+  }
+
+  Target leaf(const std::optional<std::uint32_t>& verdict) {
+    const auto found = std::find(leaves_.begin(), leaves_.end(), verdict);
+    const auto index = static_cast<std::size_t>(found - leaves_.begin());
+    if (found == leaves_.end()) leaves_.push_back(verdict);
+    return {true, index};
+  }
+
+  std::size_t place(const Target& target) const {
+    return target.is_leaf ? nodes_.size() + target.index : target.index;
+  }
+
+  std::vector<Node> nodes_;  // each before those below it
+  std::vector<std::optional<std::uint32_t>> leaves_;
+};
+
 class Compactor {
  public:
   explicit Compactor(const SeccompInstructions& program) {
@@ -150,8 +213,6 @@ class Compactor {
   }
 
  private:
-  static constexpr std::uint32_t kToSlice = ~0U;
-
   static void append(SeccompInstructions& to, const SeccompInstructions& from) {
     to.insert(to.end(), from.begin(), from.end());
   }
@@ -206,24 +267,14 @@ class Compactor {
     }
   }
 
-  static std::uint64_t leaf(const Range& range) {
-    if (!range.verdict.has_value()) return encode(kJump, 0, 0, kToSlice);
-    return encode(kReturn, 0, 0, *range.verdict);
-  }
-
-  // A balanced tree: lower half first.
+  // A balanced tree, lower half first; below, trees small enough to share their leaves.
   static SeccompInstructions emit(std::span<const Range> ranges) {
-    if (ranges.size() == 1) return {leaf(ranges[0])};
+    if (ranges.size() <= kSharedRangesMax) return SmallTree(ranges).encoded();
     const std::size_t middle = ranges.size() / 2;
     const SeccompInstructions low = emit(ranges.first(middle));
     SeccompInstructions out;
-    const std::uint32_t border = ranges[middle].first;
-    if (low.size() <= 255) {
-      out.push_back(encode(BPF_JMP | BPF_JGE | BPF_K, low.size(), 0, border));
-    } else {
-      out.push_back(encode(BPF_JMP | BPF_JGE | BPF_K, 0, 1, border));
-      out.push_back(encode(kJump, 0, 0, static_cast<std::uint32_t>(low.size())));
-    }
+    out.push_back(encode(BPF_JMP | BPF_JGE | BPF_K, 0, 1, ranges[middle].first));
+    out.push_back(encode(kJump, 0, 0, static_cast<std::uint32_t>(low.size())));
     append(out, low);
     append(out, emit(ranges.subspan(middle)));
     return out;

@@ -83,7 +83,7 @@ TEST(SeccompCompact, RuntimeDefaultBecomesMuchShorter) {
   const SeccompInstructions program =
       runtime_default_program(capability_container_default()).value();
   std::printf("RuntimeDefault: %zu instructions\n", program.size());
-  EXPECT_LT(program.size(), 700U);
+  EXPECT_LT(program.size(), 450U);
 }
 
 TEST(SeccompCompact, ProgramThatIsNotUnderstoodIsLeftAlone) {
