@@ -18,6 +18,10 @@
 //   unpack_layer(1)  unpack_layer(2)  unpack_layer(3)      in any order, on any threads
 //   adopt_directories(2, {1})  then  adopt_directories(3, {2, 1})
 //
+// A root that no layer has an entry for is root's, 0755, and was last changed at 1970-01-01, as
+// umoci has it too: the same layers make the same tree whenever they are unpacked. (containerd
+// passes over every entry of the root: there its mtime is that of the extraction.)
+//
 // Kept: type, mode with setuid and sticky bits, numeric owner, mtime, xattrs, hard links, holes of
 // sparse files. Dropped: trusted.overlay.* xattrs (they would steer the kernel's merge), aufs' own
 // .wh..wh.* files. Refused: names with "..", hard links to other layers, unknown types.

@@ -43,8 +43,11 @@ Result<std::string> clean_path(std::string_view raw) {
 
 Status UnpackTree::start() {
   TRY_(find_birth());
-  if (place_ == LayerPlace::lowest) return {};
-  return directories_.add_implied(root_, "", "");
+  if (place_ == LayerPlace::above_others) return directories_.add_implied(root_, "", "");
+  // Until an entry says otherwise.
+  Attributes attributes;
+  attributes.mode = 0755;
+  return directories_.add(root_, "", "", attributes);
 }
 
 // Saves a chown and a chmod for most files. The umask cannot be read without setting it, and a

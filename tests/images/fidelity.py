@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Is the tree that berth unpacks the tree that umoci unpacks?
+"""Is the tree that berth unpacks the tree that umoci and containerd unpack?
 
     fidelity.py --tool UNPACK_TOOL [--work DIR] [--image NAME=TAR[,TAR...]]... [--debian]
 
 Always: an image of three layers made here, with every kind of entry, and small files. --image adds
-layers of your own, the lowest first; --debian adds a minimal Debian made by mmdebstrap (network).
-Each image is unpacked layer by layer by UNPACK_TOOL, mounted as an overlay, and compared with what
-`umoci unpack` makes of the same tars: names, types, modes, owners, sizes, link counts (not of
-directories: overlayfs says 1), times, xattrs, link targets, device numbers, contents. Status 1 on
-the first hundred differences. As root, in a mount namespace of its own.
+layers of your own, the lowest first (scripts/debian-images.sh makes some); --debian adds a minimal
+Debian made by mmdebstrap (network). Each image is unpacked layer by layer by UNPACK_TOOL, mounted
+as an overlay, and compared with what umoci and containerd (peers.py) make of the same tars: names,
+types, modes, owners, sizes, link counts (not of directories: overlayfs says 1), times, xattrs, link
+targets, device numbers, contents. Not compared: the mtime of containerd's root, which is that of
+the unpacking. Status 1 when anything differs. As root, in a mount namespace of its own.
 """
 
 import argparse
 import ctypes
-import hashlib
 import os
 import shutil
 import stat
@@ -23,19 +23,10 @@ import sys
 import tarfile
 import tempfile
 
+import peers
+from peers import run
+
 CLONE_NEWNS = 0x20000
-
-
-def run(*command, **options):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, **options).stdout
-
-
-def content(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def xattrs(path):
@@ -60,7 +51,7 @@ def facts(path):
         one["links"] = status.st_nlink
         one["size"] = status.st_size
     if kind == stat.S_IFREG:
-        one["content"] = content(path)
+        one["content"] = peers.digest_of(path)
     if kind == stat.S_IFLNK:
         one["target"] = os.readlink(path)
     if kind in (stat.S_IFCHR, stat.S_IFBLK):
@@ -76,17 +67,6 @@ def manifest(root):
             path = os.path.join(directory, name)
             found[os.path.relpath(path, root)] = facts(path)
     return found
-
-
-def with_umoci(work, tars):
-    image = os.path.join(work, "oci") + ":x"
-    run("umoci", "init", "--layout", os.path.join(work, "oci"))
-    run("umoci", "new", "--image", image)
-    for tar in tars:
-        run("umoci", "raw", "add-layer", "--image", image, tar)
-    bundle = os.path.join(work, "bundle")
-    run("umoci", "unpack", "--image", image, bundle)
-    return os.path.join(bundle, "rootfs")
 
 
 def with_berth(work, tool, tars):
@@ -106,32 +86,47 @@ def with_berth(work, tool, tars):
     return merged
 
 
-def compare(name, umoci, berth):
+def compare(image, peer, theirs, berth):
+    """Prints at most a hundred entries that differ."""
     differences = 0
-    for path in sorted(umoci.keys() | berth.keys()):
-        one, other = umoci.get(path), berth.get(path)
+    for path in sorted(theirs.keys() | berth.keys()):
+        one, other = theirs.get(path), berth.get(path)
         if one == other:
             continue
         differences += 1
         if differences > 100:
             continue
         if one is None or other is None:
-            print("  %r: only %s has it" % (path, "berth" if one is None else "umoci"))
+            print("  %r: only %s has it" % (path, "berth" if one is None else peer))
             continue
         for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):
-                print("  %r: %s: umoci %r, berth %r" % (path, key, one.get(key), other.get(key)))
+                values = (path, key, peer, one.get(key), other.get(key))
+                print("  %r: %s: %s %r, berth %r" % values)
     verdict = "identical" if differences == 0 else "%d DIFFER" % differences
-    print("fidelity: %s %d entries %s" % (name, len(umoci), verdict))
+    print("fidelity: %s, %s: %d entries %s" % (image, peer, len(theirs), verdict), flush=True)
     return differences == 0
+
+
+def without_root_time(tree):
+    """containerd passes over entries of the root: its mtime is when the layer was unpacked."""
+    return {**tree, b".": {key: tree[b"."][key] for key in tree[b"."] if key != "mtime"}}
 
 
 def check(name, tool, tars, work):
     here = tempfile.mkdtemp(dir=work)
+    layout = os.path.join(here, "oci")
+    same = True
     try:
-        umoci = manifest(with_umoci(here, tars))
         berth = manifest(with_berth(here, tool, tars))
-        return compare(name, umoci, berth)
+        peers.make_layout(layout, tars)
+        for peer in (peers.umoci, peers.containerd):
+            with peer(here, layout) as tree:
+                theirs = manifest(tree)
+            if peer is peers.containerd:
+                theirs, berth = without_root_time(theirs), without_root_time(berth)
+            same &= compare(name, peer.__name__, theirs, berth)
+        return same
     finally:
         subprocess.run(["umount", os.path.join(here, "merged")], stderr=subprocess.DEVNULL)
         shutil.rmtree(here)
@@ -143,7 +138,7 @@ def capability():
 
 
 def make_features(work):
-    """Three layers with everything that umoci keeps too."""
+    """Three layers with everything that umoci keeps too; the lower two have the root."""
     tree = os.path.join(work, "features")
 
     def write(path, data=b"data", mode=0o644, uid=0, gid=0):
@@ -197,12 +192,13 @@ def make_features(work):
 
 
 def make_small(work):
+    """No entry for the root."""
     path = os.path.join(work, "small.tar")
     with tarfile.open(path, "w") as tar:
         for i in range(3000):
             info = tarfile.TarInfo("usr/d%d/f%d" % (i // 50, i))
             if i % 50 == 0:
-                for name in ["./", "usr"] * (i == 0) + ["usr/d%d" % (i // 50)]:
+                for name in ["usr"] * (i == 0) + ["usr/d%d" % (i // 50)]:
                     directory = tarfile.TarInfo(name)
                     directory.type, directory.mode = tarfile.DIRTYPE, 0o755
                     directory.mtime = 1000 + i
@@ -219,8 +215,9 @@ def main():
     parser.add_argument("--image", action="append", default=[])
     parser.add_argument("--debian", action="store_true")
     arguments = parser.parse_args()
-    if os.geteuid() != 0 or shutil.which("umoci") is None:
-        print("fidelity: needs root and umoci")
+    missing = [name for name in ("umoci", "containerd", "ctr") if shutil.which(name) is None]
+    if os.geteuid() != 0 or missing:
+        print("fidelity: needs root, umoci and containerd")
         return 77
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:

@@ -231,6 +231,14 @@ TEST_F(Unpack, ImpliedDirectoriesAreListedAndAdoptedLater) {
 }
 
 // The same whatever the order of a whiteout and of what it does not hide.
+TEST_F(Unpack, ARootWithoutAnEntryIsTheSameWheneverItIsUnpacked) {
+  TarBuilder tar;
+  tar.file("f", "x");
+  must_unpack(tar);
+  EXPECT_EQ(stat_of("").st_mtim.tv_sec, 0);
+  EXPECT_EQ(stat_of("").st_mtim.tv_nsec, 0);
+}
+
 TEST_F(Unpack, WhatALayerHidesLendsNoAttributes) {
   with_lower_ = true;
   for (const char* path : {"wh1/d", "wh2/d", "opq/d"}) {
