@@ -132,6 +132,7 @@ Status ArchiveReader::list() {
   TarWalk walk;
   TRY_(walk.open(fd_));
   std::uint64_t total = 0;
+  std::size_t names = 0;
   for (;;) {
     TRY(archive_entry * entry, walk.next());
     if (entry == nullptr) return {};
@@ -151,10 +152,14 @@ Status ArchiveReader::list() {
       member.link = *std::move(target);
     }
     total += member.size;
-    if (members_.size() >= limits_.members_max || total > limits_.bytes_max) {
+    // A pax header may give a name of a megabyte, and compresses to nothing.
+    names += name.size() + member.link.size();
+    if (members_.size() >= limits_.members_max || total > limits_.bytes_max ||
+        names > limits_.names_max) {
       return make_error(Errc::resource_exhausted,
-                        "archive: more than " + std::to_string(limits_.members_max) +
-                            " members or " + std::to_string(limits_.bytes_max) + " bytes");
+                        "archive: more than " + std::to_string(limits_.members_max) + " members, " +
+                            std::to_string(limits_.bytes_max) + " bytes or " +
+                            std::to_string(limits_.names_max) + " bytes of names");
     }
     if (!members_.emplace(name, std::move(member)).second) {
       return bad("member " + shown(name) + " is there twice");

@@ -24,6 +24,7 @@ namespace berth::image {
 struct ArchiveLimits {
   std::size_t members_max = 100'000;
   std::uint64_t bytes_max = 256ull << 30;  // of all members, inflated
+  std::size_t names_max = 16 << 20;        // bytes of all names, which are kept in memory
 };
 
 class ArchiveReader {

@@ -18,6 +18,7 @@
 #include "snapshotter/unpack.h"
 #include "snapshotter/unpack_files.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/tar_input.h"
 
 using berth::UniqueFd;
 using berth::fuzz::promise;
@@ -26,7 +27,6 @@ using berth::snapshotter::LayerPlace;
 namespace {
 
 constexpr const char* kPlace = "/mnt";
-constexpr std::size_t kHeader = 512;
 
 class InputSource final : public berth::image::ByteSource {
  public:
@@ -40,20 +40,6 @@ class InputSource final : public berth::image::ByteSource {
  private:
   std::string_view rest_;
 };
-
-// Most mutations would end at a wrong checksum.
-std::vector<char> with_checksums(const std::uint8_t* data, std::size_t size) {
-  std::vector<char> tar(data, data + size);
-  for (std::size_t at = 0; at + kHeader <= size; at += kHeader) {
-    char* const header = tar.data() + at;
-    if (std::memcmp(header + 257, "ustar", 5) != 0) continue;
-    std::memset(header + 148, ' ', 8);
-    unsigned sum = 0;
-    for (std::size_t i = 0; i < kHeader; ++i) sum += static_cast<unsigned char>(header[i]);
-    std::snprintf(header + 148, 8, "%06o", sum & 0777777u);
-  }
-  return tar;
-}
 
 void set_up(bool done, const char* step) {
   if (done) return;
@@ -136,7 +122,7 @@ void unpack(int place, LayerPlace layer_place, std::string_view tar) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const int place = open_place();
-  const std::vector<char> tar = with_checksums(data, size);
+  const std::vector<char> tar = berth::fuzz::with_checksums(data, size);
   unpack(place, LayerPlace::lowest, {tar.data(), tar.size()});
   unpack(place, LayerPlace::above_others, {tar.data(), tar.size()});
   return 0;

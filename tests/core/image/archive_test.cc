@@ -340,7 +340,7 @@ TEST_F(Archive, BytesThatAreNoArchiveAndOneThatIsCutShortAreRefused) {
   EXPECT_TRUE(load(whole).ok());
 }
 
-TEST_F(Archive, ThereAreLimitsToMembersAndBytes) {
+TEST_F(Archive, ThereAreLimitsToMembersBytesAndNames) {
   std::vector<Item> many;
   for (int i = 0; i < 50; ++i) many.push_back({"m" + std::to_string(i), "0123456789"});
   const UniqueFd fd = spool(tar(many));
@@ -348,6 +348,10 @@ TEST_F(Archive, ThereAreLimitsToMembersAndBytes) {
   EXPECT_EQ(ArchiveReader::open(fd.get(), {.members_max = 49, .bytes_max = 500}).error().code,
             Errc::resource_exhausted);
   EXPECT_EQ(ArchiveReader::open(fd.get(), {.members_max = 50, .bytes_max = 499}).error().code,
+            Errc::resource_exhausted);
+  const UniqueFd named = spool(tar({{"a", "x"}, {std::string(900, 'n'), "a", 's'}}));
+  EXPECT_TRUE(ArchiveReader::open(named.get(), {.names_max = 902}).ok());
+  EXPECT_EQ(ArchiveReader::open(named.get(), {.names_max = 901}).error().code,
             Errc::resource_exhausted);
 }
 
