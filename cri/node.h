@@ -17,6 +17,7 @@
 #include "core/store/layout.h"
 #include "core/store/state.h"
 #include "core/task/scope.h"
+#include "cri/container/cgroup_view.h"
 #include "cri/container/seccomp_cache.h"
 #include "cri/image/usage.h"
 #include "cri/pods.h"
@@ -62,6 +63,7 @@ struct Node {
   Quiet& quiet;
   PodOptions options;
   LayerUsages layer_usages{};
+  CgroupViewDirectory cgroup_view{layout.cgroup_view()};
 };
 
 }  // namespace berth::cri

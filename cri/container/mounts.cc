@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +13,6 @@
 
 #include "core/base/check.h"
 #include "core/linux/mount.h"
-#include "core/linux/openat2.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -176,20 +174,11 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
 // Tools look for controllers by name below /sys/fs/cgroup.
 Status add_cgroup_views(MountPlan& plan, const MountWish& wish) {
   if (wish.cgroup_views.empty() || has_volume_at(wish.config, "/sys/fs/cgroup")) return {};
-  const std::string& root = wish.cgroup_view_root;
-  TRY_(sys::mkdir_if_missing(AT_FDCWD, root, 0755));
   const std::uint64_t flags = kNoSuidDevExec | (wish.privileged ? 0 : MOUNT_ATTR_RDONLY);
-  TRY(oci::Mount top, bind_tree(plan, root, "/sys/fs/cgroup", false));
+  TRY(oci::Mount top, bind_tree(plan, wish.cgroup_view_root, "/sys/fs/cgroup", false));
   top.flags |= kNoSuidDevExec | MOUNT_ATTR_RDONLY;
   plan.mounts.push_back(std::move(top));
   for (const plugins::CgroupView& view : wish.cgroup_views) {
-    TRY_(sys::mkdir_if_missing(AT_FDCWD, root + "/" + view.name, 0755));
-    for (const std::string& alias : view.aliases) {
-      const std::string link = root + "/" + alias;
-      if (::symlink(view.name.c_str(), link.c_str()) != 0 && errno != EEXIST) {
-        return sys_error(errno, "symlink", link);
-      }
-    }
     TRY(sys::UniqueMount tree, sys::open_tree_clone(view.directory.get(), "", false));
     oci::Mount mount;
     mount.destination = "/sys/fs/cgroup/" + view.name;

@@ -29,7 +29,7 @@ struct MountWish {
   bool privileged = false;
   bool cgroup_v2 = false;                           // the unified hierarchy is the node's only one
   std::vector<plugins::CgroupView> cgroup_views{};  // else: what stands for it
-  std::string cgroup_view_root{};                   // directory with a name for each of them
+  std::string cgroup_view_root{};                   // CgroupViewDirectory, with them
   int shm_fd = -1;                                  // the pod's /dev/shm; -1: the host's
   ImageTrees* images = nullptr;                     // of mounts with an image; the plan takes them
   std::string hosts_path;  // the pod's files; a volume at the same place wins

@@ -34,13 +34,14 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
   const PodFiles files = co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
   std::vector<plugins::CgroupView> views =
       co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
+  std::string view_root = co_await node.cgroup_view.with(views);
   ImageTrees images = co_await mount_image_volumes(node, record);
   const MountWish wish{
       .config = record.config(),
       .privileged = record.config().linux().security_context().privileged(),
       .cgroup_v2 = node.resources.name() == "cgroup2",
       .cgroup_views = std::move(views),
-      .cgroup_view_root = node.layout.cgroup_view(),
+      .cgroup_view_root = std::move(view_root),
       .shm_fd = container->sandbox->namespaces.shm.get(),
       .images = &images,
       .hosts_path = files.hosts,

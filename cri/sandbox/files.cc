@@ -18,8 +18,12 @@ namespace v1 = runtime::v1;
 
 namespace {
 
+bool is_there(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
 Status write_if_missing(const std::string& path, const std::string& text) {
-  if (::access(path.c_str(), F_OK) == 0) return {};
+  if (is_there(path)) return {};
   const std::string aside = path + ".new";
   const UniqueFd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file.valid()) return sys_error(errno, "open", aside);
@@ -61,6 +65,8 @@ Result<PodFiles> make_pod_files(const store::Layout& layout, const std::string& 
                                 const std::vector<std::string>& ips) {
   PodFiles files{layout.pod_hosts(pod_id), layout.pod_hostname(pod_id),
                  layout.pod_resolv_conf(pod_id)};
+  if (is_there(files.hosts) && is_there(files.hostname) && is_there(files.resolv_conf))
+    return files;
   TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pods(), 0711));
   TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pod(pod_id), 0711));
   const std::string hostname = hostname_of(config);
