@@ -53,7 +53,7 @@ Status ImageStore::load_marks() {
     return true;
   }));
   for (const std::string& id : incomplete) {
-    TRY(const bool removed, remove(id));
+    TRY(const bool removed, remove(named_by_id(id)));
     // A mark of an image that is no longer there.
     if (!removed) {
       TRY([[maybe_unused]] const bool erased, state_->erase(kUnsettledImages, id));
@@ -62,13 +62,15 @@ Status ImageStore::load_marks() {
   return {};
 }
 
-Status ImageStore::pin(std::string_view name, bool pinned) {
+Status ImageStore::pin(const std::string& id, bool pinned) {
   const std::lock_guard<std::mutex> change(change_);
-  std::string id;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    TRY(id, resolve_id(name));
-    if (images_[id].pinned == pinned) return {};
+    const auto found = images_.find(id);
+    if (found == images_.end()) {
+      return make_error(Errc::not_found, "image `" + id + "` is not here");
+    }
+    if (found->second.pinned == pinned) return {};
   }
   if (pinned) {
     TRY_(state_->put(kPinnedImages, id, ""));

@@ -6,10 +6,6 @@
 namespace berth::image {
 namespace {
 
-bool is_hex(std::string_view text) {
-  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 // "…/busybox:latest" and "…/busybox@sha256:…" belong to "…/busybox".
 std::string_view repository_of(std::string_view reference) {
   const std::size_t at = reference.find('@');
@@ -34,9 +30,23 @@ std::set<std::string> references_of(const Reference& reference, const oci::Diges
   return references;
 }
 
-Error no_such_image(std::string_view name) {
-  return make_error(Errc::not_found,
-                    "image `" + std::string(name.substr(0, 256)) + "` is not here");
+// A short name is not all that was looked for.
+Error no_such_image(const ImageName& name) {
+  std::string text = "image `" + name.text.substr(0, 256) + "` is not here";
+  const bool is_whole = name.references.size() == 1 && !is_short_name(name.text);
+  if (!name.references.empty() && !is_whole) {
+    text += "; looked for ";
+    for (const Reference& reference : name.references) {
+      if (&reference != &name.references.front()) text += ", ";
+      text += reference.text();
+    }
+  }
+  return make_error(Errc::not_found, std::move(text));
+}
+
+// What the name means could not be read, so absence would be a guess.
+bool is_unknown(const ImageName& name) {
+  return name.refusal.has_value() && !name.refusal->is(Errc::invalid_argument);
 }
 
 }  // namespace
@@ -100,29 +110,23 @@ Status ImageStore::load() {
   });
 }
 
-// A whole id, then a reference, then the beginning of an id: a short name that is also hex digits
-// means the repository. Caller holds mutex_.
-Result<std::string> ImageStore::resolve_id(std::string_view name) const {
-  constexpr std::size_t kPrefixMin = 4;
-  std::string_view hex = name;
-  const bool marked = name.starts_with("sha256:");
-  if (marked) hex.remove_prefix(7);
-  const bool id_like = hex.size() >= kPrefixMin && hex.size() <= 64 && is_hex(hex);
-  const std::string prefix = "sha256:" + std::string(hex.substr(0, 64));
-
-  if (!marked && hex.size() != 64) {
-    Result<Reference> reference = parse_reference(name);
-    if (!reference.ok() && !id_like) return std::move(reference).error();
-    const auto found = reference.ok() ? references_.find(key_of(*reference)) : references_.end();
-    if (found != references_.end()) return found->second;
+// References before the beginning of an id: a short name that is also hex digits means the
+// repository.
+Result<std::optional<ImageStore::Found>> ImageStore::look_up(const ImageName& name) const {
+  for (const Reference& reference : name.references) {
+    const auto found = references_.find(key_of(reference));
+    if (found != references_.end()) return std::optional<Found>({found->second, reference});
   }
-  if (!id_like) return no_such_image(name);
-  const auto first = images_.lower_bound(prefix);
-  if (first == images_.end() || !first->first.starts_with(prefix)) return no_such_image(name);
+  if (name.id_prefix.empty()) return std::optional<Found>();
+  const auto first = images_.lower_bound(name.id_prefix);
+  if (first == images_.end() || !first->first.starts_with(name.id_prefix)) {
+    return std::optional<Found>();
+  }
   const auto second = std::next(first);
-  if (second == images_.end() || !second->first.starts_with(prefix)) return first->first;
-  return make_error(Errc::invalid_argument,
-                    "image id `" + std::string(name) + "` begins several ids");
+  if (second == images_.end() || !second->first.starts_with(name.id_prefix)) {
+    return std::optional<Found>({first->first, std::nullopt});
+  }
+  return make_error(Errc::invalid_argument, "image id `" + name.text + "` begins several ids");
 }
 
 ImageEntry ImageStore::entry(const Record& record) const {
@@ -135,16 +139,22 @@ ImageEntry ImageStore::entry(const Record& record) const {
   return entry;
 }
 
-Result<ImageEntry> ImageStore::resolve(std::string_view name) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  TRY(const std::string id, resolve_id(name));
-  return entry(images_.find(id)->second);
+Result<ImageEntry> ImageStore::resolve(const ImageName& name) const {
+  TRY(std::optional<ImageEntry> found, find(name));
+  if (found.has_value()) return *std::move(found);
+  return name.refusal.has_value() ? *name.refusal : no_such_image(name);
 }
 
-std::optional<ImageEntry> ImageStore::find(std::string_view name) const {
-  Result<ImageEntry> found = resolve(name);
-  if (!found.ok()) return std::nullopt;
-  return *std::move(found);
+Result<std::optional<ImageEntry>> ImageStore::find(const ImageName& name) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  TRY(std::optional<Found> found, look_up(name));
+  if (!found.has_value()) {
+    if (is_unknown(name)) return *name.refusal;
+    return std::optional<ImageEntry>();
+  }
+  ImageEntry entry = this->entry(images_.find(found->id)->second);
+  entry.found_by = std::move(found->reference);
+  return std::optional<ImageEntry>(std::move(entry));
 }
 
 std::vector<ImageEntry> ImageStore::list() const {
@@ -175,7 +185,7 @@ Result<std::string> ImageStore::add_artifact(NewArtifact added) {
   return put(std::move(change));
 }
 
-Result<std::string> ImageStore::tag(std::string_view name, const Reference& target) {
+Result<std::string> ImageStore::tag(const ImageName& name, const Reference& target) {
   if (target.tag.empty() || !target.digest.empty()) {
     return make_error(Errc::invalid_argument, "image reference `" + target.text() +
                                                   "` cannot be given: a tag is wanted, and no "
@@ -201,7 +211,7 @@ Result<std::string> ImageStore::put(Change wanted) {
       it = present->second.references.count(*it) != 0 ? references.erase(it) : std::next(it);
     }
   }
-  if (!known && wanted.record.empty()) return no_such_image(id);
+  if (!known && wanted.record.empty()) return no_such_image(named_by_id(id));
   if (known && references.empty()) return id;
   const bool mark = !known && wanted.settling == Settling::later;
   TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
@@ -224,21 +234,21 @@ Result<std::string> ImageStore::put(Change wanted) {
   return id;
 }
 
-Result<bool> ImageStore::remove(std::string_view name) {
+Result<bool> ImageStore::remove(const ImageName& name) {
   const std::lock_guard<std::mutex> change(change_);
   std::string id;
   std::set<std::string> going;
   bool whole = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Result<std::string> resolved = resolve_id(name);
-    if (!resolved.ok()) {
-      if (resolved.error().is(Errc::not_found)) return false;
-      return std::move(resolved).error();
+    TRY(const std::optional<Found> found, look_up(name));
+    if (!found.has_value()) {
+      if (is_unknown(name)) return *name.refusal;
+      return false;
     }
-    id = *std::move(resolved);
+    id = found->id;
     const Record& record = images_.find(id)->second;
-    going = references_to_remove(record, name);
+    going = references_to_remove(record, *found);
     whole = going.size() == record.references.size();
   }
   TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
@@ -265,11 +275,9 @@ Result<bool> ImageStore::remove(std::string_view name) {
 
 // The named reference; everything for an id; and what would be left without purpose: digests of a
 // repository whose last tag goes.
-std::set<std::string> ImageStore::references_to_remove(const Record& record,
-                                                       std::string_view name) {
-  Result<Reference> reference = parse_reference(name);
-  const std::string key = reference.ok() ? key_of(*reference) : std::string();
-  if (record.references.count(key) == 0) return record.references;  // named by id
+std::set<std::string> ImageStore::references_to_remove(const Record& record, const Found& found) {
+  if (!found.reference.has_value()) return record.references;
+  const std::string key = key_of(*found.reference);
   std::set<std::string> going = {key};
   const std::string_view repository = repository_of(key);
   for (const std::string& other : record.references) {

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/image/image_name.h"
 #include "core/image/reference.h"
 #include "core/oci/image.h"
 #include "core/store/state.h"
@@ -65,6 +66,8 @@ struct ImageEntry {
   std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
   std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
   bool pinned = false;                    // not to be removed to make room
+  // By which of its names a lookup found it; none: by its id, or it was listed.
+  std::optional<Reference> found_by{};
 };
 
 // Whether an image's files are known to be on disk. A pull does not wait for the disk: it records
@@ -106,12 +109,11 @@ class ImageStore {
   static Result<std::unique_ptr<ImageStore>> open(store::State& state);
   static Result<std::unique_ptr<ImageStore>> open(store::State& state, std::string boot_id);
 
-  // `name` is an id, a prefix of an id (at least 4 hex digits, with or without "sha256:"), a tag or
-  // a digest reference in any form that parse_reference takes. invalid_argument: none of these, or
-  // a prefix of several. not_found names the image.
-  Result<ImageEntry> resolve(std::string_view name) const;
-  // The same for who expects absence; what resolve calls an error is absent too.
-  std::optional<ImageEntry> find(std::string_view name) const;
+  // not_found names the image and where it was looked for. invalid_argument: the beginning of
+  // several ids. The name's refusal, when it has one and is no id either.
+  Result<ImageEntry> resolve(const ImageName& name) const;
+  // The same for who expects absence; nothing has a name that is none, or that is refused.
+  Result<std::optional<ImageEntry>> find(const ImageName& name) const;
   std::vector<ImageEntry> list() const;
 
   // Returns the image id. Adding what is there already writes nothing.
@@ -119,14 +121,14 @@ class ImageStore {
   Result<std::string> add_artifact(NewArtifact artifact);
   // Gives the image that `name` stands for one more name, `target`'s tag; a tag of another image
   // moves. Returns the image id. invalid_argument: `target` has a digest or no tag.
-  Result<std::string> tag(std::string_view name, const Reference& target);
+  Result<std::string> tag(const ImageName& name, const Reference& target);
   // A tag takes away that tag, and with the last tag of a repository its digests too; a digest
   // reference takes away that reference while a tag is left, else the same; an id takes away every
-  // reference. Without a reference the image is gone. Absent: fine, false. Blobs and layers stay
-  // until Puller::sweep.
-  Result<bool> remove(std::string_view name);
+  // reference. Without a reference the image is gone. Absent, as for find: fine, false. Blobs and
+  // layers stay until Puller::sweep.
+  Result<bool> remove(const ImageName& name);
   // A pin lasts as long as the image. not_found.
-  Status pin(std::string_view name, bool pinned);
+  Status pin(const std::string& id, bool pinned);
 
   // Ids of the images recorded with Settling::later; the caller puts their files on disk, those
   // that were there before it asked, and then says settled().
@@ -156,9 +158,14 @@ class ImageStore {
   Status load_marks();
   Status load_table(store::Table table);
   Result<std::string> put(Change change);
-  Result<std::string> resolve_id(std::string_view name) const;
+  struct Found {
+    std::string id;
+    std::optional<Reference> reference;
+  };
+  // Caller holds mutex_.
+  Result<std::optional<Found>> look_up(const ImageName& name) const;
   ImageEntry entry(const Record& record) const;
-  static std::set<std::string> references_to_remove(const Record& record, std::string_view name);
+  static std::set<std::string> references_to_remove(const Record& record, const Found& found);
 
   store::State* state_;
   std::string boot_id_;

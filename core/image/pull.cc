@@ -144,11 +144,11 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   if (image->is_artifact()) {
     const bool whole = co_await artifact_is_whole(*image);
     if (!whole) co_return false;
-    const std::string name = image->id;
-    const auto add_name = [this, &job, &name] { return images.tag(name, job->reference); };
+    const std::string id = image->id;
+    const auto add_name = [this, &job, &id] { return images.tag(named_by_id(id), job->reference); };
     if (job->reference.digest.empty()) co_await offload(pool, add_name);
     result.root_digest = root;
-    result.image_id = name;
+    result.image_id = id;
     co_return true;
   }
   if (!image->chain_ids.empty()) {
@@ -266,7 +266,7 @@ Task<void> Puller::sweep() {
   return impl_->sweep();
 }
 
-Task<bool> Puller::remove(std::string name) {
+Task<bool> Puller::remove(ImageName name) {
   Impl& impl = *impl_;
   const auto remove_record = [&impl, name] { return impl.images.remove(name); };
   const bool removed = co_await offload(impl.pool, remove_record);

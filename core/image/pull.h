@@ -142,7 +142,7 @@ class Puller {
   Task<Hold> hold();
 
   // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.
-  Task<bool> remove(std::string name);
+  Task<bool> remove(ImageName name);
   // Removes blobs and layers that no image and no running pull needs. Layers still used by a
   // container stay until a later sweep. Called at start, after removals and failed pulls.
   Task<void> sweep();

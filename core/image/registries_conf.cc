@@ -139,15 +139,6 @@ std::size_t matched_size(std::string_view text, std::string_view prefix) {
   return matches ? prefix.size() : 0;
 }
 
-// Whether the text names its registry.
-bool is_short_name(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return true;
-  const std::string_view first = text.substr(0, slash);
-  return first != "localhost" && first.find_first_of(".:[") == std::string_view::npos &&
-         std::none_of(first.begin(), first.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-}
-
 }  // namespace
 
 Status merge_registries_conf(std::string_view text, const std::string& file, RegistriesConf& conf) {
@@ -204,40 +195,6 @@ std::string relocated(const Reference& reference, const std::string& prefix,
     place.resize(colon);
   }
   return place + name.substr(size);
-}
-
-Result<std::vector<Reference>> name_candidates(const RegistriesConf& conf, std::string_view text) {
-  // Whatever it stands for, it must be a name.
-  TRY(Reference plain, parse_reference(text));
-  if (!is_short_name(text)) return std::vector<Reference>{std::move(plain)};
-  const std::size_t name_size = std::min(text.find('@'), text.find(':'));
-  const std::string name(text.substr(0, name_size));
-  const std::string suffix(text.substr(std::min(name_size, text.size())));
-  if (const auto alias = conf.aliases.find(name); alias != conf.aliases.end()) {
-    TRY(Reference target, parse_reference(alias->second + suffix));
-    return std::vector<Reference>{std::move(target)};
-  }
-  if (!conf.search_registries.has_value()) return std::vector<Reference>{std::move(plain)};
-  std::vector<Reference> all;
-  std::string list;
-  for (const std::string& registry : *conf.search_registries) {
-    TRY(Reference candidate, parse_reference(registry + "/" + std::string(text)));
-    list += (list.empty() ? "" : ", ") + candidate.text();
-    all.push_back(std::move(candidate));
-  }
-  const std::string refused = "short name `" + std::string(text) + "`: ";
-  if (all.empty()) {
-    return make_error(Errc::invalid_argument,
-                      refused +
-                          "unqualified-search-registries is empty and there is no alias; "
-                          "write the registry, as in " +
-                          plain.text());
-  }
-  if (all.size() > 1 && conf.short_names == RegistriesConf::ShortNames::enforcing) {
-    return make_error(Errc::invalid_argument,
-                      refused + "short-name-mode is enforcing and it could be " + list);
-  }
-  return all;
 }
 
 }  // namespace berth::image

@@ -64,8 +64,4 @@ const RegistriesConf::Registry* find_registry(const RegistriesConf& conf,
 std::string relocated(const Reference& reference, const std::string& prefix,
                       const std::string& location);
 
-// What the name may stand for, in the order to try. Without `search_registries` a short name is
-// Docker Hub's. invalid_argument lists what a refused name could be.
-Result<std::vector<Reference>> name_candidates(const RegistriesConf& conf, std::string_view text);
-
 }  // namespace berth::image

@@ -34,6 +34,21 @@ Task<std::vector<Reference>> RegistryClient::candidates(std::string text) {
   co_return all;
 }
 
+Task<ImageName> RegistryClient::image_name(std::string text) {
+  // Creating a container names its image by id, or in full: for these no file is looked at.
+  const bool plain = is_image_id(text) || !is_short_name(text) || options_.registries_conf.empty();
+  if (plain) co_return image::image_name(RegistriesConf(), text);
+  const auto ask = [this, text]() -> Result<ImageName> { return config_.image_name(text); };
+  ImageName name = co_await offload(ring_, ask);
+  co_return name;
+}
+
+Task<Reference> RegistryClient::given_name(std::string text) {
+  const auto ask = [this, text] { return config_.given_name(text); };
+  Reference reference = co_await offload(ring_, ask);
+  co_return reference;
+}
+
 Task<std::unique_ptr<RegistrySession>> RegistryClient::open(Reference reference, AuthConfig auth,
                                                             Access access) {
   const auto ask = [this, reference, access] { return config_.route(reference, access); };

@@ -12,6 +12,7 @@
 #include "core/image/auth.h"
 #include "core/image/endpoint_health.h"
 #include "core/image/http_client.h"
+#include "core/image/image_name.h"
 #include "core/image/proxy.h"
 #include "core/image/reference.h"
 #include "core/image/registry_config.h"
@@ -35,6 +36,11 @@ class RegistryClient {
   // invalid_argument: it is no name, or a short name that the configuration refuses; the text
   // lists what it could be.
   Task<std::vector<Reference>> candidates(std::string text);
+  // What `text` means for a lookup; no registry is asked. Never fails: see ImageName::refusal.
+  Task<ImageName> image_name(std::string text);
+  // What an image is to be called that is given the name `text`. Errors as for candidates, also
+  // where there is more than one.
+  Task<Reference> given_name(std::string text);
 
   // A conversation about one repository, with the configuration of this moment. `auth` is the
   // CRI's, as it came. permission_denied: the registry is blocked; failed_precondition: the

@@ -146,4 +146,21 @@ Result<std::vector<Reference>> RegistryConfig::candidates(std::string_view text)
   return name_candidates(*registries, text);
 }
 
+ImageName RegistryConfig::image_name(std::string_view text) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Result<const RegistriesConf*> registries = conf();
+  if (registries.ok()) return image::image_name(**registries, text);
+  // An id is one all the same.
+  ImageName name = image::image_name(RegistriesConf(), text);
+  name.references.clear();
+  name.refusal = std::move(registries).error();
+  return name;
+}
+
+Result<Reference> RegistryConfig::given_name(std::string_view text) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  TRY(const RegistriesConf* const registries, conf());
+  return image::given_name(*registries, text);
+}
+
 }  // namespace berth::image

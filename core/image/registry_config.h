@@ -23,6 +23,7 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/image/hosts_toml.h"
+#include "core/image/image_name.h"
 #include "core/image/reference.h"
 #include "core/image/registries_conf.h"
 #include "core/image/registry_options.h"
@@ -40,8 +41,10 @@ class RegistryConfig {
   // permission_denied: the registry is blocked. failed_precondition: the configuration cannot be
   // used.
   Result<RegistryRoute> route(const Reference& reference, Access access);
-  // See name_candidates.
+  // core/image/image_name.h, with the configuration of this moment.
   Result<std::vector<Reference>> candidates(std::string_view text);
+  ImageName image_name(std::string_view text);
+  Result<Reference> given_name(std::string_view text);
 
  private:
   struct ConfiguredHost {

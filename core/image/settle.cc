@@ -35,7 +35,7 @@ Task<void> Puller::settled() {
 Status Puller::Impl::put_on_disk(const std::vector<std::string>& ids) {
   std::vector<oci::Digest> blobs;
   for (const std::string& id : ids) {
-    const std::optional<ImageEntry> entry = images.find(id);
+    TRY(const std::optional<ImageEntry> entry, images.find(named_by_id(id)));
     if (!entry.has_value()) continue;  // removed meanwhile
     for (oci::Digest& digest : needed_blobs(*entry)) blobs.push_back(std::move(digest));
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names and pins: one durable transaction each, on another thread.
-#include "core/image/reference.h"
+#include "core/image/registry_client.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
 #include "cri/field.h"
+#include "cri/image/find.h"
 
 namespace berth::cri::admin {
 
@@ -12,9 +13,11 @@ namespace wire = berth::v1;
 Task<wire::TagResponse> tag(Node& node, const wire::TagRequest& request) {
   co_await check_name("image", request.image());
   co_await check_name("target", request.target());
-  Result<image::Reference> target = image::parse_reference(request.target());
+  Result<image::Reference> target =
+      co_await node.puller.registries().given_name(request.target()).result();
   if (!target.ok()) co_await fail(std::move(target).error().with("target"));
-  auto work = [&node, &request, &target]() { return node.images.tag(request.image(), *target); };
+  const image::ImageName name = co_await image_name_of(node, request.image());
+  auto work = [&node, &name, &target]() { return node.images.tag(name, *target); };
   std::string id = co_await offload(node.ring, std::move(work));
   wire::TagResponse response;
   response.set_image_id(std::move(id));
@@ -23,7 +26,7 @@ Task<wire::TagResponse> tag(Node& node, const wire::TagRequest& request) {
 
 Task<wire::PinResponse> pin(Node& node, const wire::PinRequest& request) {
   co_await check_name("image", request.image());
-  const image::ImageEntry entry = co_await node.images.resolve(request.image());
+  const image::ImageEntry entry = co_await need_image(node, request.image());
   const std::string& id = entry.image->id;
   const bool pinned = request.pinned();
   auto work = [&node, &id, pinned]() { return node.images.pin(id, pinned); };

@@ -57,7 +57,7 @@ Task<wire::PruneResponse> prune(Node& node, const wire::PruneRequest& request) {
     const std::set<std::string> used = co_await images_in_use(node);
     if (used.count(entry.image->id) != 0) continue;
     if (!request.dry_run()) {
-      const bool removed = co_await node.puller.remove(entry.image->id);
+      const bool removed = co_await node.puller.remove(image::named_by_id(entry.image->id));
       if (!removed) continue;
     }
     add_line(response, entry);

@@ -2,11 +2,13 @@
 // A local image to a registry, with the bytes that have gone so far.
 #include <optional>
 
+#include "core/image/registry_client.h"
 #include "core/image/registry_push.h"
 #include "core/ring/with_deadline.h"
 #include "cri/admin/calls.h"
 #include "cri/field.h"
 #include "cri/image/auth.h"
+#include "cri/image/find.h"
 
 namespace berth::cri::admin {
 namespace {
@@ -64,16 +66,21 @@ Task<void> tell(Node& node, rpc::Call& call, Running& running) {
   }
 }
 
-// Where to: what was asked for, or the tag that the image was named by.
-Result<image::Reference> target_of(const wire::PushRequest& request) {
-  const std::string& text = request.target().empty() ? request.image() : request.target();
-  Result<image::Reference> target = image::parse_reference(text);
-  if (!target.ok()) return std::move(target).error().with("target");
-  if (target->tag.empty()) {
-    return make_error(Errc::invalid_argument, "target: a push needs a tag to push to");
+// Where to: what was asked for, or the tag that the image was found by.
+Task<image::Reference> target_of(Node& node, const wire::PushRequest& request,
+                                 const image::ImageEntry& entry) {
+  image::Reference target = entry.found_by.value_or(image::Reference());
+  if (!request.target().empty()) {
+    Result<image::Reference> given =
+        co_await node.puller.registries().given_name(request.target()).result();
+    if (!given.ok()) co_await fail(std::move(given).error().with("target"));
+    target = *std::move(given);
   }
-  target->digest = {};
-  return target;
+  if (target.tag.empty()) {
+    co_await fail(Errc::invalid_argument, "target: a push needs a tag to push to");
+  }
+  target.digest = {};
+  co_return target;
 }
 
 // The blobs may be in the registry under the image's other names.
@@ -98,9 +105,9 @@ Task<void> push(Node& node, rpc::Call& call) {
   if (!asked) co_await fail(Errc::invalid_argument, "the call has no request message");
   co_await check_name("image", request.image());
   co_await check_name_if_set("target", request.target());
-  const image::ImageEntry entry = co_await node.images.resolve(request.image());
+  const image::ImageEntry entry = co_await need_image(node, request.image());
   image::PushRequest wanted;
-  wanted.target = co_await target_of(request);
+  wanted.target = co_await target_of(node, request, entry);
   wanted.auth = auth_of(request.auth());
   wanted.manifest = entry.image->manifest_digest;
   wanted.mount_from = mount_sources(entry, wanted.target);

@@ -4,6 +4,7 @@
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
 #include "cri/field.h"
+#include "cri/image/find.h"
 
 namespace berth::cri::admin {
 
@@ -14,36 +15,37 @@ namespace {
 constexpr std::size_t kPieceBytes = 256_KiB;
 
 // The tag that was asked for goes into the archive; an id or a digest stands for every tag.
-Result<image::SavedImage> saved_image(const Node& node, const std::string& name) {
-  TRY(image::ImageEntry entry, node.images.resolve(name));
+image::SavedImage saved_image(image::ImageEntry entry) {
   image::SavedImage saved{std::move(entry), {}};
   saved.names = saved.entry.repo_tags;
-  Result<image::Reference> reference = image::parse_reference(name);
-  if (!reference.ok() || reference->tag.empty()) return saved;
+  if (!saved.entry.found_by.has_value()) return saved;
   for (const std::string& tag : saved.entry.repo_tags) {
-    if (tag == reference->tagged()) saved.names = {tag};
+    if (tag == saved.entry.found_by->tagged()) saved.names = {tag};
   }
   return saved;
 }
 
-Result<std::vector<image::SavedImage>> saved_images(const Node& node,
-                                                    const wire::SaveRequest& request) {
+// An image that was named twice goes in once, with all its names.
+void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) {
+  for (image::SavedImage& other : images) {
+    if (other.entry.image->id != saved.entry.image->id) continue;
+    for (std::string& more : saved.names) {
+      const auto found = std::find(other.names.begin(), other.names.end(), more);
+      if (found == other.names.end()) other.names.push_back(std::move(more));
+    }
+    return;
+  }
+  images.push_back(std::move(saved));
+}
+
+Task<std::vector<image::SavedImage>> saved_images(Node& node, const wire::SaveRequest& request) {
   std::vector<image::SavedImage> images;
   for (const std::string& name : request.images()) {
-    TRY_(check_name("images", name));
-    TRY(image::SavedImage saved, saved_image(node, name));
-    bool known = false;
-    for (image::SavedImage& other : images) {
-      if (other.entry.image->id != saved.entry.image->id) continue;
-      known = true;
-      for (std::string& more : saved.names) {
-        const auto found = std::find(other.names.begin(), other.names.end(), more);
-        if (found == other.names.end()) other.names.push_back(std::move(more));
-      }
-    }
-    if (!known) images.push_back(std::move(saved));
+    co_await check_name("images", name);
+    image::ImageEntry entry = co_await need_image(node, name);
+    add_image(saved_image(std::move(entry)), images);
   }
-  return images;
+  co_return images;
 }
 
 }  // namespace

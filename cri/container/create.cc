@@ -22,6 +22,7 @@
 #include "cri/container/validate.h"
 #include "cri/field.h"
 #include "cri/ids.h"
+#include "cri/image/find.h"
 #include "cri/sandbox/namespaces.h"
 #include "cri/sandbox/validate.h"
 
@@ -141,7 +142,7 @@ Task<std::string> make_container(Node& node, const Request& request,
   auto stages = std::make_unique<Stages>("CreateContainer");
   stages->enter("image.resolve");
   const records::SandboxRecord pod = co_await records::load_sandbox(node.state, sandbox->id());
-  const image::ImageEntry entry = co_await node.images.resolve(request.config().image().image());
+  const image::ImageEntry entry = co_await need_image(node, request.config().image().image());
   if (entry.image->is_artifact()) {
     co_await fail(Errc::invalid_argument, "config.image: `" + entry.image->id +
                                               "` is an artifact: there is nothing to run in it");

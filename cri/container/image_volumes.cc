@@ -13,6 +13,7 @@
 #include "core/ring/offload.h"
 #include "cri/container/rootfs.h"
 #include "cri/field.h"
+#include "cri/image/find.h"
 
 namespace berth::cri {
 
@@ -75,7 +76,8 @@ Status make_artifact_directory(const Node& node, const image::CachedImage& artif
 Task<void> prepare_one(Node& node, const records::ContainerRecord& record,
                        const state::v1::ImageVolume& volume) {
   if (!volume.snapshot().empty()) {
-    const image::ImageEntry entry = co_await node.images.resolve(volume.image_id());
+    const image::ImageEntry entry =
+        co_await node.images.resolve(image::named_by_id(volume.image_id()));
     const std::vector<std::string>& chain = entry.image->chain_ids;
     const std::string parent = chain.empty() ? std::string() : chain.back();
     const std::vector<plugins::SnapshotMount> made =
@@ -83,7 +85,8 @@ Task<void> prepare_one(Node& node, const records::ContainerRecord& record,
     static_cast<void>(made);
     co_return;
   }
-  const image::ImageEntry entry = co_await node.images.resolve(volume.image_id());
+  const image::ImageEntry entry =
+      co_await node.images.resolve(image::named_by_id(volume.image_id()));
   const std::string dir = artifact_directory(node.layout, record.id(), volume.mount_index());
   const Node& parts = node;
   auto work = [&parts, &entry, &dir]() {
@@ -132,12 +135,12 @@ std::string container_of_key(const std::string& snapshot_key) {
   return snapshot_key.substr(0, snapshot_key.find(kKeyMark));
 }
 
-Status resolve_image_volumes(const Node& node, records::ContainerRecord& record) {
+Task<void> resolve_image_volumes(Node& node, records::ContainerRecord& record) {
   for (int i = 0; i < record.config().mounts_size(); ++i) {
     v1::Mount& mount = *record.mutable_config()->mutable_mounts(i);
     if (mount.image().image().empty()) continue;
-    Result<image::ImageEntry> entry = node.images.resolve(mount.image().image());
-    if (!entry.ok()) return std::move(entry).error().with(field_of(i) + ".image");
+    Result<image::ImageEntry> entry = co_await need_image(node, mount.image().image()).result();
+    if (!entry.ok()) co_await fail(std::move(entry).error().with(field_of(i) + ".image"));
     state::v1::ImageVolume& volume = *record.add_image_volumes();
     volume.set_mount_index(static_cast<std::uint32_t>(i));
     volume.set_image_id(entry->image->id);
@@ -145,7 +148,6 @@ Status resolve_image_volumes(const Node& node, records::ContainerRecord& record)
     // The status tells a kubelet's garbage collection which image that was.
     mount.mutable_image()->set_image_ref(entry->image->id);
   }
-  return {};
 }
 
 std::vector<store::LedgerRow> image_volume_rows(const records::ContainerRecord& record) {

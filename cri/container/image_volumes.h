@@ -28,9 +28,9 @@ namespace berth::cri {
 std::string image_volume_key(const std::string& container_id, int mount_index);
 std::string container_of_key(const std::string& snapshot_key);
 
-// Finds the images and writes them into record.image_volumes. not_found names mount and image. The
-// record's id is set.
-Status resolve_image_volumes(const Node& node, records::ContainerRecord& record);
+// Finds the images and writes them into record.image_volumes. Errors of need_image, with the mount.
+// The record's id is set.
+Task<void> resolve_image_volumes(Node& node, records::ContainerRecord& record);
 // What the ledger says of them.
 std::vector<store::LedgerRow> image_volume_rows(const records::ContainerRecord& record);
 // Makes views and directories, and mounts once where a sub path has to be there.

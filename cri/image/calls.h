@@ -25,7 +25,7 @@ Task<runtime::v1::ImageFsInfoResponse> image_fs_info(
     Node& node, const runtime::v1::ImageFsInfoRequest& request);
 
 // What ListImages and StreamImages answer with.
-std::vector<runtime::v1::Image> images_of(const Node& node, const runtime::v1::ImageFilter& filter);
+Task<std::vector<runtime::v1::Image>> images_of(Node& node, const runtime::v1::ImageFilter& filter);
 Task<void> stream_images(Node& node, rpc::Call& call);
 // In messages of about `bytes_max` bytes; no image, no message.
 std::vector<runtime::v1::StreamImagesResponse> image_pieces(std::vector<runtime::v1::Image> images,

@@ -3,25 +3,42 @@
 // that fit a message whatever the number of images.
 #include "core/base/units.h"
 #include "cri/image/calls.h"
+#include "cri/image/find.h"
 #include "cri/image/message.h"
 
 namespace berth::cri {
 
 namespace v1 = runtime::v1;
 
-std::vector<v1::Image> images_of(const Node& node, const v1::ImageFilter& filter) {
-  const std::string& wanted = filter.image().image();
-  std::string id;
-  if (!wanted.empty()) {
-    const std::optional<image::ImageEntry> named = node.images.find(wanted);
-    if (named) id = named->image->id;
-  }
+namespace {
+
+std::vector<v1::Image> selected(const Node& node, const image::ImageName& wanted,
+                                const std::string& resolved_id) {
   std::vector<v1::Image> images;
   for (const image::ImageEntry& entry : node.images.list()) {
-    if (!wanted.empty() && !image_matches(entry, wanted, id)) continue;
-    images.push_back(image_message(entry));
+    if (image_matches(entry, wanted, resolved_id)) images.push_back(image_message(entry));
   }
   return images;
+}
+
+}  // namespace
+
+Task<std::vector<v1::Image>> images_of(Node& node, const v1::ImageFilter& filter) {
+  if (filter.image().image().empty()) {
+    std::vector<v1::Image> images;
+    for (const image::ImageEntry& entry : node.images.list()) {
+      images.push_back(image_message(entry));
+    }
+    co_return images;
+  }
+  const image::ImageName wanted = co_await image_name_of(node, filter.image().image());
+  const std::optional<image::ImageEntry> named = co_await node.images.find(wanted);
+  // Nothing found is an answer only where something could have been.
+  if (!named && wanted.refusal.has_value()) {
+    Error refusal = *wanted.refusal;
+    co_await fail(std::move(refusal).with("filter.image"));
+  }
+  co_return selected(node, wanted, named ? named->image->id : std::string());
 }
 
 std::vector<v1::StreamImagesResponse> image_pieces(std::vector<v1::Image> images,
@@ -45,16 +62,16 @@ Task<void> stream_images(Node& node, rpc::Call& call) {
   v1::StreamImagesRequest request;
   const bool asked = co_await call.read(request);
   if (!asked) co_await fail(Errc::invalid_argument, "the call has no request message");
+  std::vector<v1::Image> images = co_await images_of(node, request.filter());
   const std::vector<v1::StreamImagesResponse> pieces =
-      image_pieces(images_of(node, request.filter()), kPieceBytesMax);
+      image_pieces(std::move(images), kPieceBytesMax);
   for (const v1::StreamImagesResponse& piece : pieces) co_await call.write(piece);
 }
 
 Task<v1::ListImagesResponse> list_images(Node& node, const v1::ListImagesRequest& request) {
   v1::ListImagesResponse response;
-  for (v1::Image& image : images_of(node, request.filter())) {
-    response.add_images()->Swap(&image);
-  }
+  std::vector<v1::Image> images = co_await images_of(node, request.filter());
+  for (v1::Image& image : images) response.add_images()->Swap(&image);
   co_return response;
 }
 

@@ -69,19 +69,17 @@ v1::Image image_message(const image::ImageEntry& entry) {
   return message;
 }
 
-bool image_matches(const image::ImageEntry& entry, const std::string& wanted,
+bool image_matches(const image::ImageEntry& entry, const image::ImageName& wanted,
                    const std::string& resolved_id) {
   if (!resolved_id.empty() && entry.image->id == resolved_id) return true;
-  const std::size_t slash = wanted.rfind('/');
+  const std::size_t slash = wanted.text.rfind('/');
   const std::size_t name = slash == std::string::npos ? 0 : slash;
-  if (wanted.find('@') != std::string::npos || wanted.find(':', name) != std::string::npos) {
-    return false;
-  }
-  Result<image::Reference> reference = image::parse_reference(wanted);
-  if (!reference.ok()) return false;
-  const std::string repository = reference->repository();
-  const auto belongs = [&repository](const std::string& name) {
-    return repository_of(name) == repository;
+  if (wanted.text.find_first_of("@:", name) != std::string::npos) return false;
+  const auto belongs = [&wanted](const std::string& name) {
+    return std::any_of(wanted.references.begin(), wanted.references.end(),
+                       [&name](const image::Reference& reference) {
+                         return repository_of(name) == reference.repository();
+                       });
   };
   return std::any_of(entry.repo_tags.begin(), entry.repo_tags.end(), belongs) ||
          std::any_of(entry.repo_digests.begin(), entry.repo_digests.end(), belongs);

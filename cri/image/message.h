@@ -13,9 +13,9 @@ namespace berth::cri {
 
 runtime::v1::Image image_message(const image::ImageEntry& entry);
 
-// Whether `entry` is what a filter of ListImages means: by whatever ImageStore::resolve takes, or,
-// when `wanted` has neither tag nor digest, by its repository with any tag.
-bool image_matches(const image::ImageEntry& entry, const std::string& wanted,
+// Whether `entry` is what a filter of ListImages means: the image that `wanted` was resolved to
+// (empty: none), or, when it has neither tag nor digest, one of its repositories with any tag.
+bool image_matches(const image::ImageEntry& entry, const image::ImageName& wanted,
                    const std::string& resolved_id);
 
 // One layer on disk; empty for an artifact, which is not unpacked.

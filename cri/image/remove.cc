@@ -4,6 +4,7 @@
 // its tags; a person's tag means that tag.
 #include "cri/field.h"
 #include "cri/image/calls.h"
+#include "cri/image/find.h"
 
 namespace berth::cri {
 
@@ -11,7 +12,8 @@ namespace v1 = runtime::v1;
 
 Task<v1::RemoveImageResponse> remove_image(Node& node, const v1::RemoveImageRequest& request) {
   co_await check_name("image.image", request.image().image());
-  const bool was_there = co_await node.puller.remove(request.image().image());
+  const image::ImageName name = co_await image_name_of(node, request.image().image());
+  const bool was_there = co_await node.puller.remove(name);
   if (!was_there) node.log.debug("image", "remove: no image " + shown(request.image().image()));
   co_return v1::RemoveImageResponse();
 }

@@ -3,6 +3,7 @@
 // response with ImageStatusResponse.Image set to nil."
 #include "cri/field.h"
 #include "cri/image/calls.h"
+#include "cri/image/find.h"
 #include "cri/image/message.h"
 #include "cri/image/usage.h"
 
@@ -13,7 +14,8 @@ namespace v1 = runtime::v1;
 Task<v1::ImageStatusResponse> image_status(Node& node, const v1::ImageStatusRequest& request) {
   co_await check_name("image.image", request.image().image());
   v1::ImageStatusResponse response;
-  const std::optional<image::ImageEntry> entry = node.images.find(request.image().image());
+  const image::ImageName name = co_await image_name_of(node, request.image().image());
+  const std::optional<image::ImageEntry> entry = co_await node.images.find(name);
   if (!entry) co_return response;
   *response.mutable_image() = image_message(*entry);
   if (!request.verbose()) co_return response;

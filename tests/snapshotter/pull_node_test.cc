@@ -111,7 +111,8 @@ class FullDisk : public PullNode {
       Result<image::PullResult> big = agent.pull(reference(1));
       came = big.ok();
       if (came) {
-        EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(big->image_id)));
+        EXPECT_TRUE(
+            *agent.ring->run_until(agent.puller->remove(image::named_by_id(big->image_id))));
       } else {
         EXPECT_TRUE(big.error().is(Errc::resource_exhausted))
             << options << ": " << big.error().message();

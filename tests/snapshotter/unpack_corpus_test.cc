@@ -83,7 +83,8 @@ class HostileCorpus : public RegistryNode {
     EXPECT_EQ(result.ok(), hostile.accepted)
         << (result.ok() ? "accepted" : result.error().message());
     if (result.ok()) {
-      EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(result->image_id)));
+      EXPECT_TRUE(
+          *agent.ring->run_until(agent.puller->remove(image::named_by_id(result->image_id))));
     } else {
       const std::string text = result.error().message();
       EXPECT_NE(text.find(hostile.text), std::string::npos) << text;

@@ -6,6 +6,7 @@
 #include <random>
 #include <sstream>
 
+#include "tests/core/image/plain_name.h"
 #include "tests/snapshotter/unpack_node.h"
 
 namespace berth::snapshotter {
@@ -48,7 +49,7 @@ class RegistryPull : public RegistryNode {
   }
   // Mounts what a container would get, checks it, unmounts.
   void expect_tree(ImageAgent& agent, const std::string& reference) {
-    const image::ImageEntry entry = *agent.images->find(reference);
+    const image::ImageEntry entry = *agent.images->resolve(image::plain_name(reference));
     const std::string& top = entry.image->chain_ids.back();
     const auto mounts = agent.ring->run_until(agent.overlay->view("look", top)).value();
     ASSERT_EQ(mounts.size(), 1u);
@@ -89,7 +90,7 @@ TEST_F(RegistryPull, GivesTheTreeThatWasPushedInEveryFormat) {
     Result<image::PullResult> result = agent.pull(reference);
     ASSERT_TRUE(result.ok()) << c.name << ": " << result.error().message();
     expect_tree(agent, reference);
-    EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(result->image_id)));
+    EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(image::named_by_id(result->image_id))));
     EXPECT_TRUE(agent.ring->run_until(agent.overlay->walk()).value().empty());
     EXPECT_TRUE(agent.content->list()->empty());
   }
@@ -103,7 +104,8 @@ TEST_F(RegistryPull, IsThereAfterARestart) {
     ASSERT_TRUE(agent.pull("127.0.0.1:5000/app:1").ok());
   }
   ImageAgent agent(dir_);
-  Result<image::ImageEntry> entry = agent.images->resolve("127.0.0.1:5000/app:1");
+  Result<image::ImageEntry> entry =
+      agent.images->resolve(image::plain_name("127.0.0.1:5000/app:1"));
   ASSERT_TRUE(entry.ok());
   EXPECT_EQ(entry->image->config.config.user, "7");
   expect_tree(agent, "127.0.0.1:5000/app:1");
@@ -161,7 +163,7 @@ TEST_F(RegistryPull, KilledAtAnyMomentLeavesANodeThatWorks) {
     Result<image::PullResult> result = agent.pull(reference);
     ASSERT_TRUE(result.ok()) << result.error().message();
     expect_tree(agent, reference);
-    EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(result->image_id)));
+    EXPECT_TRUE(*agent.ring->run_until(agent.puller->remove(image::named_by_id(result->image_id))));
     EXPECT_TRUE(fs::is_empty(dir_ + "/root/content/ingest"));
     EXPECT_EQ(trees(false), 0u) << "round " << round;
   }

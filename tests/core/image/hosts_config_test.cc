@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/image/hosts_toml.h"
+#include "core/image/image_name.h"
 #include "core/image/proxy.h"
 #include "core/image/registries_conf.h"
 #include "core/image/registry_route.h"
@@ -215,6 +216,17 @@ TEST(NameCandidates, AnEmptySearchListRefusesShortNames) {
   EXPECT_EQ(refused.error().code, Errc::invalid_argument);
   EXPECT_NE(refused.error().message().find("docker.io/library/busybox:latest"), std::string::npos);
   EXPECT_TRUE(name_candidates(conf, "localhost/x").ok());
+}
+
+TEST(GivenName, MustLeaveNoChoice) {
+  RegistriesConf conf = conf_of("unqualified-search-registries = [\"a.test\"]\n");
+  EXPECT_EQ(given_name(conf, "app:1")->text(), "a.test/app:1");
+  EXPECT_EQ(given_name(conf, "h.test/app")->text(), "h.test/app:latest");
+  conf = conf_of("unqualified-search-registries = [\"a.test\", \"b.test\"]\n");
+  ASSERT_TRUE(name_candidates(conf, "app:1").ok());
+  const Result<Reference> refused = given_name(conf, "app:1");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message().find("a.test/app:1, b.test/app:1"), std::string::npos);
 }
 
 TEST(Proxy, IsChosenByTheUrlAndLeftOutForExceptions) {

@@ -275,5 +275,38 @@ TEST_F(HostsRouteTest, ShortNamesAreResolvedByTheConfiguration) {
             std::string::npos);
 }
 
+TEST_F(HostsRouteTest, ALookupMeansWhatAPullDoes) {
+  const std::string conf =
+      write_file("registries.conf", "unqualified-search-registries = [\"a.test\", \"b.test\"]\n");
+  options_.registries_conf = conf;
+  make_client();
+  for (const char* text : {"app:1", "team/app", "c.test/app", "Bad Name"}) {
+    Result<std::vector<Reference>> pulled = ring_->run_until(client_->candidates(text));
+    const ImageName name = *ring_->run_until(client_->image_name(text));
+    EXPECT_EQ(name.refusal.has_value(), !pulled.ok()) << text;
+    if (!pulled.ok()) continue;
+    ASSERT_EQ(name.references.size(), pulled->size()) << text;
+    for (std::size_t i = 0; i < pulled->size(); ++i) {
+      EXPECT_EQ(name.references[i].text(), (*pulled)[i].text());
+    }
+  }
+  EXPECT_FALSE(ring_->run_until(client_->given_name("app:1")).ok());
+  // Without a restart.
+  write_file("registries.conf", "unqualified-search-registries = [\"a.test\"]\n");
+  EXPECT_EQ(ring_->run_until(client_->given_name("app:1"))->text(), "a.test/app:1");
+}
+
+TEST_F(HostsRouteTest, IdsAndWholeNamesAreUnderstoodWithoutTheConfiguration) {
+  options_.registries_conf = write_file("registries.conf", "broken");
+  make_client();
+  const std::string id = "sha256:" + std::string(64, 'a');
+  EXPECT_EQ(ring_->run_until(client_->image_name(id))->id_prefix, id);
+  EXPECT_EQ(ring_->run_until(client_->image_name("h.test/app"))->references.size(), 1u);
+  const ImageName prefix = *ring_->run_until(client_->image_name("abcdef"));
+  EXPECT_EQ(prefix.id_prefix, "sha256:abcdef");
+  EXPECT_TRUE(prefix.references.empty());
+  EXPECT_EQ(prefix.refusal->code, Errc::failed_precondition);
+}
+
 }  // namespace
 }  // namespace berth::image

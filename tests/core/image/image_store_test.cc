@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "core/image/image_record.h"
+#include "tests/core/image/plain_name.h"
 
 namespace berth::image {
 namespace {
@@ -51,6 +52,12 @@ class Images : public testing::Test {
     return id.ok() ? *id : "";
   }
 
+  std::optional<ImageEntry> find(const std::string& name) {
+    Result<std::optional<ImageEntry>> found = images_->find(plain_name(name));
+    EXPECT_TRUE(found.ok()) << found.error().message();
+    return *found;
+  }
+
   std::string dir_;
   std::optional<store::State> state_;
   std::unique_ptr<ImageStore> images_;
@@ -62,21 +69,21 @@ TEST_F(Images, AreFoundByEveryNameAlsoAfterARestart) {
   for (int restarted = 0; restarted < 2; ++restarted) {
     for (const std::string& name : {id, id.substr(7), id.substr(7, 12), std::string("r.io/app:1"),
                                     "r.io/app@" + digest, "r.io/app:other@" + digest}) {
-      Result<ImageEntry> entry = images_->resolve(name);
+      Result<ImageEntry> entry = images_->resolve(plain_name(name));
       ASSERT_TRUE(entry.ok()) << name << ": " << entry.error().message();
       EXPECT_EQ(entry->image->id, id);
     }
-    const ImageEntry entry = *images_->find(id);
+    const ImageEntry entry = *find(id);
     EXPECT_EQ(entry.repo_tags, std::vector<std::string>{"r.io/app:1"});
     EXPECT_EQ(entry.repo_digests, std::vector<std::string>{"r.io/app@" + digest});
     EXPECT_EQ(entry.image->chain_ids, std::vector<std::string>{oci::digest_of("one").text()});
     EXPECT_GT(entry.image->size, 1000u);
     open();
   }
-  EXPECT_EQ(images_->resolve("r.io/app:2").error().code, Errc::not_found);
-  EXPECT_EQ(images_->resolve("R!").error().code, Errc::invalid_argument);
-  EXPECT_EQ(images_->resolve("").error().code, Errc::invalid_argument);
-  EXPECT_FALSE(images_->find(std::string(64, '0')).has_value());
+  EXPECT_EQ(images_->resolve(plain_name("r.io/app:2")).error().code, Errc::not_found);
+  EXPECT_EQ(images_->resolve(plain_name("R!")).error().code, Errc::invalid_argument);
+  EXPECT_EQ(images_->resolve(plain_name("")).error().code, Errc::invalid_argument);
+  EXPECT_FALSE(find(std::string(64, '0')).has_value());
 }
 
 TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
@@ -94,29 +101,29 @@ TEST_F(Images, AMovedTagLeavesTheOldImageUntagged) {
   const std::string old_id = add("r.io/app:1", "one");
   const std::string new_id = add("r.io/app:1", "two");
   open();
-  EXPECT_EQ(images_->find("r.io/app:1")->image->id, new_id);
-  ASSERT_TRUE(images_->find(old_id).has_value());
-  EXPECT_TRUE(images_->find(old_id)->repo_tags.empty());
-  EXPECT_EQ(images_->find(old_id)->repo_digests.size(), 1u);
+  EXPECT_EQ(find("r.io/app:1")->image->id, new_id);
+  ASSERT_TRUE(find(old_id).has_value());
+  EXPECT_TRUE(find(old_id)->repo_tags.empty());
+  EXPECT_EQ(find(old_id)->repo_digests.size(), 1u);
 }
 
 TEST_F(Images, RemovingATagLeavesTheOthersAndTheLastOneTakesTheImage) {
   const std::string id = add("r.io/app:1", "one");
   add("r.io/app:2", "one");
-  EXPECT_TRUE(*images_->remove("r.io/app:1"));
-  EXPECT_FALSE(*images_->remove("r.io/app:1"));
-  EXPECT_TRUE(images_->find("r.io/app:2").has_value());
-  EXPECT_TRUE(*images_->remove("r.io/app:2"));
+  EXPECT_TRUE(*images_->remove(plain_name("r.io/app:1")));
+  EXPECT_FALSE(*images_->remove(plain_name("r.io/app:1")));
+  EXPECT_TRUE(find("r.io/app:2").has_value());
+  EXPECT_TRUE(*images_->remove(plain_name("r.io/app:2")));
   open();
   EXPECT_TRUE(images_->list().empty());
-  EXPECT_FALSE(*images_->remove(id));
+  EXPECT_FALSE(*images_->remove(plain_name(id)));
 }
 
 TEST_F(Images, RemovingByIdTakesEveryReference) {
   const std::string id = add("r.io/app:1", "one");
   add("other.io/app:2", "one");
   add("r.io/stays:1", "two");
-  EXPECT_TRUE(*images_->remove(id.substr(7, 16)));
+  EXPECT_TRUE(*images_->remove(plain_name(id.substr(7, 16))));
   open();
   ASSERT_EQ(images_->list().size(), 1u);
   EXPECT_EQ(images_->list()[0].repo_tags, std::vector<std::string>{"r.io/stays:1"});
@@ -125,9 +132,9 @@ TEST_F(Images, RemovingByIdTakesEveryReference) {
 TEST_F(Images, ALastTagOfOneRepositoryLeavesTheImageToTheOther) {
   const std::string id = add("r.io/app:1", "one");
   add("other.io/app:2", "one");
-  EXPECT_TRUE(*images_->remove("r.io/app:1"));
-  EXPECT_EQ(images_->find(id)->repo_digests.size(), 1u);
-  EXPECT_EQ(images_->find(id)->repo_tags, std::vector<std::string>{"other.io/app:2"});
+  EXPECT_TRUE(*images_->remove(plain_name("r.io/app:1")));
+  EXPECT_EQ(find(id)->repo_digests.size(), 1u);
+  EXPECT_EQ(find(id)->repo_tags, std::vector<std::string>{"other.io/app:2"});
 }
 
 TEST_F(Images, AnIdPrefixOfSeveralImagesIsRefused) {
@@ -139,25 +146,28 @@ TEST_F(Images, AnIdPrefixOfSeveralImagesIsRefused) {
     if (++prefixes[id.substr(7, 4)] == 2) shared = id.substr(7, 4);
   }
   ASSERT_FALSE(shared.empty());
-  EXPECT_EQ(images_->resolve(shared).error().code, Errc::invalid_argument);
+  EXPECT_EQ(images_->resolve(plain_name(shared)).error().code, Errc::invalid_argument);
 }
 
 TEST_F(Images, ATagIsOneMoreNameAndMovesFromAnotherImage) {
   const std::string one = add("r.io/app:1", "one");
   const std::string two = add("r.io/app:2", "two");
-  EXPECT_EQ(*images_->tag(one.substr(7, 12), *parse_reference("local/app:stable")), one);
-  EXPECT_EQ(*images_->tag("r.io/app:2", *parse_reference("local/app:stable")), two);
-  EXPECT_EQ(*images_->tag("r.io/app:2", *parse_reference("r.io/app:1")), two);
+  EXPECT_EQ(*images_->tag(plain_name(one.substr(7, 12)), *parse_reference("local/app:stable")),
+            one);
+  EXPECT_EQ(*images_->tag(plain_name("r.io/app:2"), *parse_reference("local/app:stable")), two);
+  EXPECT_EQ(*images_->tag(plain_name("r.io/app:2"), *parse_reference("r.io/app:1")), two);
   for (int restarted = 0; restarted < 2; ++restarted) {
-    EXPECT_EQ(images_->find("docker.io/local/app:stable")->image->id, two);
-    EXPECT_EQ(images_->find(two)->repo_tags,
+    EXPECT_EQ(find("docker.io/local/app:stable")->image->id, two);
+    EXPECT_EQ(find(two)->repo_tags,
               (std::vector<std::string>{"docker.io/local/app:stable", "r.io/app:1", "r.io/app:2"}));
-    EXPECT_TRUE(images_->find(one)->repo_tags.empty());
+    EXPECT_TRUE(find(one)->repo_tags.empty());
     open();
   }
-  EXPECT_EQ(images_->tag("r.io/none:1", *parse_reference("x")).error().code, Errc::not_found);
+  EXPECT_EQ(images_->tag(plain_name("r.io/none:1"), *parse_reference("x")).error().code,
+            Errc::not_found);
   const std::string digested = "x@" + oci::digest_of("x").text();
-  EXPECT_EQ(images_->tag(one, *parse_reference(digested)).error().code, Errc::invalid_argument);
+  EXPECT_EQ(images_->tag(plain_name(one), *parse_reference(digested)).error().code,
+            Errc::invalid_argument);
 }
 
 std::string artifact_manifest(const std::string& content, const std::string& title) {
@@ -181,7 +191,7 @@ TEST_F(Images, AnArtifactHasFilesAndNamesAndKeepsItsBlobsAlsoAfterARestart) {
   ASSERT_TRUE(added.ok()) << added.error().message();
   EXPECT_EQ(*added, id);
   for (int restarted = 0; restarted < 2; ++restarted) {
-    Result<ImageEntry> entry = images_->resolve("r.io/model:1");
+    Result<ImageEntry> entry = images_->resolve(plain_name("r.io/model:1"));
     ASSERT_TRUE(entry.ok()) << entry.error().message();
     const CachedImage& image = *entry->image;
     EXPECT_TRUE(image.is_artifact());
@@ -199,7 +209,7 @@ TEST_F(Images, AnArtifactHasFilesAndNamesAndKeepsItsBlobsAlsoAfterARestart) {
                                              oci::digest_of("weights").text()}));
     open();
   }
-  EXPECT_TRUE(*images_->remove(id));
+  EXPECT_TRUE(*images_->remove(plain_name(id)));
   EXPECT_TRUE(images_->list().empty());
   open();
   EXPECT_TRUE(images_->list().empty());
@@ -220,7 +230,7 @@ TEST_F(Images, ARecordThatCannotBeReadIsSetAside) {
   ASSERT_TRUE(state_->put(kImages, id, "nonsense").ok());
   open();
   ASSERT_EQ(images_->list().size(), 1u);
-  EXPECT_FALSE(images_->find("r.io/bad:1").has_value());
+  EXPECT_FALSE(find("r.io/bad:1").has_value());
   EXPECT_EQ(state_->quarantined()->size(), 1u);
 }
 
@@ -237,18 +247,74 @@ TEST_F(Images, LayersAndDiffIdsMustAgree) {
 
 TEST_F(Images, APinLastsOverRestartsAndGoesWithTheImage) {
   const std::string id = add("r.io/app:1", "one");
-  EXPECT_FALSE(images_->find(id)->pinned);
-  ASSERT_TRUE(images_->pin("r.io/app:1", true).ok());
-  open();
-  EXPECT_TRUE(images_->find(id)->pinned);
-  ASSERT_TRUE(images_->pin(id, false).ok());
-  EXPECT_FALSE(images_->find(id)->pinned);
+  EXPECT_FALSE(find(id)->pinned);
   ASSERT_TRUE(images_->pin(id, true).ok());
-  ASSERT_TRUE(*images_->remove(id));
+  open();
+  EXPECT_TRUE(find(id)->pinned);
+  ASSERT_TRUE(images_->pin(id, false).ok());
+  EXPECT_FALSE(find(id)->pinned);
+  ASSERT_TRUE(images_->pin(id, true).ok());
+  ASSERT_TRUE(*images_->remove(plain_name(id)));
   add("r.io/app:1", "one");
   open();
-  EXPECT_FALSE(images_->find(id)->pinned);
-  EXPECT_TRUE(images_->pin("r.io/other:1", true).error().is(Errc::not_found));
+  EXPECT_FALSE(find(id)->pinned);
+  EXPECT_TRUE(images_->pin(std::string(64, '0'), true).error().is(Errc::not_found));
+}
+
+// Where a pull would have tried two registries, and where it would have been refused.
+RegistriesConf searching(RegistriesConf::ShortNames mode) {
+  RegistriesConf conf;
+  conf.search_registries = std::vector<std::string>{"a.test", "b.test:5000"};
+  conf.aliases["tool"] = "c.test/team/tool";
+  conf.short_names = mode;
+  return conf;
+}
+
+TEST_F(Images, AShortNameFindsTheFirstThatIsHereAndSaysByWhichName) {
+  const RegistriesConf conf = searching(RegistriesConf::ShortNames::permissive);
+  const std::string second = add("b.test:5000/app:1", "second");
+  const std::string aliased = add("c.test/team/tool:2", "tool");
+  add("docker.io/library/app:1", "not configured");
+  EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->image->id, second);
+  EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->found_by->text(), "b.test:5000/app:1");
+  EXPECT_EQ(images_->resolve(image_name(conf, "tool:2"))->image->id, aliased);
+  const std::string first = add("a.test/app:1", "first");
+  EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->image->id, first);
+  // Removed is what is found, and nothing of the same name elsewhere.
+  EXPECT_TRUE(*images_->remove(image_name(conf, "app:1")));
+  EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->image->id, second);
+  EXPECT_EQ(images_->list().size(), 3u);
+  EXPECT_FALSE(images_->resolve(image_name(conf, second))->found_by.has_value());
+  const std::string absent = images_->resolve(image_name(conf, "none")).error().message();
+  EXPECT_NE(absent.find("`none` is not here; looked for a.test/none:latest, "
+                        "b.test:5000/none:latest"),
+            std::string::npos)
+      << absent;
+}
+
+TEST_F(Images, ARefusedShortNameListsWhatItCouldBeAndIsAbsentForWhoExpectsThat) {
+  const RegistriesConf conf = searching(RegistriesConf::ShortNames::enforcing);
+  const std::string id = add("a.test/app:1", "one");
+  const Error refused = images_->resolve(image_name(conf, "app:1")).error();
+  EXPECT_EQ(refused.code, Errc::invalid_argument);
+  EXPECT_NE(refused.message().find("a.test/app:1, b.test:5000/app:1"), std::string::npos);
+  EXPECT_FALSE(images_->find(image_name(conf, "app:1"))->has_value());
+  EXPECT_FALSE(*images_->remove(image_name(conf, "app:1")));
+  // Ids and whole names do not depend on it.
+  for (const std::string& name : {id, id.substr(7, 12), std::string("a.test/app:1")}) {
+    EXPECT_EQ(images_->resolve(image_name(conf, name))->image->id, id) << name;
+  }
+}
+
+TEST_F(Images, ANameWhoseMeaningCannotBeReadIsNotTakenForAbsent) {
+  const std::string id = add("r.io/app:1", "one");
+  ImageName name;
+  name.text = "app:1";
+  name.refusal = make_error(Errc::failed_precondition, "registries.conf:1: is broken");
+  EXPECT_EQ(images_->find(name).error().code, Errc::failed_precondition);
+  EXPECT_EQ(images_->remove(name).error().code, Errc::failed_precondition);
+  name.id_prefix = id.substr(0, 16);
+  EXPECT_EQ((*images_->find(name))->image->id, id);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "tests/core/image/fake_server.h"
 #include "tests/core/image/memory_layers.h"
 #include "tests/core/image/own_network.h"
+#include "tests/core/image/plain_name.h"
 
 namespace berth::image {
 
@@ -123,6 +124,11 @@ class PullTest : public testing::Test {
     PullRequest request;
     request.reference = name(rest);
     return ring_->run_until(puller_->pull(std::move(request)));
+  }
+  std::optional<ImageEntry> find(const std::string& reference) {
+    Result<std::optional<ImageEntry>> found = images_->find(plain_name(reference));
+    EXPECT_TRUE(found.ok()) << found.error().message();
+    return *found;
   }
   // The error's text; a pull that succeeds is a failure of the test.
   std::string must_fail(const std::string& rest) {

@@ -44,7 +44,7 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   ASSERT_TRUE(result.ok()) << result.error().message();
   EXPECT_EQ(result->image_id, digest);
   EXPECT_EQ(layers_.extractions, 0);
-  const ImageEntry entry = *images_->find(name("art:1"));
+  const ImageEntry entry = *find(name("art:1"));
   EXPECT_TRUE(entry.image->is_artifact());
   ring_->run_until(puller_->settled()).value();
   ring_->run_until(puller_->sweep()).value();
@@ -52,7 +52,7 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   registry_.server().forget();
   ASSERT_TRUE(pull("art:1").ok());
   EXPECT_EQ(registry_.server().requests().size(), 1u);
-  ASSERT_TRUE(ring_->run_until(puller_->remove(name("art:1"))).ok());
+  ASSERT_TRUE(ring_->run_until(puller_->remove(plain_name(name("art:1")))).ok());
   EXPECT_TRUE(content_->list()->empty());
 }
 
@@ -82,7 +82,7 @@ TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
     EXPECT_EQ(result->image_id, made.config_digest);
   }
   EXPECT_TRUE(registry_.server().requests().empty());
-  EXPECT_EQ(images_->find("r.io/app:1")->repo_tags.size(), 2u);
+  EXPECT_EQ(find("r.io/app:1")->repo_tags.size(), 2u);
   EXPECT_EQ(layers_.committed.size(), 2u);
 }
 

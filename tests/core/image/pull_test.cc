@@ -20,7 +20,7 @@ TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {
   EXPECT_EQ(result->image_id, made.config_digest);
   EXPECT_EQ(result->root_digest.text(), made.manifest_digest);
   EXPECT_GT(result->pulled_bytes, 0u);
-  Result<ImageEntry> entry = images_->resolve(name("app:1"));
+  Result<ImageEntry> entry = images_->resolve(plain_name(name("app:1")));
   ASSERT_TRUE(entry.ok());
   EXPECT_EQ(entry->image->config.config.cmd, std::vector<std::string>{"/x"});
   EXPECT_EQ(entry->repo_digests, std::vector<std::string>{name("app@" + made.manifest_digest)});
@@ -74,7 +74,7 @@ TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
   ASSERT_TRUE(result.ok()) << result.error().message();
   EXPECT_EQ(result->image_id, mine.config_digest);
   EXPECT_EQ(result->root_digest.text(), index_digest);
-  EXPECT_TRUE(images_->find(name("app@" + index_digest)).has_value());
+  EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
   EXPECT_EQ(layers_.extracted, std::vector<std::string>{"mine"});
   // The index is needed by its reference: a sweep leaves it.
   ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
@@ -103,8 +103,8 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   close();
   open("another boot");
   ring_->run_until(puller_->sweep()).value();
-  EXPECT_TRUE(images_->find(name("app:safe")).has_value());
-  EXPECT_FALSE(images_->find(name("app:lost")).has_value());
+  EXPECT_TRUE(find(name("app:safe")).has_value());
+  EXPECT_FALSE(find(name("app:lost")).has_value());
   EXPECT_EQ(layers_.committed.size(), 3u);  // of it, nothing
 }
 
@@ -164,7 +164,7 @@ TEST_F(PullTest, TheSameLayerTwiceInOneImageIsFetchedOnce) {
 TEST_F(PullTest, AnImageWithoutLayersIsAnImage) {
   add("app", "1", {});
   EXPECT_TRUE(pull("app:1").ok());
-  EXPECT_TRUE(images_->find(name("app:1"))->image->chain_ids.empty());
+  EXPECT_TRUE(find(name("app:1"))->image->chain_ids.empty());
 }
 
 TEST_F(PullTest, AWrongDiffIdLeavesNothing) {
@@ -284,13 +284,13 @@ TEST_F(PullTest, RemoveGivesBackWhatNobodyElseNeeds) {
   add("app", "2", {"base", "two"});
   ASSERT_TRUE(pull("app:1").ok());
   ASSERT_TRUE(pull("app:2").ok());
-  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:1"))));
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
   EXPECT_EQ(layers_.committed.size(), 2u);
-  EXPECT_FALSE(*ring_->run_until(puller_->remove(name("app:1"))));
+  EXPECT_FALSE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
   // A container still stands on the layers of the second.
   const std::string top = images_->list()[0].image->chain_ids[1];
   layers_.in_use.insert(top);
-  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:2"))));
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:2")))));
   EXPECT_EQ(layers_.committed.size(), 2u);
   layers_.in_use.clear();
   ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());

@@ -89,7 +89,7 @@ TEST_F(PullTogether, RemovalDuringAPullWaitsForItsEnd) {
     ring_->turn(false);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  EXPECT_TRUE(*ring_->run_until(puller_->remove(name("app:old"))));
+  EXPECT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:old")))));
   ring_->run_until(close_scope(scope)).value();
   ASSERT_TRUE(result.ok()) << result.error().message();
   EXPECT_EQ(layers_.committed.size(), 2u);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image verbs of `berth` against a living berthd and a registry.
-#include <sys/wait.h>
-
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -13,27 +11,8 @@ namespace {
 
 constexpr const char* kMerged = "127.0.0.1:5000/merged:latest";
 
-struct Ran {
-  int exit_code = -1;
-  std::string out;  // stdout and stderr
-};
-
 class ImageCli : public Node {
  protected:
-  static Ran shell(const std::string& command) {
-    Ran ran;
-    FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-    char piece[4096];
-    while (const std::size_t got = std::fread(piece, 1, sizeof piece, pipe)) {
-      ran.out.append(piece, got);
-    }
-    const int status = ::pclose(pipe);
-    ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return ran;
-  }
-  static Ran berth(const std::string& words) {
-    return shell(cli_program() + " --endpoint " + endpoint() + " " + words);
-  }
   // Fails the test when the verb does.
   static std::string done(const std::string& words) {
     const Ran ran = berth(words);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -81,11 +82,33 @@ std::vector<std::string> Node::berthd_arguments() {
           "--cgroup-parent",
           dir("BERTH_CGROUP"),
           "--keeper",
-          BERTH_KEEPER};
+          BERTH_KEEPER,
+          "--registries-conf",
+          registries_conf()};
+}
+
+std::string Node::registries_conf() {
+  return dir("BERTH_NODE_DIR") + "/registries.conf";
 }
 
 std::string Node::cli_program() {
   return BERTH_CLI;
+}
+
+Ran Node::shell(const std::string& command) {
+  Ran ran;
+  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  char piece[4096];
+  while (const std::size_t got = std::fread(piece, 1, sizeof piece, pipe)) {
+    ran.out.append(piece, got);
+  }
+  const int status = ::pclose(pipe);
+  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ran;
+}
+
+Ran Node::berth(const std::string& words) {
+  return shell(cli_program() + " --endpoint " + endpoint() + " " + words);
 }
 
 std::string Node::berthd_log() {

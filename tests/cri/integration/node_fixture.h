@@ -72,6 +72,12 @@ class Client {
   std::unique_ptr<Images> images_;
 };
 
+// A program that ran to its end.
+struct Ran {
+  int exit_code = -1;
+  std::string out;  // stdout and stderr
+};
+
 struct LogLine {
   std::string time;
   std::string stream;
@@ -101,8 +107,12 @@ class Node : public ::testing::Test {
   static pid_t keeper_pid();
   static void kill_keeper();  // SIGKILL, and gone when this returns
   static std::vector<std::string> berthd_arguments();
+  // What berthd is told of; not there unless a test writes it, which then removes it.
+  static std::string registries_conf();
   static std::string berthd_log();
   static std::string cli_program();  // `berth`
+  static Ran shell(const std::string& command);
+  static Ran berth(const std::string& words);  // the command line against this berthd
   static void connect();
 
   static std::string dir(const char* variable);  // of run-in-node.sh's environment
