@@ -4,14 +4,28 @@
 #
 #   registry.sh start DIR [PORT]   starts it with its files in DIR, waits until it answers, prints
 #                                  HOST:PORT (default port 5000)
-#   registry.sh stop DIR           stops the one started with DIR and waits until it is gone
+#   registry.sh stop DIR           stops the one started with DIR and waits until it is gone (5 s, then SIGKILL)
 #
 # DIR/pid, DIR/log and DIR/config.yml are its own; images are below DIR/data and survive a restart.
 # With BERTH_REGISTRY_ACCESS_LOG=1 DIR/log also has a line for every request.
 set -euo pipefail
 
+# Whether process $1 is the registry of directory $2. A number in a file may be another's by now.
+is_ours() {
+  [[ $(readlink "/proc/$1/exe" 2>/dev/null) == */docker-registry* ]] &&
+    tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qxF "$2/config.yml"
+}
+
+# Whether process $1 itself listens on port $2 of the loopback: a stranger may have been there first.
+listens() {
+  local inode
+  inode=$(awk -v at="$(printf '0100007F:%04X' "$2")" '$2 == at && $4 == "0A" { print $10 }' \
+    "/proc/$1/net/tcp" 2>/dev/null) || return 1
+  [[ -n $inode ]] && readlink "/proc/$1/fd/"* 2>/dev/null | grep -qxF "socket:[$inode]"
+}
+
 start() {
-  local dir=$1 port=${2-5000} tries
+  local dir=$1 port=${2-5000} tries pid
   mkdir -p "$dir/data"
   cat >"$dir/config.yml" <<EOF
 version: 0.1
@@ -30,13 +44,15 @@ EOF
   # Without a collector to send traces to, the registry logs an error every few seconds.
   OTEL_TRACES_EXPORTER=none setsid docker-registry serve "$dir/config.yml" \
     >"$dir/log" 2>&1 </dev/null &
-  echo $! >"$dir/pid"
+  pid=$!
+  echo "$pid" >"$dir/pid"
   for ((tries = 0; tries < 200; tries++)); do
-    if curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v2/"; then
+    kill -0 "$pid" 2>/dev/null || break
+    if listens "$pid" "$port" &&
+      curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v2/"; then
       echo "127.0.0.1:$port"
       return 0
     fi
-    kill -0 "$(<"$dir/pid")" 2>/dev/null || break
     sleep 0.05
   done
   echo "registry: docker-registry did not start on 127.0.0.1:$port; its log ends with:" >&2
@@ -46,18 +62,23 @@ EOF
 }
 
 stop() {
-  local dir=$1 pid
+  local dir=$1 pid tries signal
   [[ -s $dir/pid ]] || return 0
   pid=$(<"$dir/pid")
-  while kill "$pid" 2>/dev/null && [[ $(ps -o stat= -p "$pid") != Z* ]]; do
-    sleep 0.05
+  for signal in TERM KILL; do
+    is_ours "$pid" "$dir" || break
+    kill "-$signal" "$pid" 2>/dev/null || break
+    for ((tries = 0; tries < 100; tries++)); do
+      is_ours "$pid" "$dir" || break
+      sleep 0.05
+    done
   done
   rm -f "$dir/pid"
 }
 
 case ${1-} in
-  start) start "${2:?registry.sh start DIR [PORT]}" "${3-5000}" ;;
-  stop) stop "${2:?registry.sh stop DIR}" ;;
+  start) start "$(realpath -m "${2:?registry.sh start DIR [PORT]}")" "${3-5000}" ;;
+  stop) stop "$(realpath -m "${2:?registry.sh stop DIR}")" ;;
   *)
     echo "usage: registry.sh start DIR [PORT] | stop DIR" >&2
     exit 2

@@ -120,6 +120,41 @@ images_have_reproducible_digests_and_two_layers() {
   ' images "$scripts"
 }
 
+registry_does_not_take_a_strangers_for_its_own() {
+  # shellcheck disable=SC2016  # expanded inside the node
+  node bash -c '
+    "$1/registry.sh" start "$BERTH_NODE_DIR/first" >/dev/null || exit 1
+    for ((i = 0; i < 3; i++)); do
+      if "$1/registry.sh" start "$BERTH_NODE_DIR/second"; then exit 1; fi
+    done
+    "$1/registry.sh" stop "$BERTH_NODE_DIR/second"
+    curl -sf http://127.0.0.1:5000/v2/ && "$1/registry.sh" stop "$BERTH_NODE_DIR/first"
+  ' registry "$scripts"
+}
+
+registry_kills_no_stranger_and_what_does_not_end() {
+  # shellcheck disable=SC2016  # expanded inside the node
+  node bash -c '
+    set -e
+    dir=$BERTH_NODE_DIR/registry
+    "$1/registry.sh" start "$dir" >/dev/null
+    pid=$(<"$dir/pid")
+    sleep 1000 &
+    echo $! >"$dir/pid"
+    "$1/registry.sh" stop "$dir"
+    kill -0 $!
+    mkdir "$BERTH_NODE_DIR/other"
+    echo "$pid" >"$BERTH_NODE_DIR/other/pid"
+    "$1/registry.sh" stop "$BERTH_NODE_DIR/other"
+    kill -0 "$pid"
+    echo "$pid" >"$dir/pid"
+    kill -STOP "$pid"
+    timeout 20 "$1/registry.sh" stop "$dir"
+    ! kill -0 "$pid" 2>/dev/null || [[ $(ps -o stat= -p "$pid") == Z* ]]
+    kill $!
+  ' registry "$scripts"
+}
+
 vm_passes_output_and_status_on() {
   local status=0
   printf '#!/bin/sh\nuname -r\ngrep -c "^cgroup2 " /proc/mounts\nexit 9\n' >"$work/vm-script"
@@ -145,6 +180,10 @@ claim "leftovers: a file, cgroup, mount, process and namespace are each seen" \
   leftovers_sees_each_kind
 claim "images: the same input gives the same digest" \
   images_have_reproducible_digests_and_two_layers
+claim "registry: a stranger's on the port is not taken for ours" \
+  registry_does_not_take_a_strangers_for_its_own
+claim "registry: stop kills ours only, and ours in any case" \
+  registry_kills_no_stranger_and_what_does_not_end
 claim "vm: output and exit status come through" vm_passes_output_and_status_on
 claim "vm: one that hangs is ended with status 124" vm_that_hangs_is_ended
 ((failures == 0))
