@@ -25,7 +25,11 @@
 #
 # For each image: pull: NAME A s vs B s ratio R; cpu A s vs B s; memory +A MiB vs +B MiB
 # with A berth's median and B containerd's; cpu is of the daemon and its children, memory the growth
-# of the daemon's peak resident set over the pull. Then, for berth, a pull of what is there already.
+# of the daemon's peak resident set over the pull.
+#
+# Then, for berth, a pull of what is there already, fifty times: what berthd's threads ran (the
+# nanoseconds of proc(5), schedstat), and what the registry was asked. `--rounds 0` is that alone.
+#   pull: repeated NAME A ms of berthd's CPU, 1 HEAD
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,6 +41,7 @@ images=${BERTH_BENCH_IMAGES-}
 rounds=5
 settle=1
 wait_for_disk=0
+number=0 # of the directories that runtimes have had
 only=()
 
 layers_of() {
@@ -67,14 +72,26 @@ status_of() {
   awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
 }
 
+# berthd with a directory of its own, number $1; prints its endpoint.
+start_berthd() {
+  local dir=$BERTH_NODE_DIR/disk/berth.$1
+  mkdir -p "$dir"
+  BERTH_NODE_DIR=$dir BERTH_ROOT=$dir/root BERTH_STATE=$BERTH_STATE/$1 \
+    BERTH_PODS_CGROUP=$BERTH_CGROUP/berthd "$scripts/berthd-node.sh" start --bin "$bin"
+}
+
+stop_berthd() {
+  BERTH_NODE_DIR=$BERTH_NODE_DIR/disk/berth.$1 BERTH_STATE=$BERTH_STATE/$1 \
+    "$scripts/berthd-node.sh" stop
+}
+
 # One cold pull of image $2 by runtime $1, directory number $3; appends "SECONDS CPU MIB" to $4.
 measure() {
   local runtime=$1 reference=127.0.0.1:5000/pull-$2:1 dir=$BERTH_NODE_DIR/disk/$1.$3 pid endpoint
   local cpu memory begun ended
-  mkdir -p "$dir/state"
+  mkdir -p "$dir"
   if [[ $runtime == berth ]]; then
-    endpoint=$(BERTH_NODE_DIR=$dir BERTH_ROOT=$dir/root BERTH_STATE=$BERTH_STATE/$3 \
-      BERTH_PODS_CGROUP=$BERTH_CGROUP/berthd "$scripts/berthd-node.sh" start --bin "$bin")
+    endpoint=$(start_berthd "$3")
     pid=$(<"$dir/berthd.pid")
   else
     endpoint=$(BERTH_NODE_DIR=$dir "$scripts/containerd-node.sh" start)
@@ -95,21 +112,50 @@ measure() {
     'BEGIN { print b - a, cpu1 - cpu0, (peak - rss) / 1024 }' | tee -a "$4" |
     sed "s/^/  $runtime $2: /" >&2
   if [[ $runtime == berth ]]; then
-    again "$endpoint" "$reference" "$pid" >>"$4.again"
-    BERTH_NODE_DIR=$dir BERTH_STATE=$BERTH_STATE/$3 "$scripts/berthd-node.sh" stop
+    stop_berthd "$3"
   else
     BERTH_NODE_DIR=$dir "$scripts/containerd-node.sh" stop
   fi
 }
 
-# Milliseconds of berthd's CPU for each of 20 pulls of what is there.
-again() {
-  local before i
-  before=$(cpu_of "$3")
-  for ((i = 0; i < 20; i++)); do
-    "$bin/berth" --endpoint "$1" pull "$2" >/dev/null
+# Nanoseconds that the threads of process $1 ran; what threads ran that have ended is not in it.
+threads_ns() {
+  cat "/proc/$1/task/"*/schedstat | awk '{ ns += $1 } END { printf "%d\n", ns }'
+}
+
+threads_of() {
+  find "/proc/$1/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort
+}
+
+# How many of the requests that the registry has logged match $1.
+requests() {
+  grep -c "\"$1 /v2/" "$images/registry/log" || true
+}
+
+# Fifty pulls of image $1, which berthd number $2 has pulled before; needs the registry's log.
+repeat() {
+  local name=$1 reference=127.0.0.1:5000/pull-$1:1 times=50 endpoint pid ns heads all threads gone i
+  endpoint=$(start_berthd "$2")
+  pid=$(<"$BERTH_NODE_DIR/disk/berth.$2/berthd.pid")
+  "$bin/berth" --endpoint "$endpoint" pull "$reference" >/dev/null
+  # What goes on behind a pull is not of the next one.
+  sync --file-system "$BERTH_NODE_DIR/disk"
+  sleep 2
+  threads=$(threads_of "$pid")
+  ns=$(threads_ns "$pid") heads=$(requests HEAD) all=$(requests '[A-Z]*')
+  for ((i = 0; i < times; i++)); do
+    "$bin/berth" --endpoint "$endpoint" pull "$reference" >/dev/null
   done
-  awk -v a="$before" -v b="$(cpu_of "$3")" 'BEGIN { print (b - a) * 50 }'
+  sleep 0.2
+  gone=$(comm -23 <(echo "$threads") <(threads_of "$pid"))
+  [[ -z $gone ]] || echo "pull: threads that ended are not counted: $gone" >&2
+  awk -v name="$name" -v n="$times" -v ns="$(($(threads_ns "$pid") - ns))" \
+    -v heads="$(($(requests HEAD) - heads))" -v all="$(($(requests '[A-Z]*') - all))" 'BEGIN {
+      printf "pull: repeated %s %.2f ms of berthd'\''s CPU, %g HEAD", name, ns / n / 1e6, heads / n
+      if (all > heads) printf " and %g other requests", (all - heads) / n
+      print ""
+    }'
+  stop_berthd "$2"
 }
 
 # A filesystem for the rounds of one image.
@@ -154,8 +200,32 @@ make_images() {
   done
 }
 
+compare_all() {
+  local name round
+  for name in "${only[@]}"; do
+    mount_disk
+    for ((round = 0; round < rounds; round++)); do
+      measure containerd "$name" $((++number)) "$BERTH_NODE_DIR/$name.theirs"
+      measure berth "$name" $((++number)) "$BERTH_NODE_DIR/$name.ours"
+    done
+    unmount_disk
+  done
+  containerd --version
+  for name in "${only[@]}"; do compare "$name"; done
+}
+
+# The log costs the registry time, so it is not written while pulls are compared.
+repeat_all() {
+  local name
+  "$scripts/registry.sh" stop "$images/registry"
+  BERTH_REGISTRY_ACCESS_LOG=1 "$scripts/registry.sh" start "$images/registry" >/dev/null
+  mount_disk
+  for name in "${only[@]}"; do repeat "$name" $((++number)); done
+  unmount_disk
+}
+
 main() {
-  local arguments=("$@") name round number=0
+  local arguments=("$@") name
   while (($# > 0)); do
     case $1 in
       --images) images=${2:?} ;;
@@ -174,19 +244,9 @@ main() {
 
   "$scripts/registry.sh" start "$images/registry" >/dev/null
   for name in "${only[@]}"; do push "$name"; done
-  for name in "${only[@]}"; do
-    mount_disk
-    for ((round = 0; round < rounds; round++)); do
-      measure containerd "$name" $((++number)) "$BERTH_NODE_DIR/$name.theirs"
-      measure berth "$name" $((++number)) "$BERTH_NODE_DIR/$name.ours"
-    done
-    unmount_disk
-  done
+  ((rounds == 0)) || compare_all
+  repeat_all
   "$scripts/registry.sh" stop "$images/registry"
-  containerd --version
-  for name in "${only[@]}"; do compare "$name"; done
-  cat "$BERTH_NODE_DIR"/*.again >"$BERTH_NODE_DIR/again"
-  echo "again: $(median "$BERTH_NODE_DIR/again" 1) ms of berthd's CPU for a pull of what is there"
 }
 
 main "$@"
