@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A local image to a registry, with the bytes that have gone so far.
-#include <optional>
-
 #include "core/image/registry_client.h"
 #include "core/image/registry_push.h"
-#include "core/ring/with_deadline.h"
 #include "cri/admin/calls.h"
+#include "cri/admin/run_and_tell.h"
 #include "cri/field.h"
 #include "cri/image/auth.h"
 #include "cri/image/find.h"
@@ -14,23 +12,6 @@ namespace berth::cri::admin {
 namespace {
 
 namespace wire = berth::v1;
-
-constexpr std::int64_t kLookMs = 100;
-
-struct Running {
-  image::PushProgress progress;
-  Event ended;
-  std::optional<Result<image::PushResult>> outcome;
-};
-
-Task<void> run(Node& node, image::PushRequest request, Running& running) {
-  Result<image::PushResult> outcome =
-      co_await image::push_image(node.puller.registries(), node.content, std::move(request),
-                                 running.progress)
-          .result();
-  running.outcome.emplace(std::move(outcome));
-  running.ended.set();
-}
 
 wire::PushEvent event_of(const image::PushProgress& progress) {
   using Stage = image::PushProgress::Stage;
@@ -43,27 +24,6 @@ wire::PushEvent event_of(const image::PushProgress& progress) {
     event.set_pushed(event.pushed() + (there ? blob.size : blob.sent.load()));
   }
   return event;
-}
-
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
-Task<void> tell(Node& node, rpc::Call& call, Running& running) {
-  std::string told;
-  while (!running.ended.is_set()) {
-    const Deadline deadline = Deadline::after_ms(kLookMs);
-    Result<void> waited =
-        co_await with_deadline(node.ring, deadline, wait_for(running.ended)).result();
-    if (!waited.ok() && !waited.error().is(Errc::deadline_exceeded)) {
-      co_await fail(std::move(waited).error());
-    }
-    const wire::PushEvent event = event_of(running.progress);
-    std::string bytes = event.SerializeAsString();
-    if (bytes.empty() || bytes == told) continue;
-    told = std::move(bytes);
-    co_await call.write(event);
-  }
 }
 
 // Where to: what was asked for, or the tag that the image was found by.
@@ -112,14 +72,12 @@ Task<void> push(Node& node, rpc::Call& call) {
   wanted.manifest = entry.image->manifest_digest;
   wanted.mount_from = mount_sources(entry, wanted.target);
   const image::Puller::Hold hold = co_await node.puller.hold();
-  Running running;
-  Scope scope(node.ring.ready(), [&node](Error error) { node.log.warn("push", error.message()); });
-  scope.spawn(run(node, std::move(wanted), running));
-  Result<void> told = co_await tell(node, call, running).result();
-  if (!told.ok()) scope.cancel();
-  co_await scope.close();
-  co_await std::move(told);
-  const image::PushResult result = co_await std::move(*running.outcome);
+  image::PushProgress progress;
+  auto look = [&progress]() { return event_of(progress); };
+  Task<image::PushResult> work =
+      image::push_image(node.puller.registries(), node.content, std::move(wanted), progress);
+  const image::PushResult result =
+      co_await run_and_tell(node, call, std::move(work), std::move(look));
   wire::PushEvent last;
   last.mutable_done()->set_digest(result.digest.text());
   last.mutable_done()->set_pushed_bytes(result.pushed_bytes);
