@@ -38,6 +38,11 @@ void Arrival::ended(Status outcome) {
   changed_.notify_all();
 }
 
+bool Arrival::was_right() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return restarts_ == 0 && outcome_.has_value() && outcome_->ok();
+}
+
 // How far the file may be read; the reader's own offset when there is nothing more to come.
 Result<std::uint64_t> ArrivingSource::wait_for_more() {
   std::unique_lock<std::mutex> lock(arrival_->mutex_);

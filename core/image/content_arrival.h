@@ -7,8 +7,8 @@
 //                                                     |-> restarted()    what was there is wrong
 //   reader:  ArrivingSource source(arrival, stop);   its end is told only once the blob is verified
 //
-// Whoever reads sees bytes before they are verified and must not let anything show before the end
-// of the source. Thread-safe.
+// Whoever reads sees bytes before they are verified: nothing may show before the end of the source,
+// and an error found in them may be the sender's and not the blob's. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -32,6 +32,9 @@ class Arrival {
   void restarted();
   // Once; nothing follows it.
   void ended(Status outcome);
+
+  // What anybody read of it was the blob: it is verified, and none of it was taken back.
+  bool was_right();
 
  private:
   friend class ArrivingSource;

@@ -14,12 +14,14 @@ constexpr std::size_t kUsualWindow = 8_MiB;
 
 // What the next try at a layer is to do.
 struct Puller::Impl::Attempt {
-  bool follow = true;      // the blob while it comes; else its file
-  std::size_t window = 0;  // of zstd; what else is needed is ExtractStages::kMemory
+  bool follow = true;                 // the blob while it comes; else its file
+  std::shared_ptr<Arrival> followed;  // by the last try; null: it read the file
+  std::size_t window = 0;             // of zstd; what else is needed is ExtractStages::kMemory
 };
 
-// Tries again, from the finished blob, when it began anew while we followed; and with more memory
-// when a zstd frame asks for it.
+// Tries again with more memory when a zstd frame asks for it, and from the finished blob when what
+// we followed was not it: it began anew, or its bytes are wrong, which a decoder may find long
+// before a digest does. Who fetches finds out whose fault that is, and asks somebody else.
 Task<ExtractedLayer> Puller::Impl::extract(JobPtr job, std::size_t index) {
   LayerJob& layer = *job->layers[index];
   co_await layer.started_event.wait();
@@ -31,8 +33,10 @@ Task<ExtractedLayer> Puller::Impl::extract(JobPtr job, std::size_t index) {
     Result<ExtractedLayer> outcome = co_await extract_once(job, index, attempt).result();
     if (outcome.ok()) co_return outcome;
     co_await shield(abort_layer(layer.chain_id));
-    const bool cut = outcome.error().is(Errc::aborted) && attempt.follow;
     const bool too_small = outcome.error().is(Errc::out_of_range) && attempt.window < window_most;
+    // A full disk stays full.
+    const bool cut = attempt.followed != nullptr && !attempt.followed->was_right() && !too_small &&
+                     !job->stop.stop_requested() && !outcome.error().is(Errc::resource_exhausted);
     if (cut) {
       co_await layer.fetched_event.wait();
       if (layer.fetch_error.has_value()) outcome = *layer.fetch_error;
@@ -55,9 +59,9 @@ Task<ExtractedLayer> Puller::Impl::extract_once(JobPtr job, std::size_t index, A
   limits.ratio_grace = options.inflate_ratio_grace;
   limits.window_max = attempt.window;
   const ExtractSpec spec{layer.blob.digest, layer.diff_id, limits};
-  std::shared_ptr<Arrival> arrival = attempt.follow ? layer.arrival : nullptr;
-  const auto open = [this, &layer, &arrival, &job] {
-    return open_layer_blob(content, layer.blob.digest, arrival, job->stop.get_token());
+  attempt.followed = attempt.follow ? layer.arrival : nullptr;
+  const auto open = [this, &layer, &attempt, &job] {
+    return open_layer_blob(content, layer.blob.digest, attempt.followed, job->stop.get_token());
   };
   std::unique_ptr<ByteSource> compressed = co_await offload(pool, open);
   auto stages = std::make_shared<ExtractStages>(layers, target, spec, std::move(compressed));
