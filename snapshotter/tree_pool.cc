@@ -2,7 +2,9 @@
 #include "snapshotter/tree_pool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string>
@@ -15,19 +17,36 @@ namespace {
 
 constexpr std::size_t kTreesPerJob = 4;
 
+// Empty, or half made.
+void remove_tree(int dirfd, std::uint64_t id) {
+  ::unlinkat(dirfd, OverlayLayout::work_name(id).c_str(), AT_REMOVEDIR);
+  ::unlinkat(dirfd, OverlayLayout::fs_name(id).c_str(), AT_REMOVEDIR);
+  ::unlinkat(dirfd, OverlayLayout::name(id).c_str(), AT_REMOVEDIR);
+}
+
+// Nothing is left behind on a full disk: whoever tries again makes other ones.
 Status make_tree(int dirfd, std::uint64_t id) {
   const std::string fs = OverlayLayout::fs_name(id);
-  if (::mkdirat(dirfd, OverlayLayout::name(id).c_str(), 0700) != 0 ||
-      ::mkdirat(dirfd, fs.c_str(), 0755) != 0 ||
+  if (::mkdirat(dirfd, OverlayLayout::name(id).c_str(), 0700) != 0) {
+    return sys_error(errno, "mkdir", "snapshot " + OverlayLayout::name(id));
+  }
+  if (::mkdirat(dirfd, fs.c_str(), 0755) != 0 ||
       ::fchmodat(dirfd, fs.c_str(), 0755, 0) != 0 ||  // whatever the umask is
       ::mkdirat(dirfd, OverlayLayout::work_name(id).c_str(), 0700) != 0) {
-    return sys_error(errno, "mkdir", "snapshot " + fs);
+    const int make_errno = errno;
+    remove_tree(dirfd, id);
+    return sys_error(make_errno, "mkdir", "snapshot " + fs);
   }
   return {};
 }
 
 Status make_trees(int dirfd, std::uint64_t first, std::size_t count) {
-  for (std::uint64_t id = first; id < first + count; ++id) TRY_(make_tree(dirfd, id));
+  for (std::uint64_t id = first; id < first + count; ++id) {
+    Status made = make_tree(dirfd, id);
+    if (made.ok()) continue;
+    while (id-- > first) remove_tree(dirfd, id);
+    return made;
+  }
   return {};
 }
 

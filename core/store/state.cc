@@ -22,6 +22,9 @@ constexpr Table kFormatTable{"format", 1};
 constexpr std::string_view kFormatKey = "store";
 constexpr std::string_view kFormat = "berth-store-1";
 
+// Some ten removals; their old pages serve the next ones.
+constexpr std::uint64_t kReserve = 256_KiB;
+
 // One State per directory: the lock lives as long as the descriptor, so a killed agent leaves none.
 Result<UniqueFd> lock_dir(const std::string& dir) {
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return sys_error(errno, "mkdir", dir);
@@ -110,7 +113,9 @@ State::State(State&& other) noexcept
     : dir_(std::move(other.dir_)),
       env_(std::exchange(other.env_, nullptr)),
       dbi_(other.dbi_),
-      lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+      lock_fd_(std::exchange(other.lock_fd_, -1)),
+      durable_(other.durable_),
+      allocated_(other.allocated_) {}
 
 State::~State() {
   if (env_ != nullptr) ::mdb_env_close(env_);
@@ -123,6 +128,7 @@ Result<State> State::open(std::string dir, StateOptions options) {
   if (const int rc = ::mdb_env_create(&env)) return lmdb_error(rc, "open store", dir);
   // From here on the State closes what was opened, however this function ends.
   State state(std::move(dir), env, 0, lock.release());
+  state.durable_ = options.durable;
   ::mdb_env_set_mapsize(env, options.map_size);
   // NOTLS: a reader's slot belongs to the transaction, not the thread, so threads leave none
   // behind. No WRITEMAP: a store into a mapped page of a full tmpfs is SIGBUS; pwrite is an error.
@@ -159,7 +165,21 @@ Result<WriteTxn> State::begin_write() {
   if (const int rc = ::mdb_txn_begin(env_, nullptr, 0, &txn)) {
     return lmdb_error(rc, "write store", dir_);
   }
+  keep_reserve();
   return WriteTxn(txn, dbi_, &dir_);
+}
+
+// Without room for it, and on a filesystem that cannot, the reserve is what it was.
+void State::keep_reserve() noexcept {
+  if (!durable_) return;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  int fd = -1;
+  ::mdb_env_info(env_, &info);
+  ::mdb_env_stat(env_, &stat);
+  const std::uint64_t wanted = (info.me_last_pgno + 1) * stat.ms_psize + kReserve;
+  if (wanted <= allocated_ || ::mdb_env_get_fd(env_, &fd) != 0) return;
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(wanted)) == 0) allocated_ = wanted;
 }
 
 Status State::write(const std::function<Status(WriteTxn&)>& body) {

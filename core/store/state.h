@@ -12,6 +12,10 @@
 // page cache: it survives the death of the process, not of the node; for tmpfs that is all there
 // is.
 //
+// A full disk: a record cannot be taken away without writing pages anew, and taking records away is
+// how room is made. So a durable store has some room allocated beyond what it uses, filled up again
+// before every write if the disk gives it.
+//
 // Errors: data_loss (not a store of ours, or damaged beyond one record), failed_precondition
 // (format of another version, or in use), resource_exhausted (map_size or the file system is full;
 // names the directory), permission_denied, internal. After a failed commit nothing of the
@@ -132,12 +136,15 @@ class State {
 
  private:
   State(std::string dir, MDB_env* env, std::uint32_t dbi, int lock_fd) noexcept;
+  void keep_reserve() noexcept;
   Status quarantine_on_disk(const std::string& on_disk, std::string_view reason);
 
   std::string dir_;
   MDB_env* env_;
   std::uint32_t dbi_;
   int lock_fd_;
+  bool durable_ = false;
+  std::uint64_t allocated_ = 0;  // bytes of data.mdb from its beginning; under LMDB's write lock
 };
 
 }  // namespace berth::store

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hostile corpus: layers that try to leave their directory, or to be too much.
 
-    hostile_layers.py [--full] --outside DIR OUT    writes OUT/NAME.tar and OUT/cases
+    hostile_layers.py [--full] [--only NAME] --outside DIR OUT    writes OUT/NAME.tar and OUT/cases
     hostile_layers.py --seeds OUT                   small ones only, as seeds of a fuzz target
 
 --outside is a directory that layers aim at; it holds a file "witness". OUT/cases has one line for
@@ -523,6 +523,7 @@ def main():
     global FULL
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only")
     parser.add_argument("--seeds", action="store_true")
     parser.add_argument("--outside", default="/mnt/outside")
     parser.add_argument("out")
@@ -531,6 +532,8 @@ def main():
     os.makedirs(arguments.out, exist_ok=True)
     lines = []
     for name, verdict, text, make in CASES:
+        if arguments.only not in (None, name):
+            continue
         if arguments.seeds and name in ("many_empty_files", "many_directories", "bomb"):
             continue
         layer = make(arguments.outside)

@@ -17,12 +17,14 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <random>
 
 #include "core/image/pull.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
 #include "snapshotter/layer_store.h"
 #include "snapshotter/overlay.h"
+#include "tests/core/image/docker_registry.h"
 #include "tests/core/image/own_network.h"
 
 namespace berth::snapshotter {
@@ -92,11 +94,12 @@ class RegistryNode : public testing::Test {
     char name[] = "/tmp/berth-pull-node.XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     dir_ = name;
-    ASSERT_EQ(shell(script("registry.sh") + " start " + dir_ + "/registry 5000"), 0);
+    fs::create_directories(dir_ + "/registry");
+    registry_.emplace(dir_ + "/registry", "", "", 5000);
   }
   void TearDown() override {
     if (dir_.empty()) return;
-    EXPECT_EQ(shell(script("registry.sh") + " stop " + dir_ + "/registry"), 0);
+    registry_.reset();
     fs::remove_all(dir_);
   }
 
@@ -117,8 +120,18 @@ class RegistryNode : public testing::Test {
     fs::create_directories(fs::path(dir_ + "/" + path).parent_path());
     std::ofstream(dir_ + "/" + path) << contents;
   }
+  // Bytes that do not compress, so that a layer is as big as it looks.
+  void write_noise(const std::string& path, std::size_t size, unsigned seed) {
+    std::minstd_rand random(seed);
+    std::string contents(size, '\0');
+    for (char& c : contents) c = static_cast<char>(random() >> 8);
+    write(path, contents);
+  }
 
   std::string dir_;
+
+ private:
+  std::optional<image::DockerRegistry> registry_;
 };
 
 }  // namespace berth::snapshotter

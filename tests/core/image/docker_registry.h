@@ -23,9 +23,9 @@ namespace berth::image {
 class DockerRegistry {
  public:
   // Everything is below `dir`, which exists. `http` and `rest` are lines of the configuration: the
-  // keys below `http:`, indented by two, and other top-level keys.
-  DockerRegistry(std::string dir, const std::string& http, const std::string& rest)
-      : dir_(std::move(dir)), host_("127.0.0.1:" + std::to_string(free_port())) {
+  // keys below `http:`, indented by two, and other top-level keys. Port 0: one that is free.
+  DockerRegistry(std::string dir, const std::string& http, const std::string& rest, int port = 0)
+      : dir_(std::move(dir)), host_("127.0.0.1:" + std::to_string(port != 0 ? port : free_port())) {
     std::ofstream(dir_ + "/config.yml")
         << "version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: " << dir_
         << "/data}\n  delete: {enabled: true}\nhttp:\n  addr: " << host_ << "\n"

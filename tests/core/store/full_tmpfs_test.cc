@@ -16,6 +16,16 @@ namespace {
 
 constexpr Table kPods{"pods", 1};
 
+// A file that takes what is left.
+void fill(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  ASSERT_GE(fd, 0);
+  const std::string page(4096, 'b');
+  while (::write(fd, page.data(), page.size()) > 0) {
+  }
+  ::close(fd);
+}
+
 TEST(FullTmpfs, IsResourceExhaustedNamesTheDirectoryAndHealsWhenThereIsRoom) {
   TemporaryDir dir;
   if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "unshare: " << ::strerror(errno);
@@ -25,13 +35,7 @@ TEST(FullTmpfs, IsResourceExhaustedNamesTheDirectoryAndHealsWhenThereIsRoom) {
     State state = MUST(State::open(dir / "s", {}));
     ASSERT_TRUE(state.put(kPods, "kept", "v").ok());
     const std::string ballast = dir / "ballast";
-    const int fd = ::open(ballast.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    ASSERT_GE(fd, 0);
-    const std::string page(4096, 'b');
-    while (::write(fd, page.data(), page.size()) > 0) {
-    }
-    ::close(fd);
-
+    fill(ballast);
     Status filled;
     for (int i = 0; i < 200 && filled.ok(); ++i) {
       filled = state.put(kPods, "k" + std::to_string(i), std::string(3000, 'x'));
@@ -43,6 +47,31 @@ TEST(FullTmpfs, IsResourceExhaustedNamesTheDirectoryAndHealsWhenThereIsRoom) {
 
     ASSERT_EQ(::unlink(ballast.c_str()), 0);
     EXPECT_TRUE(state.put(kPods, "after", "v").ok());
+  }
+  EXPECT_EQ(::umount2(dir.path().c_str(), 0), 0);
+}
+
+// What an image store does on a full disk: it takes records away.
+TEST(FullTmpfs, RecordsOfADurableStoreCanBeTakenAwayWhenNothingIsFree) {
+  TemporaryDir dir;
+  if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "unshare: " << ::strerror(errno);
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(::mount("berth-test", dir.path().c_str(), "tmpfs", 0, "size=4m"), 0);
+  {
+    State state = MUST(State::open(dir / "s", {.durable = true}));
+    // In one transaction, which leaves no page that a later one could use.
+    const auto put_all = [](WriteTxn& txn) -> Status {
+      for (int i = 0; i < 100; ++i) {
+        TRY_(txn.put(kPods, "k" + std::to_string(i), std::string(1000, 'x')));
+      }
+      return {};
+    };
+    ASSERT_TRUE(state.write(put_all).ok());
+    fill(dir / "ballast");
+    for (int i = 0; i < 100; ++i) {
+      const Result<bool> erased = state.erase(kPods, "k" + std::to_string(i));
+      ASSERT_TRUE(erased.ok()) << i << ": " << erased.error().message();
+    }
   }
   EXPECT_EQ(::umount2(dir.path().c_str(), 0), 0);
 }
