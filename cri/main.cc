@@ -211,13 +211,13 @@ Task<void> connect_keeper(Parts& parts, const Options& options) {
 
 Task<void> recover(Parts& parts) {
   co_await parts.node->snapshotter.recover();
-  const ReconcileReport report = co_await reconcile(*parts.node);
+  const ReconcileReport report = co_await reconcile(*parts.node, *parts.watch);
   for (const std::string& line : report.mended) parts.log.warn("reconcile", line);
+  for (const std::string& line : report.failed) parts.log.error("reconcile", line);
   parts.log.info("reconcile", report.summary());
   Result<void> swept = co_await parts.puller->sweep().result();
   if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
   parts.ipc_uts->prefill();
-  parts.watch->spawn(watch_exits(*parts.node));
   parts.watch->spawn(parts.quiet->watch());
   // The start itself has touched much that is not needed again.
   parts.quiet->touch();

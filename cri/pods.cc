@@ -7,6 +7,17 @@
 
 namespace berth::cri {
 
+namespace {
+
+// While one is still being removed the next may have taken its name.
+void release(std::unordered_map<std::string, std::string>& names, const std::string& name,
+             const std::string& id) {
+  const auto found = names.find(name);
+  if (found != names.end() && found->second == id) names.erase(found);
+}
+
+}  // namespace
+
 std::shared_ptr<Sandbox> Pods::sandbox(std::string_view id) const {
   const auto found = sandboxes_.find(id);
   return found == sandboxes_.end() ? nullptr : found->second;
@@ -76,7 +87,7 @@ void Pods::add(std::shared_ptr<Container> container) {
 }
 
 void Pods::remove(const Sandbox& sandbox) {
-  sandbox_names_.erase(name_of(sandbox.item.metadata()));
+  release(sandbox_names_, name_of(sandbox.item.metadata()), sandbox.id());
   const std::string id = sandbox.id();
   sandboxes_.erase(id);
 }
@@ -84,7 +95,8 @@ void Pods::remove(const Sandbox& sandbox) {
 void Pods::remove(const Container& container) {
   std::vector<std::string>& siblings = container.sandbox->container_ids;
   siblings.erase(std::remove(siblings.begin(), siblings.end(), container.id()), siblings.end());
-  container_names_.erase(name_of(container.item.pod_sandbox_id(), container.item.metadata()));
+  release(container_names_, name_of(container.item.pod_sandbox_id(), container.item.metadata()),
+          container.id());
   const std::string id = container.id();
   containers_.erase(id);
 }

@@ -2,6 +2,7 @@
 #include "cri/reconcile.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <map>
@@ -25,6 +26,14 @@ struct Known {
   std::map<std::string, plugins::Exit> exited;
 };
 
+// One thing that cannot be mended must not keep the agent from managing all others.
+Task<void> try_step(Report& report, std::string what, Task<void> step) {
+  Result<void> done = co_await std::move(step).result();
+  if (done.ok()) co_return;
+  if (done.error().is(Errc::cancelled)) co_await std::move(done);
+  report.failed.push_back(what + ": " + done.error().message());
+}
+
 void adopt_namespaces(Node& node, Sandbox& sandbox) {
   for (const std::string& key : node.keeper.held_keys()) {
     if (pod_of_held(key) != sandbox.id()) continue;
@@ -33,8 +42,8 @@ void adopt_namespaces(Node& node, Sandbox& sandbox) {
   }
 }
 
-// Both programs died: what the keeper held is gone, but a living container is still in its
-// namespaces.
+// What the keeper held is gone when both programs died, but a living process of the pod is still in
+// its namespaces.
 void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish, pid_t pid) {
   const std::string base = "/proc/" + std::to_string(pid) + "/ns/";
   const auto open_one = [&base](bool wanted, const char* kind, UniqueFd& into) {
@@ -44,12 +53,38 @@ void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish, pid_t 
   open_one(wish.net, "net", sandbox.namespaces.net);
   open_one(wish.ipc, "ipc", sandbox.namespaces.ipc);
   open_one(wish.uts, "uts", sandbox.namespaces.uts);
+  open_one(wish.shared_pid, "pid", sandbox.namespaces.pid);
 }
 
-bool complete(const Sandbox& sandbox, const NamespaceWish& wish) {
-  return (!wish.net || sandbox.namespaces.net.valid()) &&
-         (!wish.ipc || sandbox.namespaces.ipc.valid()) &&
-         (!wish.uts || sandbox.namespaces.uts.valid());
+std::vector<pid_t> living_processes(const Node& node, const Sandbox& sandbox) {
+  std::vector<pid_t> pids;
+  for (const std::string& id : sandbox.container_ids) {
+    const std::shared_ptr<Container> container = node.pods.container(id);
+    if (container != nullptr && container->living()) pids.push_back(container->pid);
+  }
+  const std::optional<keeper::KnownProcess> init = node.keeper.find(pod_init_name(sandbox.id()));
+  if (init && !init->exit) pids.push_back(init->pid);
+  return pids;
+}
+
+// False: the pod cannot run another container.
+Task<bool> regain_namespaces(Node& node, Sandbox& sandbox, const NamespaceWish& wish,
+                             Report& report) {
+  if (wish.shared_pid && !node.keeper.find(pod_init_name(sandbox.id()))) co_return false;
+  if (check_complete(sandbox.id(), sandbox.namespaces, wish).ok()) co_return true;
+  for (const pid_t pid : living_processes(node, sandbox)) {
+    namespaces_from_process(sandbox, wish, pid);
+  }
+  // Only detached, so nobody can find it again: containers from now on share a new one.
+  const bool lost_shm =
+      wish.ipc && sandbox.namespaces.ipc.valid() && !sandbox.namespaces.shm.valid();
+  if (lost_shm) sandbox.namespaces.shm = co_await make_shm();
+  if (!check_complete(sandbox.id(), sandbox.namespaces, wish).ok()) co_return false;
+  report.mended.push_back("sandbox " + sandbox.id() +
+                          " got its namespaces back from its processes");
+  co_await drop_namespaces(node, sandbox.id());
+  co_await hold_namespaces(node, sandbox.id(), sandbox.namespaces);
+  co_return true;
 }
 
 // Brings one container's record and the keeper's knowledge together.
@@ -116,8 +151,32 @@ Task<void> settle_all(Node& node, Known& known, Report& report) {
   std::vector<std::shared_ptr<Container>> containers;
   for (const auto& [id, container] : node.pods.containers()) containers.push_back(container);
   for (const std::shared_ptr<Container>& container : containers) {
-    co_await settle(node, container, known, report);
+    Task<void> step = settle(node, container, known, report);
+    co_await try_step(report, "container " + container->id(), std::move(step));
   }
+}
+
+Task<void> finish_container(Node& node, std::shared_ptr<Container> container, Report& report) {
+  const Mutex::Guard guard = co_await container->sandbox->lock.lock();
+  report.mended.push_back("container " + container->id() + " was half made or half removed");
+  co_await remove_container_now(node, container);
+}
+
+Task<void> finish_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox, Report& report) {
+  const Mutex::Guard guard = co_await sandbox->lock.lock();
+  if (sandbox->phase == state::v1::SANDBOX_STOPPED) co_return;
+  if (sandbox->phase != state::v1::SANDBOX_READY) {
+    report.mended.push_back("sandbox " + sandbox->id() + " was half made or half removed");
+    co_await stop_sandbox(node, sandbox);
+    co_await remove_sandbox(node, sandbox);
+    co_return;
+  }
+  const records::SandboxRecord record = co_await records::load_sandbox(node.state, sandbox->id());
+  const NamespaceWish wish = NamespaceWish::of(record.config());
+  const bool whole = co_await regain_namespaces(node, *sandbox, wish, report);
+  if (whole) co_return;
+  report.mended.push_back("sandbox " + sandbox->id() + " lost its namespaces: stopped");
+  co_await stop_sandbox(node, sandbox);
 }
 
 // Takes apart what a crash left half made or half removed, and stops pods whose namespaces are
@@ -131,31 +190,14 @@ Task<void> finish_pods(Node& node, Report& report) {
     }
   }
   for (const std::shared_ptr<Container>& container : unfinished) {
-    report.mended.push_back("container " + container->id() + " was half made or half removed");
-    co_await remove_container_now(node, container);
+    Task<void> step = finish_container(node, container, report);
+    co_await try_step(report, "container " + container->id(), std::move(step));
   }
   std::vector<std::shared_ptr<Sandbox>> sandboxes;
   for (const auto& [id, sandbox] : node.pods.sandboxes()) sandboxes.push_back(sandbox);
   for (const std::shared_ptr<Sandbox>& sandbox : sandboxes) {
-    if (sandbox->phase == state::v1::SANDBOX_STOPPED) continue;
-    if (sandbox->phase == state::v1::SANDBOX_READY) {
-      const records::SandboxRecord record =
-          co_await records::load_sandbox(node.state, sandbox->id());
-      const NamespaceWish wish = NamespaceWish::of(record.config());
-      for (const std::string& id : sandbox->container_ids) {
-        const std::shared_ptr<Container> container = node.pods.container(id);
-        if (container != nullptr && container->living()) {
-          namespaces_from_process(*sandbox, wish, container->pid);
-        }
-      }
-      if (complete(*sandbox, wish)) continue;
-      report.mended.push_back("sandbox " + sandbox->id() + " lost its namespaces: stopped");
-      co_await stop_sandbox(node, sandbox);
-      continue;
-    }
-    report.mended.push_back("sandbox " + sandbox->id() + " was half made or half removed");
-    co_await stop_sandbox(node, sandbox);
-    co_await remove_sandbox(node, sandbox);
+    Task<void> step = finish_sandbox(node, sandbox, report);
+    co_await try_step(report, "sandbox " + sandbox->id(), std::move(step));
   }
 }
 
@@ -163,19 +205,24 @@ Task<void> finish_pods(Node& node, Report& report) {
 Task<void> sweep_keeper(Node& node, const Known& known, Report& report) {
   for (const auto& [id, living] : known.living) {
     if (node.pods.container(id) != nullptr) continue;
-    bool is_init = false;
-    for (const auto& [pod, sandbox] : node.pods.sandboxes()) is_init |= pod_init_name(pod) == id;
-    if (is_init) continue;
     report.mended.push_back("process " + id + " belonged to no container");
-    co_await node.handler.signal(id, 9);
+    // Its end is told like every other, and then it is forgotten.
+    Task<void> step = node.handler.signal(id, SIGKILL);
+    co_await try_step(report, "process " + id, std::move(step));
   }
-  for (const auto& [id, exit] : known.exited) {
-    if (node.pods.container(id) == nullptr) co_await node.handler.remove(id);
+  for (const keeper::KnownProcess& process : node.keeper.list()) {
+    if (process.kind != keeper::ProcessKind::pod_init) continue;
+    const std::string pod = pod_of_init(process.id);
+    if (node.pods.sandbox(pod) != nullptr) continue;
+    report.mended.push_back("init " + process.id + " belonged to no sandbox");
+    Task<void> step = end_pod_init(node, pod);
+    co_await try_step(report, "init " + process.id, std::move(step));
   }
   for (const std::string& key : node.keeper.held_keys()) {
     if (node.pods.sandbox(pod_of_held(key)) != nullptr) continue;
     report.mended.push_back("namespaces " + key + " belonged to no sandbox");
-    co_await node.keeper.drop(key, Deadline::after_ms(kKeeperMsMax));
+    Task<void> step = node.keeper.drop(key, Deadline::after_ms(kKeeperMsMax));
+    co_await try_step(report, "namespaces " + key, std::move(step));
   }
 }
 
@@ -187,7 +234,8 @@ Task<void> sweep_snapshots(Node& node, Report& report) {
     if (snapshot.name.rfind("extract-", 0) == 0) continue;
     if (node.pods.container(container_of_key(snapshot.name)) != nullptr) continue;
     report.mended.push_back("snapshot " + snapshot.name + " belonged to no container");
-    co_await node.snapshotter.remove(snapshot.name);
+    Task<void> step = node.snapshotter.remove(snapshot.name);
+    co_await try_step(report, "snapshot " + snapshot.name, std::move(step));
   }
 }
 
@@ -236,7 +284,7 @@ std::vector<plugins::LivingCgroup> living_cgroups(
   return living;
 }
 
-Task<void> recover_plugins(Node& node) {
+Task<void> recover_plugins(Node& node, Report& report) {
   std::map<std::string, std::string> cgroup_parents;
   std::vector<plugins::NetworkPod> pods;
   for (const auto& [id, sandbox] : node.pods.sandboxes()) {
@@ -247,18 +295,20 @@ Task<void> recover_plugins(Node& node) {
     pods.push_back({id, std::move(netns)});
   }
   std::vector<plugins::LivingCgroup> cgroups = living_cgroups(node, cgroup_parents);
-  co_await node.resources.recover(std::move(cgroups));
-  co_await node.pod_network.recover(std::move(pods));
+  Task<void> of_cgroups = node.resources.recover(std::move(cgroups));
+  co_await try_step(report, "cgroups", std::move(of_cgroups));
+  Task<void> of_network = node.pod_network.recover(std::move(pods));
+  co_await try_step(report, "network", std::move(of_network));
 }
 
 }  // namespace
 
 std::string ReconcileReport::summary() const {
   return "reconcile: pods=" + std::to_string(pods) + " containers=" + std::to_string(containers) +
-         " mended=" + std::to_string(mended.size());
+         " mended=" + std::to_string(mended.size()) + " failed=" + std::to_string(failed.size());
 }
 
-Task<ReconcileReport> reconcile(Node& node) {
+Task<ReconcileReport> reconcile(Node& node, Scope& watchers) {
   Report report;
   plugins::Recovered recovered = co_await node.handler.recover();
   Known known;
@@ -269,11 +319,14 @@ Task<ReconcileReport> reconcile(Node& node) {
   for (plugins::Exit& exit : recovered.exited) known.exited[exit.id] = exit;
   co_await load_pods(node, report);
   // The plugins hear of everything that has a record, also of what is taken apart a moment later.
-  co_await recover_plugins(node);
+  co_await recover_plugins(node, report);
   co_await settle_all(node, known, report);
+  // Who takes a pod apart waits for the ends of its containers.
+  watchers.spawn(watch_exits(node));
   co_await finish_pods(node, report);
   co_await sweep_keeper(node, known, report);
-  co_await sweep_snapshots(node, report);
+  Task<void> snapshots = sweep_snapshots(node, report);
+  co_await try_step(report, "snapshots", std::move(snapshots));
   sweep_files(node, report);
   Status ledger = sweep_ledger(node, report);
   co_await std::move(ledger);

@@ -11,7 +11,6 @@ v1::ContainerState state_of(const Container& container) {
   switch (container.phase) {
     case state::v1::CONTAINER_CREATING:
     case state::v1::CONTAINER_MADE:
-    case state::v1::CONTAINER_STARTING:
       return v1::ContainerState::CONTAINER_CREATED;
     case state::v1::CONTAINER_LIVING:
       return v1::ContainerState::CONTAINER_RUNNING;

@@ -3,8 +3,8 @@
 // forcibly removed. This call is idempotent, and must not return an error if the container has
 // already been removed."
 //
-// The record says REMOVING before the first part goes, so a crash leaves something that the
-// reconciler removes to the end.
+// The record says REMOVING before the first part goes, so a crash or a failure leaves something
+// that the reconciler, or the next call, removes to the end.
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
@@ -23,15 +23,19 @@ Task<void> remove_snapshot(Node& node, const std::string& id) {
   }
 }
 
-// A container whose record cannot be read had its volumes swept, or has them swept at the next
-// start.
-Task<void> remove_volumes(Node& node, const std::string& id) {
-  Result<records::ContainerRecord> record = records::load_container(node.state, id);
-  if (record.ok()) co_await remove_image_volumes(node, *record);
+// A store without room for the mark must not keep the container from going.
+void note_removal(Node& node, records::ContainerRecord& record) {
+  if (record.phase() == state::v1::CONTAINER_REMOVING) return;
+  record.set_phase(state::v1::CONTAINER_REMOVING);
+  Status noted = records::save(node.state, record);
+  if (!noted.ok()) {
+    node.log.warn("container", "removal of " + record.id() + ": " + noted.error().message());
+  }
 }
 
-Status forget(Node& node, const std::string& sandbox_id, const std::string& id) {
-  Result<records::ContainerRecord> record = records::load_container(node.state, id);
+// A container whose record cannot be read has its volumes swept at the next start.
+Status forget(Node& node, const std::string& sandbox_id, const std::string& id,
+              Result<records::ContainerRecord>& record) {
   return node.state.write([&](store::WriteTxn& txn) -> Status {
     for (const store::LedgerKind kind : {store::LedgerKind::cgroup, store::LedgerKind::snapshot}) {
       TRY_(store::ledger_clear(txn, {.owner = sandbox_id, .kind = kind, .id = id}));
@@ -73,11 +77,13 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
   }
   container->phase = state::v1::CONTAINER_REMOVING;
   container->rootfs.reset();
+  Result<records::ContainerRecord> record = records::load_container(node.state, id);
+  if (record.ok()) note_removal(node, *record);
   co_await forget_process(node, container);
   co_await node.resources.cleanup(sandbox_id, id);
   co_await remove_snapshot(node, id);
-  co_await remove_volumes(node, id);
-  co_await forget(node, sandbox_id, id);
+  if (record.ok()) co_await remove_image_volumes(node, *record);
+  co_await forget(node, sandbox_id, id, record);
   node.pods.remove(*container);
 }
 

@@ -15,6 +15,7 @@
 #include "cri/container/log_file.h"
 #include "cri/container/spec.h"
 #include "cri/sandbox/files.h"
+#include "cri/sandbox/namespaces.h"
 
 namespace berth::cri {
 
@@ -84,6 +85,8 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
   stages.enter("mounts.open");
   MountPlan plan = co_await open_mounts(node, container, record, pod);
   stages.enter("spec.build");
+  co_await check_complete(pod.id(), container->sandbox->namespaces,
+                          NamespaceWish::of(pod.config()));
   UniqueFd target = co_await target_pid_namespace(node, record);
   const std::uint64_t available = co_await sys::capability_permitted();
   const SpecWish wish{.record = record,

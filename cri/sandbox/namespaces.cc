@@ -95,6 +95,25 @@ NamespaceWish NamespaceWish::of(const v1::PodSandboxConfig& config) {
   return wish;
 }
 
+Status check_complete(const std::string& pod_id, const PodNamespaces& namespaces,
+                      const NamespaceWish& wish) {
+  const struct {
+    bool wished;
+    const UniqueFd& fd;
+    const char* name;
+  } parts[] = {{wish.net, namespaces.net, "network namespace"},
+               {wish.ipc, namespaces.ipc, "ipc namespace"},
+               {wish.ipc, namespaces.shm, "/dev/shm"},
+               {wish.uts, namespaces.uts, "uts namespace"},
+               {wish.shared_pid, namespaces.pid, "pid namespace"}};
+  for (const auto& part : parts) {
+    if (!part.wished || part.fd.valid()) continue;
+    return make_error(Errc::failed_precondition,
+                      "sandbox `" + pod_id + "` has lost its " + part.name);
+  }
+  return {};
+}
+
 std::string hostname_of(const v1::PodSandboxConfig& config) {
   constexpr std::size_t kHostnameBytesMax = 64;
   const std::string& name =

@@ -21,6 +21,11 @@ struct NamespaceWish {
   static NamespaceWish of(const runtime::v1::PodSandboxConfig& config);
 };
 
+// failed_precondition that names the first wished namespace whose descriptor is not there: its
+// containers must not get the host's instead.
+Status check_complete(const std::string& pod_id, const PodNamespaces& namespaces,
+                      const NamespaceWish& wish);
+
 // The pod's host name: as asked for, else the pod's name cut to what uts allows.
 std::string hostname_of(const runtime::v1::PodSandboxConfig& config);
 

@@ -36,6 +36,11 @@ std::string pod_init_name(const std::string& pod_id) {
   return pod_id + ".init";
 }
 
+std::string pod_of_init(const std::string& name) {
+  constexpr std::string_view kSuffix = ".init";
+  return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : std::string();
+}
+
 Task<void> start_pod_init(Node& node, Sandbox& sandbox) {
   const plugins::Placement placement = co_await node.resources.pod_placement(sandbox.id());
   oci::Namespaces namespaces;

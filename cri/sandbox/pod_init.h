@@ -14,7 +14,8 @@ namespace berth::cri {
 Task<void> start_pod_init(Node& node, Sandbox& sandbox);
 // Ends it, and with it every process of the pod's PID namespace. None there: fine.
 Task<void> end_pod_init(Node& node, std::string pod_id);
-// The name under which the keeper knows it.
+// The name under which the keeper knows it, and the reverse: empty when it is no such name.
 std::string pod_init_name(const std::string& pod_id);
+std::string pod_of_init(const std::string& name);
 
 }  // namespace berth::cri

@@ -46,11 +46,13 @@ Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
   }
   co_await detach_network(node, sandbox->id(), network_of(node, record.config()));
   co_await drop_namespaces(node, sandbox->id());
+  if (sandbox->phase != state::v1::SANDBOX_STOPPED) {
+    record.set_phase(state::v1::SANDBOX_STOPPED);
+    co_await records::save(node.state, record);
+    sandbox->phase = state::v1::SANDBOX_STOPPED;
+  }
+  // Last: a sandbox whose stop did not come to its end has them still.
   sandbox->namespaces = PodNamespaces();
-  if (sandbox->phase == state::v1::SANDBOX_STOPPED) co_return;
-  record.set_phase(state::v1::SANDBOX_STOPPED);
-  co_await records::save(node.state, record);
-  sandbox->phase = state::v1::SANDBOX_STOPPED;
 }
 
 Task<v1::StopPodSandboxResponse> stop_pod_sandbox(Node& node,

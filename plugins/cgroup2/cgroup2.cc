@@ -160,11 +160,11 @@ Task<Placement> Cgroup2::placement(std::string pod_id, std::string container_id)
   co_return place(path);
 }
 
-// The init of a shared PID namespace is ours and opens no device: no device program.
 Task<std::vector<CgroupView>> Cgroup2::views(std::string /*pod_id*/, std::string /*container_id*/) {
   co_return std::vector<CgroupView>();
 }
 
+// The init of a shared PID namespace is ours and opens no device: no device program.
 Task<Placement> Cgroup2::pod_placement(std::string pod_id) {
   const std::string init(kPodInit);
   const std::string path = co_await path_of(pod_id, init);

@@ -178,9 +178,12 @@ Task<void> NativeRuntime::reopen_log(std::string container_id, UniqueFd log_file
 
 Task<Exit> NativeRuntime::next_exit() {
   keeper::ProcessExit exit = co_await keeper_.next_exit();
-  // Nobody removes an exec; once told, it is nothing to keep.
+  // Nobody removes an exec; once told, it is nothing to keep. A keeper that is away tells it again
+  // when it is back, and is then asked again: its death must not end who waits for exits.
   if (exit.kind == keeper::ProcessKind::exec) {
-    co_await keeper_.forget(exit.id, Deadline::after_ms(kRequestMs));
+    Result<void> forgotten =
+        co_await keeper_.forget(exit.id, Deadline::after_ms(kRequestMs)).result();
+    if (!forgotten.ok() && forgotten.error().is(Errc::cancelled)) co_await std::move(forgotten);
   }
   co_return exit_of(std::move(exit));
 }

@@ -165,7 +165,9 @@ TEST_F(StartUp, FullStateFilesystemIsSaid) {
 
 TEST_F(StartUp, KeeperThatIsNotThereIsNamed) {
   std::vector<std::string> words = own_directories();
-  words.back() = "/no/such/keeper";
+  const auto flag = std::find(words.begin(), words.end(), "--keeper");
+  ASSERT_LT(flag + 1, words.end());
+  flag[1] = "/no/such/keeper";
   expect_one_clear_line(run(words, 10), "/no/such/keeper");
 }
 
