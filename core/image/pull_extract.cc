@@ -50,7 +50,8 @@ Task<ExtractedLayer> Puller::Impl::extract(JobPtr job, std::size_t index) {
 
 Task<ExtractedLayer> Puller::Impl::extract_once(JobPtr job, std::size_t index, Attempt& attempt) {
   LayerJob& layer = *job->layers[index];
-  const Budget::Share share = co_await extract_budget.take(ExtractStages::kMemory + attempt.window);
+  const Budget::Share share =
+      co_await under(job->transfers, extract_budget.take(ExtractStages::kMemory + attempt.window));
   if (layer.fetched_event.is_set()) attempt.follow = false;
   const LayerTarget target = co_await layers.begin(layer.chain_id, layer.parent.empty());
   InflateLimits limits;

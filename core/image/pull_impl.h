@@ -63,7 +63,8 @@ struct Puller::Impl {
   void release_hold();
 
   // pull_layers.cc: each blob and each chain id once.
-  Task<void> join(InFlight& table, std::string key, std::function<Task<void>()> start);
+  Task<void> join(JobPtr job, InFlight& table, std::string key,
+                  std::function<Task<void>()> start);
   Task<void> join_fetch(JobPtr job, std::string key, std::function<Task<void>()> start);
   Task<void> wait_for(JobPtr job, std::shared_ptr<Flight> flight);
   std::shared_ptr<Flight> begin(InFlight& table, std::string key,

@@ -7,14 +7,17 @@
 namespace berth::image {
 
 // Waits for the one who works on `key`, or becomes it. If another pull's attempt fails, for
-// whatever reason of its own (its credentials, its cancellation), this one tries for itself.
-Task<void> Puller::Impl::join(InFlight& table, std::string key, std::function<Task<void>()> start) {
+// whatever reason of its own (its credentials, its cancellation), this one tries for itself. A job
+// that is over waits for nobody else's.
+Task<void> Puller::Impl::join(JobPtr job, InFlight& table, std::string key,
+                              std::function<Task<void>()> start) {
   while (true) {
     const auto found = table.find(key);
     if (found == table.end()) break;
     std::shared_ptr<Flight> others = found->second;
-    Result<void> outcome = co_await others->attempt->wait().result();
+    Result<void> outcome = co_await under(job->transfers, others->attempt->wait()).result();
     if (outcome.ok()) co_return;
+    if (job->transfers.cancelled()) co_await std::move(outcome);
   }
   std::shared_ptr<Flight> ours = begin(table, std::move(key), std::move(start));
   co_await ours->attempt->wait();
@@ -154,7 +157,8 @@ void Puller::Impl::fail_job(Job& job, Error error) {
 // Fetches layer after layer until none is left. After a failure the pull is lost, so nothing more
 // is begun, and the layers that will never come say why.
 Task<void> Puller::Impl::fetcher(JobPtr job) {
-  Result<Budget::Share> share = co_await fetch_budget.take(kFetchMemory).result();
+  Result<Budget::Share> share =
+      co_await under(job->transfers, fetch_budget.take(kFetchMemory)).result();
   if (!share.ok()) fail_job(*job, std::move(share).error());
   while (job->next_fetch < job->layers.size()) {
     LayerJob& layer = *job->layers[job->next_fetch];
@@ -193,7 +197,7 @@ Task<void> Puller::Impl::extractor(JobPtr job, std::size_t index) {
 Task<void> Puller::Impl::ensure_layer(JobPtr job, std::size_t index) {
   std::string key = job->layers[index]->chain_id;
   std::function<Task<void>()> start = [this, &job, index] { return extract_layer(job, index); };
-  co_await join(chains_in_flight, std::move(key), std::move(start));
+  co_await join(job, chains_in_flight, std::move(key), std::move(start));
 }
 
 // The directory first, whenever it comes; then the turn of this layer.
