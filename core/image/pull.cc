@@ -14,6 +14,15 @@ std::size_t extract_part(const PullOptions& options) {
   return options.memory_max - fetch_part(options);
 }
 
+// So that two layers of zstd with a usual window can be followed, and one more unpacked meanwhile.
+std::size_t follow_part(const PullOptions& options) {
+  return extract_part(options) / 3 * 2;
+}
+// However many pulls ask one slow registry, some fetches are left for the others.
+std::size_t host_part(const PullOptions& options) {
+  return fetch_part(options) / 4 * 3;
+}
+
 // One for each fetch, three for each extraction, which must all run for one of them to go on, and
 // some for short steps.
 unsigned threads_max(const PullOptions& options) {
@@ -37,7 +46,8 @@ Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, Laye
       pool(ring, threads_max(options)),
       scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }),
       fetch_budget(fetch_part(options)),
-      extract_budget(extract_part(options)) {}
+      extract_budget(extract_part(options)),
+      follow_budget(follow_part(options)) {}
 
 // A short name may stand for several images: the first that there is.
 Task<PullResult> Puller::Impl::pull(PullRequest request) {
@@ -64,6 +74,7 @@ Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference
 
 Task<PullResult> Puller::Impl::start(JobPtr job) {
   if (job->request.watch != nullptr) job->request.watch->job_ = job;
+  join_line_of_host(*job);
   // A caller that goes away is not torn out of the middle: the pull is told, takes back in order
   // what it made, and leaves what others want.
   auto attempt = Shared<PullResult>::start(scope, run(job));
@@ -76,6 +87,15 @@ Task<PullResult> Puller::Impl::start(JobPtr job) {
 void Puller::Impl::job_started(const JobPtr& job) {
   const std::lock_guard<std::mutex> lock(jobs_mutex);
   jobs.push_back(job);
+}
+
+void Puller::Impl::join_line_of_host(Job& job) {
+  if (job.local.has_value()) return;
+  for (const JobPtr& other : jobs) {
+    const bool same = other->reference.domain == job.reference.domain;
+    if (same && other->host_budget != nullptr) job.host_budget = other->host_budget;
+  }
+  if (job.host_budget == nullptr) job.host_budget = std::make_shared<Budget>(host_part(options));
 }
 
 void Puller::Impl::job_ended(const JobPtr& job) {

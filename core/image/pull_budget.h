@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "core/task/event.h"
@@ -49,6 +50,12 @@ class Budget {
     }
     free_ -= size;
     co_return Share(*this, size);
+  }
+  // Without waiting; nothing when there is not so much.
+  std::optional<Share> take_now(std::size_t wanted) {
+    if (line_.locked() || free_ < wanted) return std::nullopt;
+    free_ -= wanted;
+    return Share(*this, wanted);
   }
   std::size_t most() const noexcept { return most_; }
 

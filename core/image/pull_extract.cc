@@ -50,9 +50,17 @@ Task<ExtractedLayer> Puller::Impl::extract(JobPtr job, std::size_t index) {
 
 Task<ExtractedLayer> Puller::Impl::extract_once(JobPtr job, std::size_t index, Attempt& attempt) {
   LayerJob& layer = *job->layers[index];
-  const Budget::Share share =
-      co_await under(job->transfers, extract_budget.take(ExtractStages::kMemory + attempt.window));
-  if (layer.fetched_event.is_set()) attempt.follow = false;
+  const std::size_t memory = ExtractStages::kMemory + attempt.window;
+  std::optional<Budget::Share> following;
+  if (attempt.follow && !layer.fetched_event.is_set()) {
+    following = follow_budget.take_now(memory);
+    if (!following.has_value()) co_await layer.fetched_event.wait();
+  }
+  const Budget::Share share = co_await under(job->transfers, extract_budget.take(memory));
+  if (layer.fetched_event.is_set()) {
+    attempt.follow = false;
+    following.reset();
+  }
   const LayerTarget target = co_await layers.begin(layer.chain_id, layer.parent.empty());
   InflateLimits limits;
   limits.size_max = options.layer_size_max;

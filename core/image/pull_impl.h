@@ -28,6 +28,11 @@ struct Flight {
   CancelContext cancel;
   unsigned waiters = 0;
 };
+// What one fetch holds.
+struct FetchShares {
+  Budget::Share of_host;
+  Budget::Share of_all;
+};
 // By digest or chain id; whoever wants the same waits for it.
 using InFlight = std::map<std::string, std::shared_ptr<Flight>>;
 
@@ -63,8 +68,7 @@ struct Puller::Impl {
   void release_hold();
 
   // pull_layers.cc: each blob and each chain id once.
-  Task<void> join(JobPtr job, InFlight& table, std::string key,
-                  std::function<Task<void>()> start);
+  Task<void> join(JobPtr job, InFlight& table, std::string key, std::function<Task<void>()> start);
   Task<void> join_fetch(JobPtr job, std::string key, std::function<Task<void>()> start);
   Task<void> wait_for(JobPtr job, std::shared_ptr<Flight> flight);
   std::shared_ptr<Flight> begin(InFlight& table, std::string key,
@@ -73,6 +77,8 @@ struct Puller::Impl {
                    Task<void> work);
   Task<void> ensure_document(JobPtr job, Resolved::Document document);
   Task<void> put_document(Resolved::Document document);
+  void join_line_of_host(Job& job);
+  Task<FetchShares> take_fetch_shares(JobPtr job);
   Task<void> ensure_config(JobPtr job, oci::Descriptor blob);
   Task<void> fetch_config(JobPtr job, oci::Descriptor blob);
   Task<void> ensure_blob(JobPtr job, std::size_t index);
@@ -121,6 +127,9 @@ struct Puller::Impl {
 
   Budget fetch_budget;
   Budget extract_budget;
+  // Of extract_budget, for those who follow a blob while it comes: how long they hold their share
+  // is up to the registry.
+  Budget follow_budget;
   InFlight blobs_in_flight;
   std::map<std::string, std::shared_ptr<Arrival>> arrivals;  // of blobs_in_flight
   InFlight chains_in_flight;

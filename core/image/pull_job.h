@@ -14,6 +14,7 @@
 #include "core/image/fetch.h"
 #include "core/image/inflate.h"
 #include "core/image/pull.h"
+#include "core/image/pull_budget.h"
 #include "core/image/pull_stages.h"
 #include "core/image/registry_session.h"
 #include "core/task/cancel.h"
@@ -75,6 +76,8 @@ struct Job {
   std::stop_source stop;    // of the steps on threads
   CancelContext transfers;  // of what is asked of the registry
   std::unique_ptr<RegistrySession> session;
+  // Shared by all jobs that ask the same registry; null without one.
+  std::shared_ptr<Budget> host_budget;
   // Instead of a registry: the blobs are here.
   std::optional<LocalImage> local;
   std::atomic<std::uint64_t> transferred{0};

@@ -76,6 +76,14 @@ Task<void> Puller::Impl::put_document(Resolved::Document document) {
   co_await offload(pool, put);
 }
 
+// The line of the host first: who stands there holds nothing of the others'.
+Task<FetchShares> Puller::Impl::take_fetch_shares(JobPtr job) {
+  FetchShares shares;
+  shares.of_host = co_await job->host_budget->take(kFetchMemory);
+  shares.of_all = co_await fetch_budget.take(kFetchMemory);
+  co_return std::move(shares);
+}
+
 Task<void> Puller::Impl::ensure_config(JobPtr job, oci::Descriptor blob) {
   std::string key = blob.digest.text();
   std::function<Task<void>()> start = [this, &job, &blob] { return fetch_config(job, blob); };
@@ -157,9 +165,8 @@ void Puller::Impl::fail_job(Job& job, Error error) {
 // Fetches layer after layer until none is left. After a failure the pull is lost, so nothing more
 // is begun, and the layers that will never come say why.
 Task<void> Puller::Impl::fetcher(JobPtr job) {
-  Result<Budget::Share> share =
-      co_await under(job->transfers, fetch_budget.take(kFetchMemory)).result();
-  if (!share.ok()) fail_job(*job, std::move(share).error());
+  Result<FetchShares> shares = co_await under(job->transfers, take_fetch_shares(job)).result();
+  if (!shares.ok()) fail_job(*job, std::move(shares).error());
   while (job->next_fetch < job->layers.size()) {
     LayerJob& layer = *job->layers[job->next_fetch];
     const std::size_t index = job->next_fetch++;

@@ -19,6 +19,7 @@ class PullLines : public PullTest {
     open();
   }
   void TearDown() override {
+    if (puller_.has_value()) ring_->run_until(puller_->close()).value();
     finish();
     PullTest::TearDown();
   }
@@ -144,7 +145,53 @@ TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {
   const auto left = std::chrono::steady_clock::now();
   turn_until([&] { return watch.use_count() == 1; });  // the pull held the other
   EXPECT_LT(std::chrono::steady_clock::now() - left, std::chrono::seconds(5));
-  ring_->run_until(puller_->close()).value();
+}
+
+TEST_F(PullLines, LayersThatComeSlowlyLeaveMemoryToUnpackOthers) {
+  reopen(16 << 20);  // two extractions at a time
+  const std::vector<std::string> slow = {noise(300'000, 1), noise(300'000, 2)};
+  const Made a = add("app", "a", slow);
+  answer({{a.blobs[0], stalled(gzip(slow[0]))}, {a.blobs[1], stalled(gzip(slow[1]))}});
+  layers_.before_extract = [&] { extracting_ = true; };
+  start("app:a");
+  turn_until([&] { return asked_for(a.blobs[0]) && asked_for(a.blobs[1]) && extracting_; });
+  add("app", "b", {"one", "two", "three"});
+  PullRequest request;
+  request.reference = name("app:b");
+  Result<PullResult> result = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
+  ASSERT_TRUE(result.ok()) << result.error().message();
+}
+
+TEST_F(PullLines, ASlowRegistryLeavesFetchesToOthers) {
+  reopen(16 << 20);  // four fetches at a time
+  std::map<std::string, ServerResponse> answers;
+  for (unsigned image = 0; image < 2; ++image) {
+    std::vector<std::string> layers;
+    for (unsigned i = 0; i < 3; ++i) layers.push_back(noise(100'000, 10 * image + i));
+    const Made made = add("app", std::to_string(image), layers);
+    for (unsigned i = 0; i < 3; ++i) answers[made.blobs[i]] = stalled(gzip(layers[i]));
+  }
+  answer(answers);
+  start("app:0");
+  start("app:1");
+  const auto slow = [&] {
+    std::size_t count = 0;
+    for (const auto& [digest, response] : answers) count += fetched("app", digest);
+    return count;
+  };
+  turn_until([&] { return slow() >= 3; });
+  FakeRegistry other;
+  const Made made = make("app", {"small"});
+  other.add_blob("app", gzip("small"));
+  other.add_blob("app", made.config);
+  other.add_manifest("app", "1", "application/vnd.oci.image.manifest.v1+json", made.manifest);
+  PullRequest request;
+  request.reference = other.host() + "/app:1";
+  Result<PullResult> result = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(slow(), 3u);
 }
 
 }  // namespace
