@@ -4,7 +4,8 @@
 #
 #   registry.sh start DIR [PORT]   starts it with its files in DIR, waits until it answers, prints
 #                                  HOST:PORT (default port 5000)
-#   registry.sh stop DIR           stops the one started with DIR and waits until it is gone (5 s, then SIGKILL)
+#   registry.sh stop DIR           stops the one started with DIR and waits until it is gone (5 s,
+#                                  then SIGKILL)
 #
 # DIR/pid, DIR/log and DIR/config.yml are its own; images are below DIR/data and survive a restart.
 # With BERTH_REGISTRY_ACCESS_LOG=1 DIR/log also has a line for every request.
@@ -16,7 +17,8 @@ is_ours() {
     tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qxF "$2/config.yml"
 }
 
-# Whether process $1 itself listens on port $2 of the loopback: a stranger may have been there first.
+# Whether process $1 itself listens on port $2 of the loopback: a stranger may have been there
+# first.
 listens() {
   local inode
   inode=$(awk -v at="$(printf '0100007F:%04X' "$2")" '$2 == at && $4 == "0A" { print $10 }' \

@@ -9,7 +9,7 @@ namespace berth::tidy {
 namespace {
 
 bool is_data(const Source& source) {
-  return source.is(".tsv") || source.is(".json");
+  return source.is(".tsv") || source.is(".json") || source.path.starts_with("tests/fuzz/seeds/");
 }
 
 std::string_view file_name(std::string_view path) {
