@@ -6,18 +6,70 @@
 namespace berth::image {
 namespace {
 
+// A constant expression cannot come to an unreachable point: this would not compile.
+constexpr bool knows_every_character() {
+  for (char32_t c = 0; c < 0x1'0000; ++c) {
+    const bool is_space = c == U'\t' || c == U' ' || c == 0xA0 || c == 0x1680 || c == 0x180E ||
+                          (c >= 0x2000 && c <= 0x200B) || c == 0x202F || c == 0x205F ||
+                          c == 0x2060 || c == 0x3000 || c == 0xFEFF;
+    if (toml::impl::is_horizontal_whitespace(c) != is_space) return false;
+  }
+  return true;
+}
+static_assert(knows_every_character());
+
 bool is_bare_key(std::string_view key) {
   constexpr std::string_view kBare =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   return !key.empty() && key.find_first_not_of(kBare) == std::string_view::npos;
 }
 
-// Keys come from the file: what would break a log line is shown as '?'.
+// What comes from the file: what would break a log line is shown as '?'.
+std::string shown(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= ' ' && c <= '~' ? c : '?';
+  return out;
+}
+
 std::string shown_key(std::string_view key) {
   if (is_bare_key(key)) return std::string(key);
-  std::string out = "\"";
-  for (const char c : key.substr(0, 120)) out += c >= ' ' && c <= '~' ? c : '?';
-  return out + "\"";
+  return "\"" + shown(key.substr(0, 120)) + "\"";
+}
+
+// Where the string that begins at `at` ends. One that is not closed ends with its line or the text.
+std::size_t string_end(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const std::string closing(3, quote);
+  const bool is_long = text.substr(at, 3) == closing;
+  for (at += is_long ? 3 : 1; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (!is_long && (text[at] == quote || text[at] == '\n')) {
+      return at + 1;
+    } else if (is_long && text.substr(at, 3) == closing) {
+      // Up to two quotes before the closing three are the string's own.
+      const std::size_t end = std::min(text.find_first_not_of(quote, at), text.size());
+      return std::min(end, at + 5);
+    }
+  }
+  return text.size();
+}
+
+// The first line with a key of more parts than anybody writes; 0: there is none.
+std::size_t line_of_deep_key(std::string_view text) {
+  constexpr int kPartsMax = 32;
+  int dots = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') at = string_end(text, at) - 1;
+    if (c == '#') at = std::min(text.find('\n', at), text.size()) - 1;
+    if (c == '\n' || c == ',') dots = 0;
+    if (c == '.' && ++dots == kPartsMax) {
+      const std::string_view before = text.substr(0, at);
+      return 1 + static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    }
+  }
+  return 0;
 }
 
 std::string place(const std::string& file, const toml::source_region& at) {
@@ -39,7 +91,7 @@ Error TomlTable::wrong(std::string_view key, const std::string& what) const {
 Error TomlTable::wrong(const toml::node& node, std::string_view key,
                        const std::string& what) const {
   return make_error(Errc::invalid_argument,
-                    place(file_, node.source()) + ": " + path_of(key) + ": " + what);
+                    place(file_, node.source()) + ": " + path_of(key) + ": " + shown(what));
 }
 
 Result<std::optional<std::string>> TomlTable::string(std::string_view key) const {
@@ -112,11 +164,16 @@ Result<std::vector<TomlTable>> TomlTable::listed_tables(std::string_view key) co
 }
 
 Result<toml::table> parse_toml(std::string_view text, const std::string& file) {
+  const std::size_t deep = line_of_deep_key(text);
+  if (deep != 0) {
+    return make_error(Errc::invalid_argument,
+                      file + ":" + std::to_string(deep) + ": a key has more than 32 parts");
+  }
   toml::parse_result parsed = toml::parse(text);
   if (parsed) return std::move(parsed).table();
   const toml::parse_error& error = parsed.error();
-  return make_error(Errc::invalid_argument, place(file, error.source()) +
-                                                ": not TOML: " + std::string(error.description()));
+  return make_error(Errc::invalid_argument, place(file, error.source()) + ": not TOML: " +
+                                                shown(error.description().substr(0, 240)));
 }
 
 }  // namespace berth::image

@@ -7,9 +7,7 @@
 // room.
 #pragma once
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
+#include "core/image/toml_parser.h"
 
 #include <optional>
 #include <string>

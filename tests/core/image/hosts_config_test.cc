@@ -85,6 +85,45 @@ TEST(HostsToml, WhatIsWrongIsNamed) {
   EXPECT_NE(hosts_error("[host\n").find("/d/hosts.toml:1: not TOML"), std::string::npos);
 }
 
+// What the parser asserts, or calls unreachable, of right input only.
+TEST(HostsToml, WhatBreaksTheParsersOwnAssumptionsIsAnError) {
+  for (const char* text : {"[$", "[[$", "[\x01]", "$ = 1", "a = _", "\xcc\x96", "\xc3\xa9 = 1",
+                           "[\xc2\xa1]", "a\xcc\x96 = 1", "a = \xe3\x81\x82", "a = {\xd2\x99",
+                           "\xef\xb7\x8f", "a = \"\"\"\\\n\xc3\xa9\"\"\" \xc3\xa9"}) {
+    EXPECT_NE(hosts_error(text).find("not TOML"), std::string::npos) << text;
+  }
+  EXPECT_EQ(hosts_error("unknown = \"\"\"\\\n\xc3\xa9\"\"\" # \xcc\x96\n"), "");
+}
+
+// Tables are destroyed by recursion: a megabyte of "a.a.a" ended the process.
+TEST(HostsToml, AKeyOfManyPartsIsRefused) {
+  const auto key_of = [](int parts) {
+    std::string key = "a";
+    for (int i = 1; i < parts; ++i) key += ".a";
+    return key;
+  };
+  const std::string deep = key_of(500'000);
+  EXPECT_EQ(hosts_error("\n" + deep + " = 1\n"), "/d/hosts.toml:2: a key has more than 32 parts");
+  for (const std::string before :
+       {"[", "[[", "a = {b = 1, ", "a = '''''' # '''\n", R"(a = {b = """\"""""", )",
+        "a = {b = '''c''''', ", R"(a = {b = "\"", )", R"(a = {b = '\', )"}) {
+    EXPECT_NE(hosts_error(before + deep + " = 1").find("32 parts"), std::string::npos) << before;
+  }
+  EXPECT_EQ(hosts_error(key_of(32) + " = 1\n"), "");
+  EXPECT_NE(hosts_error(key_of(33) + " = 1\n"), "");
+  EXPECT_EQ(hosts_error("a = \"" + deep + "\"\nb = '" + deep + "' # " + deep + "\n"), "");
+  EXPECT_EQ(hosts_error("a = \"\"\"" + deep + "\n\"\"" + deep + "\"\"\"\n"), "");
+  EXPECT_NE(hosts_error("a = " + std::string(500'000, '[')), "");
+}
+
+TEST(HostsToml, WhatIsShownOfTheFileIsOneLine) {
+  const std::string error = hosts_error("a = tr\nb = 1\n");
+  EXPECT_NE(error.find("tr?"), std::string::npos) << error;
+  RegistriesConf conf;
+  EXPECT_EQ(merge_registries_conf("[aliases]\n\"a\\nb\" = 1\n", "/r.conf", conf).error().message(),
+            "/r.conf:2: aliases: `a?b`: must be a string");
+}
+
 TEST(HostsToml, AHeaderIsNeverTwoAndItsValueIsNeverShown) {
   const std::string host = "[host.\"https://m.test\".header]\n";
   const std::string broken = hosts_error(host + "x-key = \"secret\\r\\nHost: evil\"\n");
