@@ -81,6 +81,14 @@ Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& moun
                     "the snapshotter describes no directory that a layer can be extracted into");
 }
 
+LayerStore::LayerStore(Ring& ring, plugins::Snapshotter& snapshots, std::string root,
+                       UnpackLimits limits)
+    : ring_(ring),
+      snapshots_(snapshots),
+      root_(std::move(root)),
+      root_fd_(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      limits_(limits) {}
+
 Task<bool> LayerStore::has(std::string chain_id) {
   Result<plugins::SnapshotInfo> info = co_await snapshots_.stat(chain_id).result();
   if (info.ok()) co_return info->kind == plugins::SnapshotKind::committed;
@@ -137,9 +145,8 @@ Task<void> LayerStore::abort(std::string chain_id) {
 }
 
 Status LayerStore::sync() {
-  const UniqueFd root(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root.valid()) return sys_error(errno, "open", root_);
-  if (::syncfs(root.get()) != 0) return sys_error(errno, "syncfs", root_);
+  if (!root_fd_.valid()) return make_error(Errc::not_found, "snapshots directory `" + root_ + "`");
+  if (::syncfs(root_fd_.get()) != 0) return sys_error(errno, "syncfs", root_);
   return {};
 }
 

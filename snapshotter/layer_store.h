@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/unique_fd.h"
 #include "core/image/layer_store.h"
 #include "core/ring/ring.h"
 #include "plugins/api/snapshotter.h"
@@ -29,8 +30,7 @@ class LayerStore final : public image::LayerStore {
   // Ring and snapshotter are borrowed. `root` is a directory on the filesystem that the snapshotter
   // keeps layers on: what sync() writes out.
   LayerStore(Ring& ring, plugins::Snapshotter& snapshots, std::string root,
-             UnpackLimits limits = {})
-      : ring_(ring), snapshots_(snapshots), root_(std::move(root)), limits_(limits) {}
+             UnpackLimits limits = {});
 
   Task<bool> has(std::string chain_id) override;
   Task<image::LayerTarget> begin(std::string chain_id, bool lowest) override;
@@ -47,6 +47,9 @@ class LayerStore final : public image::LayerStore {
   Ring& ring_;
   plugins::Snapshotter& snapshots_;
   std::string root_;
+  // KERNEL: syncfs(2) tells of a failed write once to each descriptor that was open by then. A
+  // container's syncfs does not take that away from this one.
+  UniqueFd root_fd_;
   UnpackLimits limits_;
 };
 

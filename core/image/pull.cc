@@ -63,6 +63,8 @@ Task<PullResult> Puller::Impl::pull(PullRequest request) {
 
 Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference) {
   while (sweeping) co_await sweep_ended.wait();
+  // Nothing is built on files that are lost.
+  if (files_lost) co_await sweep();
   if (closing) {
     Error error = make_error(Errc::unavailable, "shutting down");
     co_await fail(std::move(error));

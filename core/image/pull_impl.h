@@ -104,7 +104,10 @@ struct Puller::Impl {
   // settle.cc: what was pulled is put on disk.
   void settle_soon();
   Task<void> settle();
+  Task<void> give_up_unsettled();
+  Status remove_unsettled();
   Status put_on_disk(const std::vector<std::string>& ids);
+  Status note_loss(Status synced);
 
   // sweep.cc
   Task<void> sweep();
@@ -141,6 +144,7 @@ struct Puller::Impl {
   unsigned holds = 0;
   bool settling = false;
   Event settle_ended;
+  std::atomic<bool> files_lost{false};  // of unsettled images
   Event sweep_ended;
   std::atomic<bool> closing{false};
 };

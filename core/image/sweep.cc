@@ -35,6 +35,10 @@ Task<void> Puller::Impl::sweep() {
 
 Task<void> Puller::Impl::sweep_now() {
   co_await layers.abort_unfinished();
+  if (files_lost) {
+    const auto remove = [this] { return remove_unsettled(); };
+    co_await offload(pool, remove);
+  }
   // Blobs first: on a full disk, taking away a layer's record may need the room that they give.
   const auto blobs = [this] { return sweep_blobs(); };
   co_await offload(pool, blobs);

@@ -2,7 +2,15 @@
 // Promise: a pull that finds no room, at whichever stage, fails in words that say what did not fit,
 // gives back what it took, and leaves an agent that can pull: the small image at once, the same one
 // when there is room again. On tmpfs, which refuses a page or an inode, and on ext4, which promises
-// blocks that it allocates later.
+// blocks that it allocates later. And an image that the disk did not take after all, as only
+// fsync(2) tells, is not believed.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
 #include "tests/snapshotter/small_disk.h"
 #include "tests/snapshotter/unpack_node.h"
 
@@ -147,6 +155,49 @@ TEST_F(FullDisk, NoBlocksOnExt4AreACleanErrorAndGivenBack) {
     (pull_on_ext4(bytes) ? enough : too_few) = bytes;
   }
   for (int i = 1; i <= 8; ++i) pull_on_ext4(too_few - i * kBlock);
+}
+
+// What a disk says that could not write what it had promised to. LMDB uses fdatasync.
+void refuse_sync() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_syncfs, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog filter{sizeof program / sizeof program[0], program};
+  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+TEST_F(FullDisk, AnImageThatTheDiskDidNotTakeIsGoneAndCanBePulledAgain) {
+  const std::string at = dir_ + "/disk";
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    refuse_sync();
+    {
+      ImageAgent agent(at, 0);
+      expect_comes(agent, big());
+      agent.ring->run_until(agent.puller->settled()).value();
+      EXPECT_TRUE(agent.images->list().empty());
+      EXPECT_TRUE(agent.content->list()->empty());
+      EXPECT_TRUE(agent.ring->run_until(agent.overlay->walk()).value().empty());
+      expect_comes(agent, tiny());
+      agent.ring->run_until(agent.puller->settled()).value();
+      EXPECT_TRUE(agent.images->list().empty());
+    }
+    ::_exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  ImageAgent agent(at, 0);
+  expect_comes(agent, big());
+  agent.ring->run_until(agent.puller->settled()).value();
+  EXPECT_EQ(agent.images->list().size(), 1u);
+  EXPECT_TRUE(agent.images->unsettled().empty());
 }
 
 }  // namespace
