@@ -75,15 +75,17 @@ void ServerCall::accepted(bool ok) {
   accept(host_);
   holders_ = 2;  // the handler (or its refusal), and over_
   method_ = host_.methods.find(context_.method());
-  if (method_ == nullptr) {
-    finish({grpc::StatusCode::UNIMPLEMENTED, unknown_method(context_.method())});
-    return;
-  }
   stream_.Read(&received_, &first_read_);
 }
 
 // A call without a message goes to its handler too: it may be one that streams.
 void ServerCall::first_read(bool ok) {
+  // Refused only now: an answer while the client is still sending resets its stream, and it may
+  // then see the reset and not the status.
+  if (method_ == nullptr) {
+    finish({grpc::StatusCode::UNIMPLEMENTED, unknown_method(context_.method())});
+    return;
+  }
   received_any_ = ok;
   operation_ok_ = ok;
   host_.ring.post(begin_);
