@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/oci/json_shape.h"
+
 namespace berth::image {
 namespace {
 
@@ -62,6 +64,7 @@ Result<Entry> parse_entry(const ArchiveReader& archive, const std::string& field
 
 Result<std::vector<Entry>> parse_entries(const ArchiveReader& archive) {
   TRY(const auto documents, archive.read({kManifest}, oci::kDocumentSizeMax));
+  TRY_(oci::check_json_shape("archive: manifest.json", documents.at(kManifest)));
   const Json list = Json::parse(documents.at(kManifest), nullptr, false);
   if (!list.is_array()) return bad("", "must be a list");
   if (list.empty()) return bad("", "names no image");

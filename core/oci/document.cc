@@ -2,6 +2,7 @@
 #include "core/oci/document.h"
 
 #include "core/oci/image.h"
+#include "core/oci/json_shape.h"
 
 namespace berth::oci {
 namespace {
@@ -24,6 +25,7 @@ Result<json> parse_document(const char* kind, std::string_view text) {
                       std::string(kind) + ": " + std::to_string(text.size()) +
                           " bytes, more than the " + std::to_string(kDocumentSizeMax) + " allowed");
   }
+  TRY_(check_json_shape(kind, text));
   json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) {
     return make_error(Errc::invalid_argument, std::string(kind) + ": is not valid JSON");

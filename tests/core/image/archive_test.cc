@@ -302,6 +302,8 @@ TEST_F(Archive, HostileArchivesAreRefusedByNameAndNothingBecomesVisible) {
        Errc::invalid_argument, ""},
       {"docker: no list", docker("{}"), Errc::invalid_argument, "must be a list"},
       {"docker: empty", docker("[]"), Errc::invalid_argument, "names no image"},
+      {"docker: deep", docker(std::string(1 << 20, '[')), Errc::invalid_argument,
+       "manifest.json: is nested deeper than 64"},
       {"docker: no config", docker(R"([{"Layers":["l"]}])"), Errc::invalid_argument,
        "[0].Config: is missing"},
       {"docker: config elsewhere", docker(R"([{"Config":"../../etc/passwd","Layers":[]}])"),

@@ -41,7 +41,8 @@ TEST(Manifest, NamesTheFieldThatIsWrong) {
       {"", "not valid JSON"},
       {"[]", "not a JSON object"},
       {"{", "not valid JSON"},
-      {std::string(100'000, '['), "not valid JSON"},
+      {std::string(64, '['), "not valid JSON"},
+      {std::string(65, '['), "is nested deeper than 64"},
       {"{\"a\":\"\xff\xfe\"}", "not valid JSON"},
       {R"({"schemaVersion":1,"fsLayers":[]})", "schemaVersion: is 1"},
       {R"({"schemaVersion":"2"})", "schemaVersion: must be an integer"},
@@ -77,6 +78,24 @@ TEST(Manifest, RefusesTooManyLayers) {
       parse_manifest(manifest_with(descriptor(kDigestA, "1"), layers + "]"));
   ASSERT_FALSE(manifest.ok());
   EXPECT_NE(manifest.error().message().find("layers: 513 entries"), std::string::npos);
+}
+
+// Parsed, each of these takes hundreds of megabytes.
+TEST(Manifest, OfAShapeThatNobodyWritesIsRefusedBeforeItIsParsed) {
+  std::string many = R"({"a":[[])";
+  for (int i = 0; i < 1'000'000; ++i) many += ",[]";
+  const std::string deep = R"({"a":)" + std::string(3 << 20, '[');
+  EXPECT_EQ(parse_manifest(deep).error().message(), "manifest: is nested deeper than 64");
+  EXPECT_EQ(parse_manifest(many + "]}").error().message(), "manifest: has more than 262144 values");
+  EXPECT_EQ(parse_image(deep).error().code, Errc::invalid_argument);
+  EXPECT_EQ(parse_index(deep).error().code, Errc::invalid_argument);
+}
+
+TEST(Manifest, BracketsInStringsAreNoShape) {
+  const std::string noise = R"("x":")" + std::string(1000, '[') + R"(\"[[\\","y":[[]],)";
+  std::string json = manifest_with(descriptor(kDigestA, "7"), "[]");
+  json.insert(1, noise);
+  EXPECT_TRUE(parse_manifest(json).ok()) << parse_manifest(json).error().message();
 }
 
 TEST(DocumentKind, IsTheMediaTypeInsideThenTheHeaderThenTheFields) {
