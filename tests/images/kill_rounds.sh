@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Promise: `kill -9` of the real agent at any point of pulls leaves a store where every image is whole
-# or absent, and nothing that no image needs.
+# Promise: `kill -9` of the real agent at any point of pulls leaves a store where every image is
+# whole or absent, and nothing that no image needs.
 #
 #   kill_rounds.sh [--bin DIR]
 #
-# $BERTH_KILL_ROUNDS (default 12) times: berthd starts on what the last round left, eight overlapping
-# images are pulled at once, and berthd is killed within 0.7 s. After every start the trees on
-# disk are those that the listed images need, with all that is in their layers, and no other. At the
-# end all images come, and when all are removed no blob, layer or partial download is left.
-# BERTH_KILL_SEED repeats a run, as far as time can be repeated.
+# $BERTH_KILL_ROUNDS (default 12) times: berthd starts on what the last round left, eight
+# overlapping images are pulled at once, and berthd is killed within 0.7 s. After every start the
+# trees on disk are those that the listed images need, with all that is in their layers, and no
+# other. At the end all images come, and when all are removed no blob, layer or partial download is
+# left. BERTH_KILL_SEED repeats a run, as far as time can be repeated.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -105,7 +105,8 @@ check_store() {
   local have want
   want=$(needed)
   have=$(trees) || exit 1
-  [[ $have == "$want" ]] || fail "round $1: images need [${want//$'\n'/ }], there is [${have//$'\n'/ }]"
+  [[ $have == "$want" ]] && return 0
+  fail "round $1: images need [${want//$'\n'/ }], there is [${have//$'\n'/ }]"
 }
 
 main() {
@@ -116,7 +117,7 @@ main() {
     start
     check_store "$round"
     came=$((came + $(listed | wc -l)))
-    # A full store has nothing to pull: some images go, others stay and share layers with what comes.
+    # A full store has nothing to pull: some images go, others share layers with what comes.
     for i in $(listed); do
       ((RANDOM % 3 == 0)) || berth image rm "127.0.0.1:5000/kill:$i" >/dev/null
     done
