@@ -18,8 +18,13 @@ namespace berth::snapshotter {
 namespace {
 
 constexpr std::size_t kRecordsInMemory = 256_KiB;
-// Of paths; far beyond what tools make, who write an entry for every directory.
-constexpr std::size_t kImpliedBytesMost = 16_MiB;
+// Beyond what tools make, who write an entry for nearly every directory.
+constexpr std::size_t kImpliedBytesMost = 2_MiB;
+
+// Two strings, a node of the map, and what the allocator adds.
+std::size_t implied_size(const std::string& path) {
+  return path.size() + 128;
+}
 
 void put_time(store::RecordWriter& record, const timespec& time) {
   record.i64(time.tv_sec).u32(static_cast<std::uint32_t>(time.tv_nsec));
@@ -70,7 +75,7 @@ Result<std::string> read_at(int file, std::size_t size, std::size_t offset) {
 Status DirectoryList::add(int parent, const std::string& name, const std::string& path,
                           const Attributes& attributes) {
   TRY(const std::string identity, identity_at(parent, name));
-  implied_.erase(identity);
+  drop_implied(identity);
   const std::string record = encode(identity, path, attributes);
   records_ += store::RecordWriter().string(record).bytes();
   return records_.size() < kRecordsInMemory ? Status() : spill();
@@ -78,8 +83,8 @@ Status DirectoryList::add(int parent, const std::string& name, const std::string
 
 Status DirectoryList::add_implied(int parent, const std::string& name, const std::string& path) {
   TRY(std::string identity, identity_at(parent, name));
-  constexpr std::size_t kOverhead = 128;
-  implied_bytes_ += path.size() + kOverhead;
+  drop_implied(identity);  // an inode's number may be used again
+  implied_bytes_ += implied_size(path);
   if (implied_bytes_ > kImpliedBytesMost) {
     return make_error(Errc::resource_exhausted,
                       "too many directories without entries of their own");
@@ -90,8 +95,15 @@ Status DirectoryList::add_implied(int parent, const std::string& name, const std
 
 Status DirectoryList::forget_implied(int directory) {
   TRY(const std::string identity, identity_at(directory, ""));
-  implied_.erase(identity);
+  drop_implied(identity);
   return {};
+}
+
+void DirectoryList::drop_implied(const std::string& identity) {
+  const auto found = implied_.find(identity);
+  if (found == implied_.end()) return;
+  implied_bytes_ -= implied_size(found->second);
+  implied_.erase(found);
 }
 
 // Into whole chunks of records, so that finish() reads one after the other.

@@ -3,9 +3,9 @@
 // 0700 and root's, without xattrs, because everything that is made in them changes their times, a
 // set-group-id bit or a default ACL would be handed down, and a mode may forbid writing.
 //
-// Memory is bounded whatever the layer says: beyond a MiB, what is remembered goes into a file
+// Memory is bounded whatever the layer says: beyond 256 KiB, what is remembered goes into a file
 // without a name on the layer's own filesystem. The directories implied by others' names are kept
-// in memory, and limited.
+// in memory, and limited to 2 MiB, which is some ten thousand of them.
 #pragma once
 
 #include <string>
@@ -37,6 +37,7 @@ class DirectoryList {
   Result<std::vector<std::string>> finish();
 
  private:
+  void drop_implied(const std::string& identity);
   Status spill();
   Status apply_all(std::string_view records);
   Status apply(std::string_view record);
@@ -47,7 +48,7 @@ class DirectoryList {
   UniqueFd spilled_;
   std::vector<std::size_t> spilled_sizes_;
   std::unordered_map<std::string, std::string> implied_;  // identity to path
-  std::size_t implied_bytes_ = 0;                         // of all that were ever added
+  std::size_t implied_bytes_ = 0;
 };
 
 }  // namespace berth::snapshotter

@@ -89,7 +89,8 @@ struct Job {
   std::size_t next_fetch = 0;
   unsigned workers = 0;  // fetchers and extractions
   Event workers_ended;
-  std::optional<Error> failure;  // the first; the rest are consequences
+  std::optional<Error> failure;   // the first; the rest are consequences
+  std::size_t implied_bytes = 0;  // of layers that are unpacked and not committed
 };
 
 // Any thread.

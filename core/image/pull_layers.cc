@@ -2,9 +2,22 @@
 // Each blob and each chain id is worked on once, however many pulls want it. Of one pull, fetchers
 // bring layer after layer while every layer's extraction follows its blob, all at once; committed
 // they are from the lowest up.
+#include "core/base/units.h"
 #include "core/image/pull_impl.h"
 
 namespace berth::image {
+namespace {
+
+// Of all layers of an image that wait for those below them.
+constexpr std::size_t kImpliedBytesMost = 16_MiB;
+
+std::size_t implied_bytes_of(const ExtractedLayer& layer) {
+  std::size_t bytes = 0;
+  for (const std::string& path : layer.implied) bytes += path.size() + sizeof path;
+  return bytes;
+}
+
+}  // namespace
 
 // Waits for the one who works on `key`, or becomes it. If another pull's attempt fails, for
 // whatever reason of its own (its credentials, its cancellation), this one tries for itself. A job
@@ -213,13 +226,23 @@ Task<void> Puller::Impl::extract_layer(JobPtr job, std::size_t index) {
   const bool there = co_await layers.has(layer.chain_id);
   if (there) co_return;
   ExtractedLayer extracted = co_await extract(job, index);
+  const std::size_t implied_bytes = implied_bytes_of(extracted);
+  job->implied_bytes += implied_bytes;
   Result<void> outcome;
-  if (index > 0) outcome = co_await job->layers[index - 1]->done_event.wait().result();
+  if (job->implied_bytes > kImpliedBytesMost) {
+    outcome = make_error(Errc::resource_exhausted,
+                         "layer " + layer.blob.digest.text() +
+                             ": too many directories without entries of their own");
+  }
+  if (outcome.ok() && index > 0) {
+    outcome = co_await job->layers[index - 1]->done_event.wait().result();
+  }
   if (outcome.ok() && job->failure.has_value()) outcome = *job->failure;
   if (outcome.ok()) {
     Task<void> commit = layers.commit(layer.chain_id, layer.parent, std::move(extracted));
     outcome = co_await std::move(commit).result();
   }
+  job->implied_bytes -= implied_bytes;
   if (!outcome.ok()) co_await shield(abort_layer(layer.chain_id));
   co_await std::move(outcome);
 }

@@ -24,8 +24,9 @@ struct ExtractSpec {
 
 class ExtractStages {
  public:
-  // What the ring, the decoder without its window and the writer of the tree need.
-  static constexpr std::size_t kMemory = 5u << 20;
+  // What the ring, the decoder without its window and the writer of the tree need, who remembers
+  // up to 2 MiB of directories.
+  static constexpr std::size_t kMemory = 6u << 20;
 
   // Everything but `compressed` is borrowed.
   ExtractStages(LayerStore& layers, const LayerTarget& target, const ExtractSpec& spec,

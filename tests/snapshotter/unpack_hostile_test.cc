@@ -180,6 +180,28 @@ TEST_F(HostileLayer, LimitsAreKept) {
   EXPECT_NE(must_fail(sparse, limits).find("entry `s`"), std::string::npos);
 }
 
+TEST_F(HostileLayer, DirectoriesThatOnlyNamesImplyAreLimitedAndThoseWithEntriesAreNot) {
+  with_lower_ = true;
+  const auto fill = [](TarBuilder& tar, bool with_entries) {
+    for (int i = 0; i < 120; ++i) {
+      std::vector<std::string> parents = {"d" + std::to_string(i)};
+      while (parents.size() < 14) parents.push_back(parents.back() + "/" + std::string(240, 'd'));
+      tar.file(parents.back() + "/f");
+      if (!with_entries) continue;
+      for (const std::string& parent : parents) tar.dir(parent);
+    }
+  };
+  TarBuilder implied;
+  fill(implied, false);
+  const std::string text = must_fail(implied);
+  EXPECT_NE(text.find("too many directories without entries"), std::string::npos) << text;
+  fs::remove_all(root(""));
+  fs::create_directory(root(""));
+  TarBuilder described;
+  fill(described, true);
+  must_unpack(described);
+}
+
 TEST_F(HostileLayer, ATarThatIsCutOrGarbageIsRefused) {
   TarBuilder tar;
   tar.file("whole", "x").file("cut", std::string(100'000, 'x'));

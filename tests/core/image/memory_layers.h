@@ -44,7 +44,7 @@ class MemoryLayers final : public LayerStore {
     }
     const std::lock_guard<std::mutex> lock(mutex);
     extracted.push_back(all);
-    return ExtractedLayer{};
+    return ExtractedLayer{implied};
   }
   Task<void> commit(std::string chain_id, std::string parent, ExtractedLayer) override {
     EXPECT_TRUE(parent.empty() || committed.count(parent) != 0) << "a parent is missing";
@@ -91,6 +91,7 @@ class MemoryLayers final : public LayerStore {
   std::set<std::string> running;        // begun by us
   std::set<std::string> in_use;         // by containers
   std::size_t extract_at_most = 1 << 30;
+  std::vector<std::string> implied;      // what every extraction says of its directories
   std::function<void()> before_extract;  // on the extraction's thread
   std::function<void()> on_commit;
   int extractions = 0;

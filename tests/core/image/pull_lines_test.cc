@@ -147,6 +147,21 @@ TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {
   EXPECT_LT(std::chrono::steady_clock::now() - left, std::chrono::seconds(5));
 }
 
+TEST_F(PullLines, WhatLayersRememberUntilThoseBelowAreThereIsLimited) {
+  layers_.implied = {std::string(6 << 20, 'd')};
+  const Made made = add("app", "1", {"lowest", "second", "third", "fourth"});
+  answer({{made.blobs[0], stalled(gzip("lowest"))}});
+  PullRequest request;
+  request.reference = name("app:1");
+  Result<PullResult> result = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(result.error().is(Errc::resource_exhausted)) << result.error().message();
+  EXPECT_NE(result.error().message().find(": too many directories"), std::string::npos);
+  add("app", "2", {"one", "two"});
+  EXPECT_TRUE(pull("app:2").ok());
+}
+
 TEST_F(PullLines, LayersThatComeSlowlyLeaveMemoryToUnpackOthers) {
   reopen(16 << 20);  // two extractions at a time
   const std::vector<std::string> slow = {noise(300'000, 1), noise(300'000, 2)};
