@@ -137,6 +137,7 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
 
   Resolved resolved =
       co_await under(job->transfers, resolve_manifest(*job->session, root, job->request.platform));
+  co_await check_sizes(resolved.manifest, options.layer_size_max);
   std::string id;
   if (oci::is_artifact(resolved.manifest)) {
     id = co_await get_artifact(job, resolved);
@@ -191,12 +192,7 @@ Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& reso
     Resolved::Document copy = document;
     co_await ensure_document(job, std::move(copy));
   }
-  const oci::Descriptor config_blob = resolved.manifest.config;
-  if (config_blob.size > oci::kDocumentSizeMax) {
-    Error error = make_error(Errc::invalid_argument, "manifest: config.size: is larger than 4 MiB");
-    co_await fail(std::move(error));
-  }
-  co_await ensure_config(job, config_blob);
+  co_await ensure_config(job, resolved.manifest.config);
   std::string json = co_await plan_layers(job, resolved);
   co_return json;
 }
@@ -217,13 +213,6 @@ Task<std::string> Puller::Impl::plan_layers(JobPtr job, const Resolved& resolved
     layer->diff_id = config.diff_ids[i];
     layer->chain_id = chain[i].text();
     if (i > 0) layer->parent = chain[i - 1].text();
-    if (layer->blob.size > options.layer_size_max) {
-      Error error =
-          make_error(Errc::resource_exhausted,
-                     "layer " + layer->blob.digest.text() + ": larger than the limit of " +
-                         std::to_string(options.layer_size_max) + " bytes");
-      co_await fail(std::move(error));
-    }
     job->layers.push_back(std::move(layer));
   }
   job->layers_known = true;

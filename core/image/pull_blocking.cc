@@ -34,6 +34,19 @@ Status check_manifest(const oci::Manifest& manifest) {
   return {};
 }
 
+Status check_sizes(const oci::Manifest& manifest, std::uint64_t layer_size_max) {
+  if (manifest.config.size > oci::kDocumentSizeMax) {
+    return make_error(Errc::invalid_argument, "manifest: config.size: is larger than 4 MiB");
+  }
+  for (const oci::Descriptor& layer : manifest.layers) {
+    if (layer.size <= layer_size_max) continue;
+    return make_error(Errc::resource_exhausted, "layer " + layer.digest.text() +
+                                                    ": larger than the limit of " +
+                                                    std::to_string(layer_size_max) + " bytes");
+  }
+  return {};
+}
+
 Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
                                 oci::Platform platform) {
   constexpr int kDepthMax = 3;  // an index of an index is the most that anyone makes

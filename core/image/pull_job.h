@@ -40,6 +40,9 @@ struct Resolved {
 Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root, oci::Platform platform);
 // What we can take: an artifact, or an image whose layers are not encrypted.
 Status check_manifest(const oci::Manifest& manifest);
+// What the documents say of sizes: the configuration's and each layer's, before anything is
+// fetched.
+Status check_sizes(const oci::Manifest& manifest, std::uint64_t layer_size_max);
 // The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
 

@@ -98,6 +98,7 @@ Task<FetchShares> Puller::Impl::take_fetch_shares(JobPtr job) {
 }
 
 Task<void> Puller::Impl::ensure_config(JobPtr job, oci::Descriptor blob) {
+  const FetchShares shares = co_await under(job->transfers, take_fetch_shares(job));
   std::string key = blob.digest.text();
   std::function<Task<void>()> start = [this, &job, &blob] { return fetch_config(job, blob); };
   co_await join_fetch(job, std::move(key), std::move(start));

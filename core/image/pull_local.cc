@@ -84,6 +84,7 @@ Task<Resolved> Puller::Impl::resolve_local(oci::Digest manifest) {
   Resolved::Document document{manifest, std::move(bytes)};
   resolved.documents.push_back(std::move(document));
   co_await check_manifest(resolved.manifest);
+  co_await check_sizes(resolved.manifest, options.layer_size_max);
   co_return resolved;
 }
 

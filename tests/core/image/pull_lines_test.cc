@@ -147,6 +147,23 @@ TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {
   EXPECT_LT(std::chrono::steady_clock::now() - left, std::chrono::seconds(5));
 }
 
+TEST_F(PullLines, AConfigurationIsFetchedInItsTurn) {
+  reopen(4 << 20);  // one fetch at a time
+  const std::string slow = noise(300'000, 1);
+  const Made a = add("app", "a", {slow});
+  const Made b = add("app", "b", {"a layer of b"});
+  answer({{a.blobs[0], stalled(gzip(slow))}});
+  start("app:a");
+  turn_until([&] { return asked_for(a.blobs[0]); });
+  PullRequest request;
+  request.reference = name("app:b");
+  Result<PullResult> given_up = ring_->run_until(
+      with_deadline(*ring_, Deadline::after_ms(1'000), puller_->pull(std::move(request))));
+  EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
+  EXPECT_FALSE(asked_for(b.config_digest));
+  EXPECT_EQ(registry_.server().count("GET", "/v2/app/manifests/" + b.manifest_digest), 1u);
+}
+
 TEST_F(PullLines, WhatLayersRememberUntilThoseBelowAreThereIsLimited) {
   layers_.implied = {std::string(6 << 20, 'd')};
   const Made made = add("app", "1", {"lowest", "second", "third", "fourth"});

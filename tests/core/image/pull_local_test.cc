@@ -56,6 +56,28 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   EXPECT_TRUE(content_->list()->empty());
 }
 
+TEST_F(PullLocal, AnArtifactHasTheLimitsOfAnImage) {
+  close();
+  options_.layer_size_max = 100'000;
+  open();
+  add_artifact("1");
+  EXPECT_NE(must_fail("art:1").find("larger than the limit of 100000 bytes"), std::string::npos);
+  const std::string type = "application/vnd.test.config";
+  const std::string manifest =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" +
+      descriptor(type, oci::digest_of("large").text(), 5 << 20) + R"(,"layers":[]})";
+  publish("art", "config", manifest);
+  EXPECT_NE(must_fail("art:config").find("config.size"), std::string::npos);
+  expect_nothing_left();
+  LocalImage image;
+  image.references = {*parse_reference("r.io/art:1")};
+  image.manifest_digest = oci::digest_of(manifest);
+  put(manifest);
+  Result<PullResult> local = ring_->run_until(puller_->add_local(std::move(image)));
+  ASSERT_FALSE(local.ok());
+  EXPECT_NE(local.error().message().find("config.size"), std::string::npos);
+}
+
 TEST_F(PullLocal, AnArtifactOutlivesTheDroppingOfCompressedLayers) {
   close();
   options_.keep_layer_blobs = false;
