@@ -161,7 +161,9 @@ Result<Manifest> parse_manifest(std::string_view text) {
   return manifest;
 }
 
+// An image may have a type of artifact beside its configuration, and can be run all the same.
 bool is_artifact(const Manifest& manifest) noexcept {
+  if (is_image_config_media_type(manifest.config.media_type)) return false;
   if (!manifest.artifact_type.empty()) return true;
   // Docker's registries hold old images whose config has no type of its own.
   if (manifest.media_type == media_type::kDockerManifest &&
@@ -169,7 +171,7 @@ bool is_artifact(const Manifest& manifest) noexcept {
        manifest.config.media_type == "application/octet-stream")) {
     return false;
   }
-  return !is_image_config_media_type(manifest.config.media_type);
+  return true;
 }
 
 const std::string& artifact_type_of(const Manifest& manifest) noexcept {

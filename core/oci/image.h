@@ -69,8 +69,7 @@ struct Manifest {
   std::map<std::string, std::string> annotations;
 };
 
-// A manifest of something that is not run: it says what type of artifact it is, or its config is no
-// image configuration.
+// A manifest of something that is not run: its config is no image configuration.
 bool is_artifact(const Manifest& manifest) noexcept;
 // artifactType; where a manifest has none, the media type of its config stands for it (image-spec
 // 1.1, manifest.md).

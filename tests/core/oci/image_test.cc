@@ -171,7 +171,7 @@ TEST(Image, NamesTheFieldThatIsWrong) {
   }
 }
 
-TEST(Manifest, IsAnArtifactByItsTypeOrByAConfigThatIsNone) {
+TEST(Manifest, IsAnArtifactByAConfigThatIsNoImages) {
   const struct {
     const char* type;
     const char* artifact_type;
@@ -182,7 +182,7 @@ TEST(Manifest, IsAnArtifactByItsTypeOrByAConfigThatIsNone) {
       {"application/vnd.oci.image.manifest.v1+json", "", "application/vnd.oci.image.config.v1+json",
        false, ""},
       {"application/vnd.oci.image.manifest.v1+json", "a/b",
-       "application/vnd.oci.image.config.v1+json", true, "a/b"},
+       "application/vnd.oci.image.config.v1+json", false, ""},
       {"application/vnd.oci.image.manifest.v1+json", "", "application/vnd.cncf.helm.config.v1+json",
        true, "application/vnd.cncf.helm.config.v1+json"},
       {"application/vnd.oci.image.manifest.v1+json", "a/b", "application/vnd.oci.empty.v1+json",
