@@ -66,6 +66,39 @@ Task<void> transfer(OffloadPool& pool, RegistrySession& session, const oci::Desc
   co_await std::move(outcomes.first);
 }
 
+// From what is there to a blob.
+Task<void> complete(OffloadPool& pool, RegistrySession& session, const oci::Descriptor& blob,
+                    Ingest& ingest, std::atomic<std::uint64_t>& fetched,
+                    std::atomic<std::uint64_t>& transferred) {
+  bool continued = ingest.offset() > 0;
+  fetched = ingest.offset();
+  while (true) {
+    co_await transfer(pool, session, blob, ingest, fetched, transferred);
+    const auto commit_it = [&ingest] { return ingest.commit(); };
+    Result<void> committed = co_await offload(pool, commit_it).result();
+    if (committed.ok()) co_return;
+    // What a crash left may be wrong where the bytes after it are right.
+    const bool wrong = committed.error().is(Errc::data_loss);
+    const bool others = wrong && (session.reject(blob.digest) || continued);
+    if (!others) co_await std::move(committed);
+    continued = false;
+    const auto restart_it = [&ingest] { return ingest.restart(); };
+    co_await offload(pool, restart_it);
+    fetched = 0;
+  }
+}
+
+// The blocks of a file of gigabytes are given back by its last close, which may be that of somebody
+// who follows it, on any thread: so they are given back here, before it.
+Task<void> drop(OffloadPool& pool, std::optional<Ingest>& ingest) {
+  const auto drop_it = [&ingest] {
+    Status emptied = ingest->restart();
+    ingest.reset();
+    return emptied;
+  };
+  co_await offload(pool, drop_it);
+}
+
 }  // namespace
 
 Task<void> fetch_blob(OffloadPool& pool, RegistrySession& session, ContentStore& content,
@@ -78,22 +111,13 @@ Task<void> fetch_blob(OffloadPool& pool, RegistrySession& session, ContentStore&
     fetched = blob.size;
     co_return;
   }
-  bool continued = ingest->offset() > 0;
-  fetched = ingest->offset();
-  while (true) {
-    co_await transfer(pool, session, blob, *ingest, fetched, transferred);
-    const auto commit_it = [&ingest] { return ingest->commit(); };
-    Result<void> committed = co_await offload(pool, commit_it).result();
-    if (committed.ok()) co_return;
-    // What a crash left may be wrong where the bytes after it are right.
-    const bool wrong = committed.error().is(Errc::data_loss);
-    const bool others = wrong && (session.reject(blob.digest) || continued);
-    if (!others) co_await std::move(committed);
-    continued = false;
-    const auto restart_it = [&ingest] { return ingest->restart(); };
-    co_await offload(pool, restart_it);
-    fetched = 0;
+  Result<void> outcome =
+      co_await complete(pool, session, blob, *ingest, fetched, transferred).result();
+  if (!outcome.ok()) {
+    Result<void> dropped = co_await shield(drop(pool, ingest)).result();
+    if (!dropped.ok()) outcome = std::move(outcome).error().with(dropped.error().message());
   }
+  co_await std::move(outcome);
 }
 
 }  // namespace berth::image

@@ -2,7 +2,9 @@
 // Promise: a blob is in the store only when it is right, whoever sent what; memory is one buffer.
 #include "core/image/fetch.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 
@@ -159,13 +161,28 @@ TEST_F(FetchTest, CancellingLeavesNothing) {
   blob.digest = *oci::Digest::parse(digest);
   blob.size = bytes.size();
   RegistrySession& client = session();
+  // Somebody who follows it has the file open for longer: its blocks are given back all the same.
+  UniqueFd follower;
+  std::thread opener([&] {
+    const std::string partial = dir_ + "/content/ingest/sha256-" + digest.substr(7);
+    for (int tries = 0; tries < 5'000 && !follower.valid(); ++tries) {
+      std::error_code absent;
+      const bool begun = std::filesystem::file_size(partial, absent) > 0 && !absent;
+      if (begun) follower.reset(::open(partial.c_str(), O_RDONLY | O_CLOEXEC));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
   const Stopwatch watch;
   Result<void> given_up = ring_->run_until(
-      with_deadline(*ring_, Deadline::after_ms(150),
+      with_deadline(*ring_, Deadline::after_ms(500),
                     fetch_blob(*pool_, client, *content_, blob, nullptr, fetched_, transferred_)));
   EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
   EXPECT_LT(watch.ms(), 3'000);
+  opener.join();
   EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/content/ingest"));
+  struct stat left {};
+  ASSERT_EQ(::fstat(follower.get(), &left), 0);
+  EXPECT_EQ(left.st_size, 0);
 }
 
 TEST(ByteChannel, GivesEveryByteInOrderWhateverTheSizes) {
