@@ -87,7 +87,6 @@ Task<PullResult> Puller::Impl::start(JobPtr job) {
 }
 
 void Puller::Impl::job_started(const JobPtr& job) {
-  const std::lock_guard<std::mutex> lock(jobs_mutex);
   jobs.push_back(job);
 }
 
@@ -101,7 +100,6 @@ void Puller::Impl::join_line_of_host(Job& job) {
 }
 
 void Puller::Impl::job_ended(const JobPtr& job) {
-  const std::lock_guard<std::mutex> lock(jobs_mutex);
   jobs.remove(job);
 }
 
@@ -291,18 +289,6 @@ Task<bool> Puller::remove(ImageName name) {
 
 RegistryClient& Puller::registries() {
   return impl_->registries;
-}
-
-std::vector<PullProgress> Puller::progress() const {
-  const std::lock_guard<std::mutex> lock(impl_->jobs_mutex);
-  std::vector<PullProgress> all;
-  for (const JobPtr& job : impl_->jobs) {
-    PullProgress progress;
-    progress.reference = job->reference.text();
-    progress.layers = progress_of(*job);
-    all.push_back(std::move(progress));
-  }
-  return all;
 }
 
 Task<void> Puller::close() {

@@ -11,7 +11,7 @@
 // However many pulls want the same blob or the same layer at once, one works on it and the others
 // wait for it. All pulls together use `memory_max` for buffers, whatever the size of the images.
 //
-// The ring's thread only, except progress(). Blocking work runs on threads of the Puller's own, so
+// The ring's thread only. Blocking work runs on threads of the Puller's own, so
 // a pull never delays a container's start.
 #pragma once
 
@@ -88,11 +88,6 @@ struct LayerProgress {
   Stage stage = Stage::waiting;
 };
 
-struct PullProgress {
-  std::string reference;  // normal form
-  std::vector<LayerProgress> layers;
-};
-
 struct Job;
 
 // Looks at one pull while it runs. The ring's thread only.
@@ -152,9 +147,6 @@ class Puller {
 
   // The same client of registries for pushing; lives as long as the Puller.
   RegistryClient& registries();
-
-  // What is running now; any thread.
-  std::vector<PullProgress> progress() const;
 
   // Gives up running pulls (cancelled) and waits for them.
   Task<void> close();

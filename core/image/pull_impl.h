@@ -6,7 +6,6 @@
 #include <functional>
 #include <list>
 #include <map>
-#include <mutex>
 
 #include "core/image/pull_budget.h"
 #include "core/image/pull_job.h"
@@ -136,7 +135,6 @@ struct Puller::Impl {
   InFlight blobs_in_flight;
   std::map<std::string, std::shared_ptr<Arrival>> arrivals;  // of blobs_in_flight
   InFlight chains_in_flight;
-  mutable std::mutex jobs_mutex;  // progress() reads on other threads
   std::list<JobPtr> jobs;
   // Pulls and sweeps exclude each other: a sweep takes away what no *record* needs.
   bool sweeping = false;

@@ -65,9 +65,8 @@ struct LayerJob {
   std::optional<Error> fetch_error;
   // It is committed, or the pull has failed.
   Event done_event;
-  // Read by progress() on any thread.
-  std::atomic<std::uint64_t> fetched{0};
-  std::atomic<LayerProgress::Stage> stage{LayerProgress::Stage::waiting};
+  std::atomic<std::uint64_t> fetched{0};  // written on the thread that takes the bytes
+  LayerProgress::Stage stage = LayerProgress::Stage::waiting;
 };
 
 struct Job {
@@ -86,7 +85,7 @@ struct Job {
   std::atomic<std::uint64_t> transferred{0};
   // Filled once, before `layers_known`; the elements do not move.
   std::vector<std::unique_ptr<LayerJob>> layers;
-  std::atomic<bool> layers_known{false};
+  bool layers_known = false;
   // The loop's own.
   std::size_t first_missing = 0;  // layers below it are there
   std::size_t next_fetch = 0;
@@ -95,8 +94,5 @@ struct Job {
   std::optional<Error> failure;   // the first; the rest are consequences
   std::size_t implied_bytes = 0;  // of layers that are unpacked and not committed
 };
-
-// Any thread.
-std::vector<LayerProgress> progress_of(const Job& job);
 
 }  // namespace berth::image

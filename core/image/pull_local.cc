@@ -127,18 +127,14 @@ void Puller::Impl::release_hold() {
   if (holds == 0 && sweep_wanted && !closing) scope.spawn(sweep());
 }
 
-std::vector<LayerProgress> progress_of(const Job& job) {
+std::vector<LayerProgress> PullWatch::layers() const {
+  const std::shared_ptr<Job> job = job_.lock();
   std::vector<LayerProgress> all;
-  if (!job.layers_known) return all;
-  for (const auto& layer : job.layers) {
+  if (job == nullptr || !job->layers_known) return all;
+  for (const auto& layer : job->layers) {
     all.push_back({layer->blob.digest, layer->blob.size, layer->fetched, layer->stage});
   }
   return all;
-}
-
-std::vector<LayerProgress> PullWatch::layers() const {
-  const std::shared_ptr<Job> job = job_.lock();
-  return job == nullptr ? std::vector<LayerProgress>() : progress_of(*job);
 }
 
 }  // namespace berth::image

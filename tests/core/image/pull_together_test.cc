@@ -96,27 +96,38 @@ TEST_F(PullTogether, RemovalDuringAPullWaitsForItsEnd) {
   EXPECT_EQ(images_->list().size(), 1u);
 }
 
-TEST_F(PullTogether, ProgressIsReadableWhileItRuns) {
-  const Made made = add("app", "1", {"first", std::string(100'000, 'p')});
+TEST_F(PullTogether, AWatchSeesHowFarEachLayerOfARunningPullIs) {
+  std::mt19937_64 random(5);
+  std::string second(400'000, '\0');
+  for (char& c : second) c = static_cast<char>(random());
+  const Made made = add("app", "1", {"first", second});
+  const std::string blob = gzip(second);
   registry_.set_hook([=](const ServerRequest& request) {
-    if (request.path.ends_with(made.blobs[1])) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    return ServerResponse{.status = 0, .headers = {}, .body = ""};
+    ServerResponse response{.status = 0, .headers = {}, .body = ""};
+    if (!request.path.ends_with(made.blobs[1])) return response;
+    response = {.status = 200, .headers = {}, .body = blob};
+    response.pause_after = 200'000;
+    response.pause_ms = 300;
+    return response;
   });
-  std::atomic<bool> ended{false};
+  PullRequest request;
+  request.reference = name("app:1");
+  request.watch = std::make_shared<PullWatch>();
+  const std::shared_ptr<PullWatch> watch = request.watch;
+  Result<PullResult> result = make_error(Errc::unknown, "did not run");
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  scope.spawn(keep(puller_->pull(std::move(request)), result));
   bool seen = false;
-  std::thread reader([&] {
-    while (!ended) {
-      for (const PullProgress& progress : puller_->progress()) {
-        seen = seen || (progress.reference == name("app:1") && progress.layers.size() == 2);
-      }
-    }
-  });
-  EXPECT_TRUE(pull("app:1").ok());
-  ended = true;
-  reader.join();
+  while (!seen && !result.ok() && result.error().is(Errc::unknown)) {
+    ring_->turn(false);
+    const std::vector<LayerProgress> layers = watch->layers();
+    if (layers.size() != 2) continue;
+    seen = layers[1].stage == LayerProgress::Stage::fetching && layers[1].fetched > 0 &&
+           layers[1].fetched < blob.size() && layers[1].size == blob.size();
+  }
   EXPECT_TRUE(seen);
+  ring_->run_until(close_scope(scope)).value();
+  EXPECT_TRUE(result.ok());
 }
 
 TEST_F(PullTogether, APullWhoseCallerGoesAwayEndsAndLeavesNothing) {
@@ -128,11 +139,13 @@ TEST_F(PullTogether, APullWhoseCallerGoesAwayEndsAndLeavesNothing) {
   });
   PullRequest request;
   request.reference = name("app:1");
+  request.watch = std::make_shared<PullWatch>();
+  const std::shared_ptr<PullWatch> watch = request.watch;
   const auto start = std::chrono::steady_clock::now();
   Result<PullResult> given_up = ring_->run_until(
       with_deadline(*ring_, Deadline::after_ms(300), puller_->pull(std::move(request))));
   EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
-  while (!puller_->progress().empty()) ring_->turn(true);
+  while (watch.use_count() > 1) ring_->turn(true);  // the pull holds the other
   ring_->run_until(puller_->sweep()).value();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
   expect_nothing_left();
