@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/ring/may_hang.h"
 #include "core/ring/offload.h"
 #include "core/task/event.h"
 #include "tests/core/ring/fixture.h"
@@ -146,6 +147,75 @@ TEST_F(RingThreads, CancellingWithdrawsWhatHasNotStartedAndWaitsForWhatRuns) {
     EXPECT_EQ(*tasks[static_cast<std::size_t>(i)]->take(), 1);
   }
   EXPECT_EQ(gate.started, 4);
+}
+
+// What a function leaves behind: counts itself while it exists.
+struct Tree {
+  explicit Tree(std::atomic<int>* counter) : count(counter) { ++*count; }
+  Tree(Tree&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
+  Tree& operator=(Tree&&) = delete;
+  ~Tree() {
+    if (count != nullptr) --*count;
+  }
+  std::atomic<int>* count;
+};
+
+// Outlives the test's frame, as a thread that hangs does.
+struct Hang {
+  Gate gate;
+  std::atomic<int> trees{0};
+  std::atomic<int> returned{0};
+};
+
+Task<int> hang(HangingThreads& threads, std::shared_ptr<Hang> shared) {
+  auto work = [shared]() -> Result<Tree> {
+    Result<int> passed = shared->gate.pass();
+    ++shared->returned;
+    if (!passed.ok()) return std::move(passed).error();
+    return Tree(&shared->trees);
+  };
+  Tree tree = co_await may_hang(threads, std::move(work));
+  co_return tree.count->load();
+}
+
+TEST_F(RingThreads, CancellingGivesUpWhatHangsAndWhatItOpensLaterIsClosed) {
+  const auto shared = std::make_shared<Hang>();
+  {
+    HangingThreads threads(ring(), 2);
+    std::vector<std::unique_ptr<RootTask<int>>> tasks;
+    for (int i = 0; i < 3; ++i) {
+      tasks.push_back(std::make_unique<RootTask<int>>(ring().ready(), hang(threads, shared)));
+    }
+    ring().turn(false);
+    while (shared->gate.started < 2) ::usleep(100);
+    for (auto& task : tasks) task->cancel();
+    ring().turn(false);
+    for (auto& task : tasks) {
+      ASSERT_TRUE(task->done());
+      EXPECT_EQ(task->take().error().code, Errc::cancelled);
+    }
+  }
+  EXPECT_EQ(shared->returned, 0) << "the threads hang, and nobody waited for them";
+  shared->gate.release();
+  // Gone with the thread: one reference is left, and no tree.
+  for (int i = 0; i < 5000 && shared.use_count() > 1; ++i) ::usleep(1000);
+  EXPECT_EQ(shared.use_count(), 1);
+  EXPECT_EQ(shared->returned, 2) << "the third had not begun";
+  EXPECT_EQ(shared->trees, 0);
+}
+
+TEST_F(RingThreads, AFunctionThatReturnsKeepsItsResultAndItsThreadServesTheNext) {
+  HangingThreads threads(ring(), 1);
+  const auto shared = std::make_shared<Hang>();
+  shared->gate.release();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(MUST(ring().run_until(hang(threads, shared))), 1);
+  EXPECT_EQ(shared->returned, 100);
+  EXPECT_EQ(shared->trees, 0);
+  RootTask<int> late(ring().ready(), hang(threads, shared));
+  ring().turn(false);
+  while (shared->returned < 101) ::usleep(100);
+  while (!late.done()) ring().turn(true);
+  EXPECT_EQ(MUST(late.take()), 1);
 }
 
 // Another thread posts, the loop resumes a coroutine, the coroutine answers the thread: the way of
