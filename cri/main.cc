@@ -115,6 +115,7 @@ struct Parts {
   std::unique_ptr<image::ImageStore> images;
   std::unique_ptr<keeper::KeeperClient> keeper;
   std::unique_ptr<container::NamespacePool> ipc_uts;
+  std::unique_ptr<Volumes> volumes;
   plugins::Registry registry;
   std::unique_ptr<snapshotter::LayerStore> layers;
   std::unique_ptr<image::Puller> puller;
@@ -157,6 +158,7 @@ Status build_plugins(Parts& parts, const Options& options) {
   TRY_(plugins::add_builtin(parts.registry, builtin));
   parts.ipc_uts = std::make_unique<container::NamespacePool>(
       *parts.ring, CLONE_NEWIPC | CLONE_NEWUTS, options.namespace_pool);
+  parts.volumes = std::make_unique<Volumes>(*parts.ring);
   TRY(plugins::Snapshotter * snapshotter, parts.registry.snapshotters.find("overlay"));
   TRY(plugins::Network * isolated, parts.registry.networks.find("isolated"));
   TRY(plugins::Network * host, parts.registry.networks.find("host"));
@@ -188,6 +190,7 @@ Status build_plugins(Parts& parts, const Options& options) {
                             .handler = *native,
                             .keeper = *parts.keeper,
                             .ipc_uts = *parts.ipc_uts,
+                            .volumes = *parts.volumes,
                             .mount_features = parts.mount_features,
                             .content = *parts.content,
                             .images = *parts.images,

@@ -19,6 +19,7 @@
 #include "core/task/scope.h"
 #include "cri/container/cgroup_view.h"
 #include "cri/container/seccomp_cache.h"
+#include "cri/container/volumes.h"
 #include "cri/image/usage.h"
 #include "cri/pods.h"
 #include "cri/quiet.h"
@@ -53,6 +54,7 @@ struct Node {
   plugins::RuntimeHandler& handler;
   keeper::KeeperClient& keeper;
   container::NamespacePool& ipc_uts;
+  Volumes& volumes;
   const sys::MountFeatures& mount_features;
   image::ContentStore& content;
   image::ImageStore& images;

@@ -63,8 +63,8 @@ Result<std::uint64_t> attributes_of(const std::string& field, const v1::Mount& w
 
 // A clone of the host tree at `path` into the plan.
 Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path,
-                             const std::string& destination, bool recursive) {
-  TRY(sys::UniqueMount tree, sys::open_tree_clone(AT_FDCWD, path, recursive));
+                             const std::string& destination) {
+  TRY(sys::UniqueMount tree, sys::open_tree_clone(AT_FDCWD, path, false));
   struct stat status {};
   if (::fstatat(tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
     return sys_error(errno, "fstat", path);
@@ -102,20 +102,13 @@ Result<oci::Mount> image_volume(MountPlan& plan, const std::string& field, const
   return mount;
 }
 
-Result<oci::Mount> volume(MountPlan& plan, const std::string& field, const v1::Mount& wanted) {
-  std::error_code failed;
-  if (!std::filesystem::exists(wanted.host_path(), failed) &&
-      failed != std::errc::permission_denied) {
-    std::filesystem::create_directories(wanted.host_path(), failed);
-    if (failed) {
-      return Error{errc_from_errno(failed.value()), failed.value(), "mkdir", wanted.host_path(),
-                   field + ".host_path"};
-    }
-  }
-  Result<oci::Mount> made =
-      bind_tree(plan, wanted.host_path(), tidy(wanted.container_path()), true);
-  if (!made.ok()) return std::move(made).error().with(field + ".host_path");
-  oci::Mount mount = std::move(*made);
+Result<oci::Mount> host_volume(MountPlan& plan, const std::string& field, const v1::Mount& wanted,
+                               HostTree host) {
+  oci::Mount mount;
+  mount.destination = tidy(wanted.container_path());
+  mount.source_fd = host.tree.get();
+  mount.destination_is_file = !host.is_directory;
+  plan.owned_fds.push_back(host.tree.release());
   TRY_(set_options(mount, field, wanted));
   constexpr std::array<std::uint64_t, 3> kPropagation = {MS_PRIVATE, MS_SLAVE, MS_SHARED};
   mount.propagation = kPropagation[static_cast<std::size_t>(wanted.propagation())];
@@ -142,7 +135,7 @@ bool has_volume_at(const v1::ContainerConfig& config, const std::string& destina
 Status add_pod_file(MountPlan& plan, const MountWish& wish, const std::string& path,
                     const char* destination) {
   if (path.empty() || has_volume_at(wish.config, destination)) return {};
-  TRY(oci::Mount mount, bind_tree(plan, path, destination, false));
+  TRY(oci::Mount mount, bind_tree(plan, path, destination));
   const v1::LinuxContainerSecurityContext& security = wish.config.linux().security_context();
   if (security.readonly_rootfs()) mount.flags |= MOUNT_ATTR_RDONLY;
   plan.mounts.push_back(std::move(mount));
@@ -152,7 +145,7 @@ Status add_pod_file(MountPlan& plan, const MountWish& wish, const std::string& p
 Status add_shm(MountPlan& plan, const MountWish& wish) {
   if (has_volume_at(wish.config, "/dev/shm")) return {};
   if (wish.shm_fd < 0) {
-    TRY(oci::Mount host, bind_tree(plan, "/dev/shm", "/dev/shm", false));
+    TRY(oci::Mount host, bind_tree(plan, "/dev/shm", "/dev/shm"));
     plan.mounts.push_back(std::move(host));
     return {};
   }
@@ -175,7 +168,7 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
 Status add_cgroup_views(MountPlan& plan, const MountWish& wish) {
   if (wish.cgroup_views.empty() || has_volume_at(wish.config, "/sys/fs/cgroup")) return {};
   const std::uint64_t flags = kNoSuidDevExec | (wish.privileged ? 0 : MOUNT_ATTR_RDONLY);
-  TRY(oci::Mount top, bind_tree(plan, wish.cgroup_view_root, "/sys/fs/cgroup", false));
+  TRY(oci::Mount top, bind_tree(plan, wish.cgroup_view_root, "/sys/fs/cgroup"));
   top.flags |= kNoSuidDevExec | MOUNT_ATTR_RDONLY;
   plan.mounts.push_back(std::move(top));
   for (const plugins::CgroupView& view : wish.cgroup_views) {
@@ -211,16 +204,34 @@ std::vector<oci::Mount> kernel_mounts(const MountWish& wish) {
 
 namespace {
 
-Result<oci::Mount> volume_or_image(MountPlan& plan, const MountWish& wish, int index,
-                                   const std::string& field) {
+std::string field_of(int index) {
+  return "config.mounts[" + std::to_string(index) + "]";
+}
+
+Result<oci::Mount> volume(MountPlan& plan, const MountWish& wish, int index) {
   const v1::Mount& wanted = wish.config.mounts(index);
-  if (wanted.image().image().empty()) return volume(plan, field, wanted);
-  const auto tree = wish.images->find(index);
-  CHECK(tree != wish.images->end());
-  return image_volume(plan, field, wanted, std::move(tree->second));
+  if (!wanted.image().image().empty()) {
+    const auto tree = wish.images->find(index);
+    CHECK(tree != wish.images->end());
+    return image_volume(plan, field_of(index), wanted, std::move(tree->second));
+  }
+  const auto host = wish.hosts->find(index);
+  CHECK(host != wish.hosts->end());
+  return host_volume(plan, field_of(index), wanted, std::move(host->second));
 }
 
 }  // namespace
+
+Status check_propagation(const v1::ContainerConfig& config, bool privileged) {
+  if (privileged) return {};
+  for (int i = 0; i < config.mounts_size(); ++i) {
+    if (config.mounts(i).propagation() == v1::MountPropagation::PROPAGATION_BIDIRECTIONAL) {
+      return invalid_field(field_of(i) + ".propagation",
+                           "BIDIRECTIONAL needs a privileged container");
+    }
+  }
+  return {};
+}
 
 Result<MountPlan> plan_mounts(const MountWish& wish) {
   MountPlan plan;
@@ -231,12 +242,7 @@ Result<MountPlan> plan_mounts(const MountWish& wish) {
   TRY_(add_pod_file(plan, wish, wish.hostname_path, "/etc/hostname"));
   TRY_(add_pod_file(plan, wish, wish.resolv_conf_path, "/etc/resolv.conf"));
   for (int i = 0; i < wish.config.mounts_size(); ++i) {
-    const std::string field = "config.mounts[" + std::to_string(i) + "]";
-    if (wish.config.mounts(i).propagation() == v1::MountPropagation::PROPAGATION_BIDIRECTIONAL &&
-        !wish.privileged) {
-      return invalid_field(field + ".propagation", "BIDIRECTIONAL needs a privileged container");
-    }
-    TRY(oci::Mount mount, volume_or_image(plan, wish, i, field));
+    TRY(oci::Mount mount, volume(plan, wish, i));
     plan.mounts.push_back(std::move(mount));
   }
   std::stable_sort(plan.mounts.begin(), plan.mounts.end(),

@@ -11,6 +11,7 @@
 #include "core/base/unique_fd.h"
 #include "core/linux/mount.h"
 #include "core/oci/spec.h"
+#include "cri/container/volumes.h"
 #include "cri/proto/services.grpc.pb.h"
 #include "plugins/api/resources.h"
 
@@ -32,14 +33,17 @@ struct MountWish {
   std::string cgroup_view_root{};                   // CgroupViewDirectory, with them
   int shm_fd = -1;                                  // the pod's /dev/shm; -1: the host's
   ImageTrees* images = nullptr;                     // of mounts with an image; the plan takes them
+  HostTrees* hosts = nullptr;                       // of mounts with a host_path; the same
   std::string hosts_path;  // the pod's files; a volume at the same place wins
   std::string hostname_path;
   std::string resolv_conf_path;
 };
 
-// Opens every host path (which may wait on a slow filesystem: run it on an offload thread) and
-// gives the list in the order of depth. A missing host_path of a volume becomes a directory, as the
-// kubelet's other runtimes do it. Errors name config.mounts[i] and the host path.
+// Not for mounts of this container; asked before anything is opened.
+Status check_propagation(const runtime::v1::ContainerConfig& config, bool privileged);
+
+// Gives the list in the order of depth. Blocks for nothing that a stranger serves: the volumes have
+// been opened. Errors name config.mounts[i].
 Result<MountPlan> plan_mounts(const MountWish& wish);
 
 // The kernel's file systems alone. Pure.

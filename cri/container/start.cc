@@ -8,7 +8,6 @@
 
 #include "core/base/units.h"
 #include "core/linux/capability.h"
-#include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
@@ -26,8 +25,6 @@ namespace {
 // What runc's callers show for a process that never was: 128, "StartError".
 constexpr int kExitCodeStartError = 128;
 
-// Volumes may lie on a filesystem that does not answer: that waits on another thread, and not for
-// ever.
 Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
                             const records::ContainerRecord& record,
                             const records::SandboxRecord& pod) {
@@ -36,25 +33,24 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
   std::vector<plugins::CgroupView> views =
       co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
   std::string view_root = co_await node.cgroup_view.with(views);
+  const bool privileged = record.config().linux().security_context().privileged();
+  co_await check_propagation(record.config(), privileged);
   ImageTrees images = co_await mount_image_volumes(node, record);
+  HostTrees hosts = co_await node.volumes.open(record.config());
   const MountWish wish{
       .config = record.config(),
-      .privileged = record.config().linux().security_context().privileged(),
+      .privileged = privileged,
       .cgroup_v2 = node.resources.name() == "cgroup2",
       .cgroup_views = std::move(views),
       .cgroup_view_root = std::move(view_root),
       .shm_fd = container->sandbox->namespaces.shm.get(),
       .images = &images,
+      .hosts = &hosts,
       .hosts_path = files.hosts,
       .hostname_path = files.hostname,
       .resolv_conf_path = files.resolv_conf,
   };
-  if (record.config().mounts_size() == 0) {
-    MountPlan plan = co_await plan_mounts(wish);
-    co_return plan;
-  }
-  std::function<Result<MountPlan>()> work = [&wish]() { return plan_mounts(wish); };
-  MountPlan plan = co_await offload(node.ring, std::move(work));
+  MountPlan plan = co_await plan_mounts(wish);
   co_return plan;
 }
 
@@ -143,7 +139,11 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
       co_await with_deadline(node.ring, deadline, launch(node, container, record, pod, stages))
           .result();
   if (!launched.ok()) {
-    co_await note_failure(node, container, record, launched.error());
+    // Cancelled is what the agent is when it ends, not the container: the record stays as it was,
+    // and should the keeper have made a process of it, the next agent finds that.
+    if (!launched.error().is(Errc::cancelled)) {
+      co_await note_failure(node, container, record, launched.error());
+    }
     stages.done();
     co_await fail(std::move(launched).error().with("start container `" +
                                                    container->item.metadata().name() + "`"));

@@ -83,10 +83,13 @@ class Server::Impl {
     const Deadline grace = Deadline::after_ms(grace_ms);
     co_await with_deadline(host_.ring, grace, close(host_.calls)).result();
     // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
-    co_await offload(host_.ring, [this]() -> Status {
+    // On a thread of its own: what hangs elsewhere must not keep the process.
+    OffloadPool pool(host_.ring, 1);
+    auto refuse = [this]() -> Status {
       refuse_calls(kFlushMs);
       return {};
-    });
+    };
+    co_await offload(pool, std::move(refuse));
   }
 
  private:
