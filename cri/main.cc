@@ -19,6 +19,7 @@
 #include "core/image/content.h"
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
+#include "core/ring/with_deadline.h"
 #include "core/store/ledger.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
@@ -233,11 +234,17 @@ Task<void> until_signal(Parts& parts, const UniqueFd& signals) {
   parts.log.info("main", "signal " + std::to_string(info.ssi_signo) + ": ending");
 }
 
+Task<void> end_all(Scope& scope) {
+  co_await scope.close();
+}
+
 Task<void> close_parts(Parts& parts) {
   parts.watch->cancel();
   co_await parts.watch->close();
   co_await parts.puller->close();
-  co_await parts.attempts->close();
+  // What outlives its caller has had the calls' time to end well; cancelled, it is undone.
+  const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
+  co_await with_deadline(*parts.ring, grace, end_all(*parts.attempts)).result();
   co_await parts.node->pod_network.close();
   co_await parts.node->snapshotter.close();
   co_await parts.node->resources.close();

@@ -191,6 +191,41 @@ TEST_F(Survival, EndOfTheAgentNeitherWaitsForALongStopNorCutsItShort) {
   EXPECT_EQ(wait_exited(id).exit_code(), 137);
 }
 
+// Stopped while in scope, so that whoever asks the keeper waits.
+class StoppedKeeper {
+ public:
+  explicit StoppedKeeper(pid_t keeper) : keeper_(keeper) { ::kill(keeper_, SIGSTOP); }
+  ~StoppedKeeper() { ::kill(keeper_, SIGCONT); }
+
+ private:
+  pid_t keeper_;
+};
+
+TEST_F(Survival, EndOfTheAgentUndoesAPodWhoseMakingDoesNotEnd) {
+  const std::string other = run_pod();
+  const auto request = pod_request([](v1::PodSandboxConfig& config) {
+    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+        v1::NamespaceMode::POD);
+  });
+  const pid_t keeper = keeper_pid();
+  Client client(endpoint());
+  Answer<v1::RunPodSandboxResponse> made;
+  {
+    const StoppedKeeper stopped(keeper);
+    std::thread caller([&] { made = client.call(&Runtime::RunPodSandbox, request, 60); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(terminate_berthd(), 0) << berthd_log();
+    caller.join();
+  }
+  EXPECT_FALSE(made.ok());
+  ASSERT_TRUE(start_berthd());
+  const auto pods = call(&Runtime::ListPodSandbox, v1::ListPodSandboxRequest());
+  ASSERT_EQ(pods.value.items_size(), 1);
+  EXPECT_EQ(pods.value.items(0).id(), other);
+  const auto again = call(&Runtime::RunPodSandbox, request);
+  EXPECT_TRUE(again.ok()) << again.text();
+}
+
 TEST_F(Survival, RepeatedRunAfterACrashGivesAWholePod) {
   for (int round = 0; round < 8; ++round) {
     const auto request = pod_request();
