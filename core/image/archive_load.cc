@@ -153,9 +153,9 @@ Status store_members(const ArchiveReader& archive, ContentStore& content,
     if (name != current) {
       TRY_(finish());
       current = name;
-      TRY(Ingest begun, content.begin(wanted.at(name), archive.size(name)));
+      // A pull of the same blob may be under way.
+      TRY(Ingest begun, content.begin_unnamed(wanted.at(name), archive.size(name)));
       ingest.emplace(std::move(begun));
-      TRY_(ingest->restart());
     }
     return ingest->write(piece.data(), piece.size());
   }));

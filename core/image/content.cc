@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,23 +60,48 @@ Status write_all(int fd, const char* bytes, std::size_t size, const std::string&
   return {};
 }
 
+std::string resumable_name(const oci::Digest& digest) {
+  return std::string(digest.algorithm_text()) + "-" + std::string(digest.hex());
+}
+
 }  // namespace
 
-Ingest::Ingest(int ingest_dir, int blob_dir, oci::Digest expected, std::uint64_t size,
-               UniqueFd file)
+Ingest::Ingest(int ingest_dir, int blob_dir, oci::Digest expected, std::uint64_t size)
     : ingest_dir_(ingest_dir),
       blob_dir_(blob_dir),
       expected_(std::move(expected)),
       expected_size_(size),
-      file_(std::move(file)),
       digester_(expected_.algorithm()) {}
 
 Ingest::~Ingest() {
-  if (file_.valid()) ::unlinkat(ingest_dir_, file_name().c_str(), 0);
+  if (file_.valid() && !name_.empty()) ::unlinkat(ingest_dir_, name_.c_str(), 0);
 }
 
-std::string Ingest::file_name() const {
-  return std::string(expected_.algorithm_text()) + "-" + std::string(expected_.hex());
+Status Ingest::open_named() {
+  name_ = resumable_name(expected_);
+  file_.reset(
+      ::openat(ingest_dir_, name_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file_.valid()) return sys_error(errno, "open", "ingest of " + expected_.text());
+  return adopt_partial();
+}
+
+// open(2): EOPNOTSUPP when the filesystem knows no O_TMPFILE, and EISDIR when it knows so little
+// that it takes it for a directory to be written to. A random name does then.
+Status Ingest::open_unnamed() {
+  file_.reset(::openat(ingest_dir_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
+  if (file_.valid()) return {};
+  if (errno != EOPNOTSUPP && errno != EISDIR) {
+    return sys_error(errno, "open", "unnamed ingest of " + expected_.text());
+  }
+  std::uint64_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) {
+    return sys_error(errno, "getrandom", "name of an ingest");
+  }
+  name_ = resumable_name(expected_) + "." + std::to_string(random);
+  file_.reset(::openat(ingest_dir_, name_.c_str(),
+                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file_.valid()) return sys_error(errno, "open", "ingest " + name_);
+  return {};
 }
 
 // Hashes what an earlier attempt left, so that the transfer can go on behind it.
@@ -83,7 +110,7 @@ Status Ingest::adopt_partial() {
   while (true) {
     const ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return sys_error(errno, "read", "ingest " + file_name());
+    if (got < 0) return sys_error(errno, "read", "ingest " + name_);
     if (got == 0) break;
     digester_.update(buffer.data(), static_cast<std::size_t>(got));
     offset_ += static_cast<std::uint64_t>(got);
@@ -111,11 +138,28 @@ Status Ingest::announce(std::shared_ptr<Arrival> arrival) {
 
 Status Ingest::restart() {
   if (arrival_ != nullptr) arrival_->restarted();
-  if (::ftruncate(file_.get(), 0) != 0) return sys_error(errno, "ftruncate", file_name());
-  if (::lseek(file_.get(), 0, SEEK_SET) != 0) return sys_error(errno, "lseek", file_name());
+  if (::ftruncate(file_.get(), 0) != 0)
+    return sys_error(errno, "ftruncate", "blob " + expected_.text());
+  if (::lseek(file_.get(), 0, SEEK_SET) != 0)
+    return sys_error(errno, "lseek", "blob " + expected_.text());
   digester_ = oci::Digester(expected_.algorithm());
   offset_ = 0;
   return {};
+}
+
+// Never over a blob that is there: that one may have been put on disk already. The errno, or 0.
+int Ingest::place(const char* to) const {
+  if (!name_.empty()) {
+    if (::renameat2(ingest_dir_, name_.c_str(), blob_dir_, to, RENAME_NOREPLACE) == 0) return 0;
+    // rename(2): EINVAL where the filesystem knows no flags.
+    if (errno != EINVAL) return errno;
+    return ::renameat(ingest_dir_, name_.c_str(), blob_dir_, to) == 0 ? 0 : errno;
+  }
+  if (::linkat(file_.get(), "", blob_dir_, to, AT_EMPTY_PATH) == 0) return 0;
+  // open(2): without CAP_DAC_READ_SEARCH the file is found by /proc only.
+  if (errno != ENOENT) return errno;
+  const std::string path = "/proc/self/fd/" + std::to_string(file_.get());
+  return ::linkat(AT_FDCWD, path.c_str(), blob_dir_, to, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
 Status Ingest::commit() {
@@ -130,8 +174,11 @@ Status Ingest::commit() {
                       "blob " + expected_.text() + ": the bytes have digest " + actual.text());
   }
   const std::string to(expected_.hex());
-  if (::renameat(ingest_dir_, file_name().c_str(), blob_dir_, to.c_str()) != 0) {
-    return sys_error(errno, "rename", "blob " + expected_.text());
+  const int failed = place(to.c_str());
+  if (failed == EEXIST) {
+    if (!name_.empty()) ::unlinkat(ingest_dir_, name_.c_str(), 0);
+  } else if (failed != 0) {
+    return sys_error(failed, "give its name to", "blob " + expected_.text());
   }
   file_.reset();
   return {};
@@ -199,21 +246,21 @@ Result<std::string> ContentStore::read(const oci::Digest& digest, std::size_t si
 }
 
 Result<Ingest> ContentStore::begin(const oci::Digest& expected, std::uint64_t size) {
-  const int blobs = blob_dir(expected);
-  Ingest ingest(ingest_.get(), blobs, expected, size, UniqueFd());
-  const int fd = ::openat(ingest_.get(), ingest.file_name().c_str(),
-                          O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (fd < 0) return sys_error(errno, "open", "ingest of " + expected.text());
-  ingest.file_.reset(fd);
-  TRY_(ingest.adopt_partial());
+  Ingest ingest(ingest_.get(), blob_dir(expected), expected, size);
+  TRY_(ingest.open_named());
+  return ingest;
+}
+
+Result<Ingest> ContentStore::begin_unnamed(const oci::Digest& expected, std::uint64_t size) {
+  Ingest ingest(ingest_.get(), blob_dir(expected), expected, size);
+  TRY_(ingest.open_unnamed());
   return ingest;
 }
 
 Status ContentStore::put(const oci::Digest& expected, std::string_view bytes) {
   TRY(const std::optional<std::uint64_t> present, size(expected));
   if (present.has_value()) return {};
-  TRY(Ingest ingest, begin(expected, bytes.size()));
-  TRY_(ingest.restart());
+  TRY(Ingest ingest, begin_unnamed(expected, bytes.size()));
   TRY_(ingest.write(bytes.data(), bytes.size()));
   return ingest.commit();
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs by digest: <dir>/blobs/sha256/<hex>. A blob that is there is whole and verified: bytes
-// arrive in <dir>/ingest/<algorithm>-<hex>, are hashed on the way, and the file is renamed to its
-// place only when digest and size are right. <dir> is store::Layout::content().
+// arrive in another file, are hashed on the way, and the file gets its place only when digest and
+// size are right and nobody was quicker. <dir> is store::Layout::content().
 //
 // A blob is on disk when sync() has said so; until then a power loss may leave another file of its
 // name. What no image record needs is removed at the next start (Puller::sweep), so a record is
 // what makes a blob trusted, and it is written behind sync().
 //
-// A process killed during an ingest leaves the partial file; the next begin() for the same digest
-// continues it, sweep_ingests() removes what nobody continues. The caller has at most one Ingest
-// for a digest at a time. Everything here blocks (disk): call it on an offload thread. Thread-safe.
+// Bytes that may have to be continued arrive in <dir>/ingest/<algorithm>-<hex>: a process killed
+// during an ingest leaves it, the next begin() for the same digest goes on there, sweep_ingests()
+// removes what nobody continues. The caller has at most one such Ingest for a digest at a time.
+// Everybody else takes begin_unnamed() or put(), beside that one and beside each other.
+// Everything here blocks (disk): call it on an offload thread. Thread-safe.
 //
 // Errors: not_found, data_loss (wrong digest or size), resource_exhausted (disk full), else the
 // errno.
@@ -49,17 +51,21 @@ class Ingest {
   Status restart();
   // Tells readers how far the file is, from now on. Not its end: the caller knows the outcome.
   Status announce(std::shared_ptr<Arrival> arrival);
-  // Verifies size and digest and makes the blob visible. After data_loss, restart() or destroy.
+  // Verifies size and digest and makes the blob visible; somebody else's that is visible already
+  // stays, and is as good. After data_loss, restart() or destroy.
   Status commit();
 
  private:
   friend class ContentStore;
-  Ingest(int ingest_dir, int blob_dir, oci::Digest expected, std::uint64_t size, UniqueFd file);
-  std::string file_name() const;
+  Ingest(int ingest_dir, int blob_dir, oci::Digest expected, std::uint64_t size);
+  Status open_named();
+  Status open_unnamed();
   Status adopt_partial();
+  int place(const char* to) const;
 
   int ingest_dir_;  // borrowed from the store
   int blob_dir_;
+  std::string name_;  // in ingest_dir_; empty: the file has none
   oci::Digest expected_;
   std::uint64_t expected_size_;
   UniqueFd file_;
@@ -79,8 +85,10 @@ class ContentStore {
   // The whole blob; resource_exhausted when larger than `size_max`.
   Result<std::string> read(const oci::Digest& digest, std::size_t size_max) const;
 
-  // `size` is the announced size.
+  // `size` is the announced size. Continues what an earlier process left.
   Result<Ingest> begin(const oci::Digest& expected, std::uint64_t size);
+  // Begins with nothing, and nobody will continue it.
+  Result<Ingest> begin_unnamed(const oci::Digest& expected, std::uint64_t size);
   // All at once, for documents that are in memory. Present already: nothing is done.
   Status put(const oci::Digest& expected, std::string_view bytes);
 

@@ -181,6 +181,21 @@ TEST_F(Archive, WhatIsSavedIsLoadedWithItsNamesAndDigests) {
   }
 }
 
+TEST_F(Archive, ALoadBesideAPullOfTheSameLayerSharesNoFileWithIt) {
+  const std::string layer(200'000, 'l');
+  const std::string bytes = save({image(layer, {"r.io/app:1"})}, ArchiveFormat::docker_archive);
+  Result<Ingest> pulled = other_->begin(oci::digest_of(layer), layer.size());
+  ASSERT_TRUE(pulled.ok());
+  ASSERT_TRUE(pulled->write(layer.data(), 100'000).ok());
+  Result<std::vector<ArchivedImage>> loaded = load(bytes);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  ASSERT_TRUE(pulled->restart().ok());
+  EXPECT_EQ(*other_->read(oci::digest_of(layer), 1 << 20), layer);
+  ASSERT_TRUE(pulled->write(layer.data(), layer.size()).ok());
+  EXPECT_TRUE(pulled->commit().ok());
+  EXPECT_EQ(*other_->read(oci::digest_of(layer), 1 << 20), layer);
+}
+
 TEST_F(Archive, TarReadsWhatIsSaved) {
   const std::string path = dir_ + "/saved.tar";
   const std::string bytes = save({image("layer", {"r.io/app:1"})}, ArchiveFormat::oci_layout);

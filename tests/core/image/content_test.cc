@@ -5,12 +5,19 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <thread>
 
 namespace berth::image {
 namespace {
@@ -128,6 +135,87 @@ TEST_F(Content, ListsAndRemoves) {
   ASSERT_TRUE(store_->remove(digest_).ok());
   EXPECT_EQ(store_->list()->size(), 1u);
   EXPECT_EQ(store_->open_blob(digest_).error().code, Errc::not_found);
+}
+
+// A pull resumes the file of its name; a load or a document beside it must not write into it.
+TEST_F(Content, WhatIsPutBesideAnArrivingBlobHasAFileOfItsOwn) {
+  Result<Ingest> arriving = store_->begin(digest_, bytes_.size());
+  ASSERT_TRUE(arriving.ok());
+  ASSERT_TRUE(arriving->write(bytes_.data(), 4).ok());
+  ASSERT_TRUE(store_->put(digest_, bytes_).ok());
+  EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
+  ASSERT_TRUE(arriving->restart().ok());
+  EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
+  ASSERT_TRUE(arriving->write(bytes_.data(), bytes_.size()).ok());
+  Status committed = arriving->commit();
+  EXPECT_TRUE(committed.ok()) << committed.error().message();
+  EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
+  EXPECT_EQ(partials(), 0u);
+}
+
+TEST_F(Content, TwoUnnamedArrivalsOfOneBlobBothSucceed) {
+  Result<Ingest> one = store_->begin_unnamed(digest_, bytes_.size());
+  Result<Ingest> two = store_->begin_unnamed(digest_, bytes_.size());
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_EQ(partials(), 0u);
+  ASSERT_TRUE(one->write(bytes_.data(), bytes_.size()).ok());
+  ASSERT_TRUE(two->write(bytes_.data(), 3).ok());
+  ASSERT_TRUE(one->commit().ok());
+  ASSERT_TRUE(two->write(bytes_.data() + 3, bytes_.size() - 3).ok());
+  EXPECT_TRUE(two->commit().ok());
+  EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
+}
+
+// A blob that was put on disk stays that file.
+TEST_F(Content, AnArrivalDoesNotReplaceABlobThatIsThere) {
+  Result<Ingest> late = store_->begin(digest_, bytes_.size());
+  ASSERT_TRUE(late.ok());
+  ASSERT_TRUE(late->write(bytes_.data(), bytes_.size()).ok());
+  ASSERT_TRUE(store_->put(digest_, bytes_).ok());
+  struct stat before;
+  struct stat after;
+  ASSERT_EQ(::stat(blob_path(digest_).c_str(), &before), 0);
+  ASSERT_TRUE(late->commit().ok());
+  ASSERT_EQ(::stat(blob_path(digest_).c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_EQ(partials(), 0u);
+}
+
+// From here on this thread has no files without a name: openat with the bits of O_TMPFILE answers
+// as a filesystem does that knows none.
+void refuse_tmpfile() {
+  const auto at = [](std::size_t field) { return static_cast<__u32>(field); };
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at(offsetof(seccomp_data, nr))),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_openat, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at(offsetof(seccomp_data, args[2]))),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(code), code};
+  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST_F(Content, AFilesystemWithoutUnnamedFilesGetsNamesThatNobodyElseHas) {
+  std::thread([this] {
+    refuse_tmpfile();
+    ASSERT_LT(::open(dir_.c_str(), O_TMPFILE | O_RDWR, 0600), 0);
+    {
+      Result<Ingest> given_up = store_->begin_unnamed(digest_, bytes_.size());
+      Result<Ingest> kept = store_->begin_unnamed(digest_, bytes_.size());
+      ASSERT_TRUE(given_up.ok() && kept.ok());
+      EXPECT_EQ(partials(), 2u);
+      ASSERT_TRUE(kept->write(bytes_.data(), bytes_.size()).ok());
+      Status committed = kept->commit();
+      ASSERT_TRUE(committed.ok()) << committed.error().message();
+      EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
+    }
+    EXPECT_EQ(partials(), 0u);
+    EXPECT_TRUE(store_->put(oci::digest_of("other"), "other").ok());
+    EXPECT_EQ(partials(), 0u);
+  }).join();
 }
 
 TEST_F(Content, DoesNotFollowALinkThatStandsInThePlaceOfABlob) {
