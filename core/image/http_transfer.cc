@@ -59,6 +59,9 @@ HttpTransfer::HttpTransfer(CurlHandle& handle, const HttpRequest& request, Downl
                            const std::string& user_agent)
     : handle_(handle), request_(request), sink_(sink) {
   set(handle_, CURLOPT_NOSIGNAL, 1L);
+  // A name is looked up on a thread of curl's. Without this, curl joins that thread when it gives
+  // the transfer up, and every other transfer stands still until the resolver's own time-out.
+  set(handle_, CURLOPT_QUICK_EXIT, 1L);
   set(handle_, CURLOPT_ERRORBUFFER, static_cast<char*>(handle_.detail));
   set(handle_, CURLOPT_PROTOCOLS_STR, "http,https");
   set(handle_, CURLOPT_FOLLOWLOCATION, 0L);

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include "core/base/units.h"
+
 namespace berth::image {
 namespace {
 
 constexpr std::size_t kIdleMax = 8;
+constexpr std::int64_t kLookMs = 500;
 
 }  // namespace
 
@@ -21,8 +24,8 @@ TransferLoop::Watchdog::Watchdog(TransferLoop& loop)
       loop_(loop) {}
 
 void TransferLoop::Watchdog::start() {
-  constexpr std::int64_t kLookMs = 500;
   drop();
+  started_ns_ = monotonic_now_ns();
   set(loop_.ring_->timers(), Deadline::after_ms(kLookMs));
 }
 
@@ -30,11 +33,15 @@ void TransferLoop::Watchdog::on_time() noexcept {
   loop_.ring_->ready().push(*this);
 }
 
+// What did not come while this thread was away, or while a paused transfer held up its connection,
+// says nothing about the peer.
 void TransferLoop::end_slow_ones() {
-  const bool excused = std::any_of(running_.begin(), running_.end(), [](const auto& entry) {
+  const std::int64_t now_ns = monotonic_now_ns();
+  const std::int64_t away_ns = now_ns - watchdog_->started_ns();
+  const bool paused = std::any_of(running_.begin(), running_.end(), [](const auto& entry) {
     return entry.second.transfer->paused();
   });
-  const std::int64_t now_ns = monotonic_now_ns();
+  const bool excused = paused || away_ns > 2 * kLookMs * kNanosecondsPerMillisecond;
   std::vector<std::uint64_t> slow;
   for (auto& [id, running] : running_) {
     if (running.transfer->too_slow(now_ns, excused)) slow.push_back(id);

@@ -45,10 +45,12 @@ class TransferLoop final : private RingThread::Parts {
    public:
     explicit Watchdog(TransferLoop& loop);
     void start();
+    std::int64_t started_ns() const { return started_ns_; }
 
    private:
     void on_time() noexcept override;
     TransferLoop& loop_;
+    std::int64_t started_ns_ = 0;
   };
 
   void made(Ring& ring) override;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -162,6 +163,45 @@ TEST_F(HttpClientTest, APausedTransferIsNotTooSlow) {
   slow.low_speed_s = 1;
   Result<HttpResponse> response = ring_->run_until(exchange(std::move(slow), sink));
   EXPECT_TRUE(response.ok()) << response.error().message();
+}
+
+// What a peer waits for may be ours to do, and is not done while the thread is elsewhere.
+TEST_F(HttpClientTest, NobodyIsBlamedForTheTimeThatTheThreadWasAway) {
+  std::atomic<bool> away_over{false};
+  FakeServer server([&](const ServerRequest& request) {
+    const bool is_late = request.path == "/late";
+    for (int i = 0; i < 1'000 && is_late && !away_over; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const int stall_ms = is_late ? 100 : 400;
+    return ServerResponse{.status = 200, .headers = {}, .body = "the body", .stall_ms = stall_ms};
+  });
+  class Blocking final : public DownloadSink {
+   public:
+    explicit Blocking(std::atomic<bool>& over) : over_(over) {}
+    Result<Took> write(std::string_view) override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2'500));
+      over_ = true;
+      return Took::all;
+    }
+
+   private:
+    std::atomic<bool>& over_;
+  };
+  Blocking blocking(away_over);
+  TextSink late;
+  HttpRequest first = request(server.host(), "/first");
+  HttpRequest second = request(server.host(), "/late");
+  first.low_speed_s = second.low_speed_s = 2;
+  Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
+  const auto one = [&](HttpRequest wanted, DownloadSink& sink) -> Task<void> {
+    co_await exchange(std::move(wanted), sink);
+  };
+  scope.spawn(one(std::move(first), blocking));
+  scope.spawn(one(std::move(second), late));
+  const auto all = [&]() -> Task<void> { co_await scope.close(); };
+  ASSERT_TRUE(ring_->run_until(all()).ok());
+  EXPECT_EQ(late.text, "the body");
 }
 
 TEST_F(HttpClientTest, CancellingEndsAnExchangeInEveryState) {
