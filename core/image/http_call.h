@@ -45,14 +45,18 @@ struct HttpRequest {
   // may share a connection.
   std::int64_t low_speed_bytes_per_s = 1'024;
   std::int64_t low_speed_s = 15;
+  // But when all of `upload` is out, the answer may take so long: the other side works on it.
+  std::int64_t upload_answer_s = 600;
   bool fresh_connection = false;  // none of the pool
   bool http1 = false;             // HTTP/2 is not offered
 };
 
 struct HttpResponse {
   long status = 0;
-  std::map<std::string, std::string> headers;  // names in lower case; of the final response
-  std::string error_body;                      // the beginning of the body when status is not 2xx
+  // Names in lower case; of the final response. The last of several of a name, but all of
+  // WWW-Authenticate, as one list.
+  std::map<std::string, std::string> headers;
+  std::string error_body;  // the beginning of the body when status is not 2xx
 
   const std::string* header(const std::string& lower_name) const;
 };

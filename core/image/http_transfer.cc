@@ -243,10 +243,13 @@ bool HttpTransfer::too_slow(std::int64_t now_ns, bool excused) {
     window_bytes_ = 0;
     return false;
   }
-  if (window_ns < request_.low_speed_s * kNanosecondsPerSecond) return false;
-  failure_ = make_error(Errc::deadline_exceeded, "less than " + std::to_string(bytes_per_s) +
-                                                     " bytes/s for " +
-                                                     std::to_string(request_.low_speed_s) + " s");
+  const bool all_sent = request_.upload != nullptr && upload_offset_ >= request_.upload->size;
+  const std::int64_t patience_s = all_sent ? request_.upload_answer_s : request_.low_speed_s;
+  if (window_ns < patience_s * kNanosecondsPerSecond) return false;
+  const std::string what =
+      all_sent ? "no answer" : "less than " + std::to_string(bytes_per_s) + " bytes/s";
+  failure_ =
+      make_error(Errc::deadline_exceeded, what + " for " + std::to_string(patience_s) + " s");
   return true;
 }
 

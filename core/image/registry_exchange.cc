@@ -61,6 +61,7 @@ HttpRequest RegistrySession::hop(const Endpoint& endpoint, const Ask& ask,
   request.low_speed_bytes_per_s = options.low_speed_bytes_per_s;
   request.low_speed_s =
       ask.patient ? options.low_speed_s : std::min(options.low_speed_s, options.mirror_low_speed_s);
+  request.upload_answer_s = options.upload_answer_s;
   if (ask.is_document) {
     request.timeout_ms =
         ask.patient ? options.document_timeout_ms : options.mirror_document_timeout_ms;

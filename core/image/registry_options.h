@@ -19,6 +19,8 @@ struct RegistryOptions {
   // A transfer slower than this for that long is given up, and tried again.
   std::int64_t low_speed_bytes_per_s = 1'024;
   std::int64_t low_speed_s = 15;
+  // From the last byte of a pushed blob to the answer: a registry may copy all of it then.
+  std::int64_t upload_answer_s = 600;
   // While another place is left to ask, this one gets less patience, and one attempt.
   std::int64_t mirror_connect_timeout_ms = 2'000;
   std::int64_t mirror_low_speed_s = 5;

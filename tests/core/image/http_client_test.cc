@@ -281,6 +281,35 @@ TEST_F(HttpClientTest, RunsManyExchangesAtOnceAndUsesConnectionsAgain) {
   EXPECT_EQ(server.connections(), before);
 }
 
+// A registry puts a large blob together after its last byte, and says nothing meanwhile.
+TEST_F(HttpClientTest, AnAnswerToAnUploadMayTakeLongerThanAStallInIt) {
+  FakeServer server([](const ServerRequest& request) {
+    const int stall_ms = request.path == "/late" ? 2'500 : 60'000;
+    return ServerResponse{.status = 201, .headers = {}, .body = {}, .stall_ms = stall_ms};
+  });
+  char name[] = "/tmp/berth-upload.XXXXXX";
+  UniqueFd file(::mkstemp(name));
+  ::unlink(name);
+  ASSERT_EQ(::pwrite(file.get(), "bytes", 5, 0), 5);
+  UploadSource upload{file.get(), 5, nullptr};
+  const auto put_it = [&](const char* path, std::int64_t answer_s) {
+    HttpRequest put = request(server.host(), path);
+    put.method = "PUT";
+    put.upload = &upload;
+    put.low_speed_s = 1;
+    put.upload_answer_s = answer_s;
+    TextSink sink;
+    return ring_->run_until(exchange(std::move(put), sink));
+  };
+  Result<HttpResponse> patient = put_it("/late", 60);
+  EXPECT_TRUE(patient.ok()) << patient.error().message();
+  Result<HttpResponse> given_up = put_it("/never", 2);
+  ASSERT_FALSE(given_up.ok());
+  EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
+  EXPECT_NE(given_up.error().message().find("no answer for 2 s"), std::string::npos)
+      << given_up.error().message();
+}
+
 TEST_F(HttpClientTest, SendsAFileAndAnswersFromMemory) {
   FakeServer server([](const ServerRequest& request) {
     return ServerResponse{.status = 201, .headers = {}, .body = request.method + request.body};
