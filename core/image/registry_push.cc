@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "core/image/registry_bodies.h"
 #include "core/image/registry_client.h"
 #include "core/image/registry_session.h"
 #include "core/image/registry_status.h"
@@ -29,13 +30,6 @@ struct Document {
 struct Plan {
   std::vector<oci::Descriptor> blobs;
   std::vector<Document> documents;
-};
-
-// An answer whose body says nothing.
-class NoBody final : public RegistryBody {
- public:
-  Result<Took> write(std::string_view) override { return Took::all; }
-  Status verify(const HttpResponse&) override { return {}; }
 };
 
 Error not_stored(const oci::Digest& digest) {
@@ -168,7 +162,7 @@ class Push {
 
   Task<bool> is_present(oci::Digest digest) {
     RegistrySession::Ask ask = question("HEAD", "/blobs/" + digest.text());
-    NoBody body;
+    AnyBody body;
     Result<HttpResponse> head = co_await session_->with_retries(*endpoint_, ask, body).result();
     if (head.ok()) co_return true;
     const bool absent = head.error().is(Errc::not_found);
@@ -186,7 +180,7 @@ class Push {
               "&from=" + url_escape(request_.mount_from.front());
     }
     RegistrySession::Ask begin = question("POST", "/blobs/uploads/" + query);
-    NoBody body;
+    AnyBody body;
     HttpResponse begun = co_await session_->with_retries(*endpoint_, begin, body);
     if (begun.status == 201) {
       shown.stage = PushProgress::Stage::mounted;
@@ -225,7 +219,7 @@ class Push {
     RegistrySession::Ask put = question("PUT", "/manifests/" + name);
     put.headers.push_back("Content-Type: " + document.media_type);
     put.body = document.bytes;
-    NoBody body;
+    AnyBody body;
     HttpResponse response = co_await session_->with_retries(*endpoint_, put, body);
     const std::string* told = response.header("docker-content-digest");
     if (told != nullptr && !told->empty() && *told != document.digest.text()) {

@@ -140,12 +140,32 @@ bool RegistrySession::reject(const oci::Digest& blob) {
   });
 }
 
-Result<RegistrySession::Endpoint*> RegistrySession::push_endpoint() {
+Task<RegistrySession::Endpoint*> RegistrySession::push_endpoint() {
+  Endpoint* chosen = nullptr;
+  Endpoint* fallback = nullptr;
   for (const auto& endpoint : endpoints_) {
-    if (endpoint->where.can_push && !endpoint->where.is_mirror) return endpoint.get();
+    if (!endpoint->where.can_push || endpoint->where.is_mirror) continue;
+    if (chosen == nullptr) {
+      chosen = endpoint.get();
+    } else if (endpoint->preferred == chosen) {
+      fallback = endpoint.get();
+    }
   }
-  return make_error(Errc::failed_precondition,
-                    reference_.repository() + ": no configured host may be pushed to");
+  if (chosen == nullptr) {
+    Error error = make_error(Errc::failed_precondition,
+                             reference_.repository() + ": no configured host may be pushed to");
+    co_await fail(std::move(error));
+  }
+  if (fallback == nullptr) co_return chosen;
+  // Any answer will do, so the question is the one that every registry knows.
+  Ask ask;
+  ask.url = chosen->where.base + "/";
+  ask.has_fallback = true;
+  AnyBody body;
+  Result<HttpResponse> answer = co_await with_retries(*chosen, std::move(ask), body).result();
+  const bool given_up = !answer.ok() && answer.error().is(Errc::cancelled);
+  if (given_up) co_await std::move(answer);
+  co_return chosen->unreachable ? fallback : chosen;
 }
 
 // Who can answer, in the order of the route; who rests, and whose bytes were wrong, last.

@@ -59,9 +59,10 @@ class RegistrySession {
   // after everybody else. False: there is nobody else.
   bool reject(const oci::Digest& blob);
 
-  // For registry_push: the place to push to.
+  // For registry_push: the place to push to. Where plain HTTP may stand in for TLS, it finds out
+  // first which of the two is spoken there.
   struct Endpoint;
-  Result<Endpoint*> push_endpoint();
+  Task<Endpoint*> push_endpoint();
   struct Ask;
   // Answers a 401 once and follows redirects; any other status is a value.
   Task<HttpResponse> authorised(Endpoint& endpoint, Ask ask, RegistryBody& body);

@@ -184,6 +184,23 @@ TEST_F(RegistryMatrixTest, TlsWithItsOwnAuthorityIsHttp2OnOneConnection) {
   EXPECT_EQ(server->logged("HTTP/1.1\" 200"), 0u);
 }
 
+TEST_F(RegistryMatrixTest, AnInsecureRegistryThatSpeaksNoTlsIsPushedTo) {
+  const auto server = registry("plain");
+  options_.registries_conf = write_file(
+      "registries.conf", "[[registry]]\nlocation = \"" + server->host() + "\"\ninsecure = true\n");
+  must_push(server->host() + "/app:1");
+  must_pull(server->host() + "/app:1");
+}
+
+TEST_F(RegistryMatrixTest, AnInsecureRegistryWithTlsIsPushedToByTls) {
+  const TestCertificate authority("nobody's authority");
+  const auto server = registry("tls", tls_lines(authority));
+  options_.registries_conf = write_file(
+      "registries.conf", "[[registry]]\nlocation = \"" + server->host() + "\"\ninsecure = true\n");
+  must_push(server->host() + "/app:1");
+  EXPECT_GT(server->logged("HTTP/2.0"), 0u);
+}
+
 TEST_F(RegistryMatrixTest, ManySlowReadersShareAnHttp2ConnectionAndAllEnd) {
   const TestCertificate authority("test authority");
   const auto server = registry("tls", tls_lines(authority));
