@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace berth::image {
@@ -119,26 +120,45 @@ Result<AuthConfig> effective_auth(AuthConfig config, std::string_view registry_h
 }
 
 Result<Challenge> parse_challenge(std::string_view header) {
+  Challenge best;
   Challenge challenge;
+  const auto end_one = [&] {
+    const auto rank = [](const Challenge& one) {
+      if (one.scheme == "bearer") return 3;
+      if (one.scheme == "basic") return 2;
+      return one.scheme.empty() ? 0 : 1;
+    };
+    if (rank(challenge) > rank(best)) best = std::move(challenge);
+    challenge = Challenge{};
+  };
+  const auto or_best = [&](Error error) -> Result<Challenge> {
+    if (best.scheme.empty()) return error;
+    return std::move(best);
+  };
   skip_spaces(header);
   challenge.scheme = lower(take_token(header));
   if (challenge.scheme.empty()) return malformed("there is no scheme");
   while (true) {
-    while (!header.empty() &&
-           (header.front() == ' ' || header.front() == '\t' || header.front() == ',')) {
-      header.remove_prefix(1);
-    }
-    if (header.empty()) return challenge;
+    // "/" and "=" are of the base64 that a challenge like Negotiate has in place of parameters.
+    header.remove_prefix(std::min(header.find_first_not_of(" \t,=/"), header.size()));
+    if (header.empty()) break;
     const std::string name = lower(take_token(header));
     skip_spaces(header);
-    if (name.empty()) return malformed("a parameter has no name");
-    // A second challenge in the same header begins with a scheme; the first is enough.
-    if (header.empty() || header.front() != '=') return challenge;
+    if (name.empty()) return or_best(malformed("a parameter has no name"));
+    if (header.empty() || header.front() != '=') {
+      // No parameter, so the next challenge's scheme.
+      end_one();
+      challenge.scheme = name;
+      continue;
+    }
     header.remove_prefix(1);
     skip_spaces(header);
-    TRY(std::string value, take_value(header));
-    challenge.parameters.emplace(name, std::move(value));
+    Result<std::string> value = take_value(header);
+    if (!value.ok()) return or_best(std::move(value).error());
+    challenge.parameters.emplace(name, *std::move(value));
   }
+  end_one();
+  return best;
 }
 
 }  // namespace berth::image

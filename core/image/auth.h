@@ -27,7 +27,8 @@ struct AuthConfig {
 // base64 of a pair. Drops everything when server_address names another host than `registry_host`.
 Result<AuthConfig> effective_auth(AuthConfig config, std::string_view registry_host);
 
-// One WWW-Authenticate header (RFC 9110 section 11.6.1).
+// Of what a WWW-Authenticate header lists (RFC 9110 section 11.6.1) the one that we answer best: a
+// bearer challenge, else a basic one, else the first. What follows a malformed one is not seen.
 struct Challenge {
   std::string scheme;                             // lower case: "basic", "bearer"
   std::map<std::string, std::string> parameters;  // names in lower case

@@ -160,7 +160,14 @@ bool HttpTransfer::take_header(std::string_view line) {
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  response_.headers[name] = trimmed(line.substr(colon + 1));
+  const std::string_view value = trimmed(line.substr(colon + 1));
+  std::string& kept = response_.headers[name];
+  // A list (RFC 9110 5.3): a server that takes several kinds of credentials names each in a line.
+  if (name == "www-authenticate" && !kept.empty()) {
+    kept.append(", ").append(value);
+  } else {
+    kept = value;
+  }
   return true;
 }
 

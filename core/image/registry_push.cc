@@ -202,13 +202,21 @@ class Push {
     result_.pushed_bytes += blob.size;
   }
 
-  // The place that the registry named for this upload, on its own origin or another's.
+  // The place that the registry named for this upload, on its own origin or another's, but not
+  // without the TLS that we spoke with it.
   Result<std::string> upload_url(const HttpResponse& begun, const oci::Digest& digest) const {
     const std::string* location = begun.header("location");
     if (location == nullptr) {
       return make_error(Errc::unavailable, "the registry named no place for the upload");
     }
-    TRY(std::string url, resolve_url(session_->url_of(*endpoint_, "/blobs/uploads/"), *location));
+    const std::string asked = session_->url_of(*endpoint_, "/blobs/uploads/");
+    TRY(std::string url, resolve_url(asked, *location));
+    TRY(const std::string origin, url_origin(url));
+    if (asked.starts_with("https:") && !origin.starts_with("https:")) {
+      return make_error(
+          Errc::permission_denied,
+          "the registry would have the blob sent without TLS to " + printable_url(url));
+    }
     url += url.find('?') == std::string::npos ? '?' : '&';
     return url + "digest=" + url_escape(digest.text());
   }

@@ -58,6 +58,28 @@ TEST(Challenge, IsReadWithQuotesAndCommasInValues) {
   EXPECT_EQ(challenge->parameters.at("scope"), "repository:a/b:pull,push");
 }
 
+TEST(Challenge, OfSeveralTheBearerIsAnsweredThenTheBasic) {
+  const struct {
+    const char* header;
+    const char* scheme;
+    const char* realm;
+  } cases[] = {
+      {R"(Bearer realm="b", Basic realm="x")", "bearer", "b"},
+      {R"(Basic realm="x", Bearer realm="b",service="s")", "bearer", "b"},
+      {R"(Negotiate, Basic realm="x")", "basic", "x"},
+      {R"(Negotiate YII+a/b==, Bearer realm="b")", "bearer", "b"},
+      {R"(Digest realm="d", NTLM)", "digest", "d"},
+      {R"(Bearer realm="b", Basic realm="unfinished)", "bearer", "b"},
+      {R"(Basic realm="first", Basic realm="second")", "basic", "first"},
+  };
+  for (const auto& c : cases) {
+    Result<Challenge> challenge = parse_challenge(c.header);
+    ASSERT_TRUE(challenge.ok()) << c.header;
+    EXPECT_EQ(challenge->scheme, c.scheme) << c.header;
+    EXPECT_EQ(challenge->parameters["realm"], c.realm) << c.header;
+  }
+}
+
 TEST(Challenge, RefusesWhatHasNoScheme) {
   for (const char* header : {"", "  ", "=x", ",", "Bearer realm=\"unfinished"}) {
     EXPECT_FALSE(parse_challenge(header).ok()) << header;

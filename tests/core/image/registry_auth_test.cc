@@ -67,6 +67,20 @@ TEST_F(RegistryAuthTest, GetsATokenForItsScopeAndUsesItAgain) {
   EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
 }
 
+TEST_F(RegistryAuthTest, AChallengeInALineOfItsOwnDoesNotHideTheBearers) {
+  FakeServer tokens([](const ServerRequest&) {
+    return ServerResponse{.status = 200, .headers = {}, .body = R"({"token":"T1"})"};
+  });
+  for (const char* other : {"Basic realm=\"r\"", "Negotiate"}) {
+    for (const bool last : {false, true}) {
+      require("Bearer T1", last ? bearer(tokens) + "\r\nWWW-Authenticate: " + other
+                                : std::string(other) + "\r\nWWW-Authenticate: " + bearer(tokens));
+      Result<RemoteDocument> got = manifest(session(pair("me", "pw")), "1");
+      EXPECT_TRUE(got.ok()) << other << ": " << (got.ok() ? "" : got.error().message());
+    }
+  }
+}
+
 TEST_F(RegistryAuthTest, GetsANewTokenWhenTheOldOneHasExpired) {
   std::atomic<int> issued{0};
   FakeServer tokens([&](const ServerRequest&) {

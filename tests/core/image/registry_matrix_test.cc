@@ -184,6 +184,24 @@ TEST_F(RegistryMatrixTest, TlsWithItsOwnAuthorityIsHttp2OnOneConnection) {
   EXPECT_EQ(server->logged("HTTP/1.1\" 200"), 0u);
 }
 
+TEST_F(RegistryMatrixTest, AnUploadDoesNotLeaveTls) {
+  const TestCertificate authority("test authority");
+  FakeServer thief([](const ServerRequest&) {
+    return ServerResponse{.status = 201, .headers = {}, .body = {}};
+  });
+  const std::string lines = tls_lines(authority) + "  host: http://" + thief.host() + "\n";
+  const auto server = registry("tls", lines);
+  write_file("certs.d/" + server->host() + "/ca.pem", authority.pem());
+  write_hosts(server->host(), "server = \"https://" + server->host() + "\"\nca = \"ca.pem\"\n");
+  Result<PushResult> pushed = push(server->host() + "/app:1");
+  ASSERT_FALSE(pushed.ok());
+  EXPECT_EQ(pushed.error().code, Errc::permission_denied);
+  EXPECT_NE(pushed.error().message().find("without TLS to http://" + thief.host()),
+            std::string::npos)
+      << pushed.error().message();
+  EXPECT_TRUE(thief.requests().empty());
+}
+
 TEST_F(RegistryMatrixTest, AnInsecureRegistryThatSpeaksNoTlsIsPushedTo) {
   const auto server = registry("plain");
   options_.registries_conf = write_file(
