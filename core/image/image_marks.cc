@@ -43,7 +43,7 @@ Status ImageStore::load_marks() {
   std::vector<std::string> incomplete;
   TRY_(state_->for_each(kUnsettledImages, [&](std::string_view id, std::string_view boot_id) {
     const auto found = images_.find(id);
-    if (found != images_.end()) found->second.unsettled = true;
+    if (found != images_.end()) found->second.generation = ++generation_;
     if (boot_id != boot_id_) incomplete.emplace_back(id);
     return true;
   }));
@@ -82,17 +82,27 @@ Status ImageStore::pin(const std::string& id, bool pinned) {
   return {};
 }
 
-std::vector<std::string> ImageStore::unsettled() const {
+std::vector<ImageStore::Mark> ImageStore::unsettled() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<std::string> ids;
+  std::vector<Mark> marks;
   for (const auto& [id, record] : images_) {
-    if (record.unsettled) ids.push_back(id);
+    if (record.generation != 0) marks.push_back({id, record.generation});
   }
-  return ids;
+  return marks;
 }
 
-Status ImageStore::settled(const std::vector<std::string>& ids) {
+Status ImageStore::settled(const std::vector<Mark>& marks) {
   const std::lock_guard<std::mutex> change(change_);
+  std::vector<std::string> ids;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const Mark& mark : marks) {
+      const auto found = images_.find(mark.id);
+      const bool same = found != images_.end() && found->second.generation == mark.generation;
+      if (same) ids.push_back(mark.id);
+    }
+  }
+  if (ids.empty()) return {};
   TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
     for (const std::string& id : ids) {
       TRY([[maybe_unused]] const bool erased, txn.erase(kUnsettledImages, id));
@@ -100,10 +110,7 @@ Status ImageStore::settled(const std::vector<std::string>& ids) {
     return {};
   }));
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const std::string& id : ids) {
-    const auto found = images_.find(id);
-    if (found != images_.end()) found->second.unsettled = false;
-  }
+  for (const std::string& id : ids) images_[id].generation = 0;
   return {};
 }
 

@@ -169,6 +169,7 @@ Result<std::string> ImageStore::add(NewImage added) {
   const oci::Digest id = oci::digest_of(added.config_json);
   Change change{.image = {}, .table = kImages, .record = {}, .references = {}};
   change.settling = added.settling;
+  change.sync = std::move(added.sync);
   TRY(change.image,
       make_image(id, added.manifest_digest, std::move(added.config_json), std::move(added.layers)));
   change.record = encode_image(*change.image);
@@ -179,6 +180,7 @@ Result<std::string> ImageStore::add(NewImage added) {
 Result<std::string> ImageStore::add_artifact(NewArtifact added) {
   Change change{.image = {}, .table = kArtifacts, .record = {}, .references = {}};
   change.settling = added.settling;
+  change.sync = std::move(added.sync);
   TRY(change.image, decode_artifact(added.manifest_digest.text(), added.manifest_json));
   change.record = std::move(added.manifest_json);
   change.references = references_of(added.reference, added.root_digest);
@@ -203,28 +205,34 @@ Result<std::string> ImageStore::put(Change wanted) {
   const std::string id = wanted.image->id;
   std::set<std::string>& references = wanted.references;
   bool known = false;
+  bool marked = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto present = images_.find(id);
     known = present != images_.end();
+    marked = known && present->second.generation != 0;
     for (auto it = references.begin(); known && it != references.end();) {
       it = present->second.references.count(*it) != 0 ? references.erase(it) : std::next(it);
     }
   }
   if (!known && wanted.record.empty()) return no_such_image(named_by_id(id));
-  if (known && references.empty()) return id;
-  const bool mark = !known && wanted.settling == Settling::later;
-  TRY_(state_->write([&](store::WriteTxn& txn) -> Status {
+  const bool later = wanted.settling != Settling::done;
+  const bool mark = later && !marked && (!known || wanted.settling == Settling::again);
+  // A new mark would put at risk what is on disk already.
+  if (later && !marked && !mark && wanted.sync) TRY_(wanted.sync());
+  const auto write = [&](store::WriteTxn& txn) -> Status {
     if (!known) TRY_(txn.put(wanted.table, id, wanted.record));
     if (mark) TRY_(txn.put(kUnsettledImages, id, boot_id_));
     for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, id));
     return {};
-  }));
+  };
+  if (!known || mark || !references.empty()) TRY_(state_->write(write));
 
   const std::lock_guard<std::mutex> lock(mutex_);
   Record& record = images_[id];
   if (!known) record.image = std::move(wanted.image);
-  if (mark) record.unsettled = true;
+  // What puts a marked image on disk just now has not seen the new documents.
+  if (mark || (marked && later && wanted.sync)) record.generation = ++generation_;
   for (const std::string& key : references) {
     const auto moved = references_.find(key);
     if (moved != references_.end()) images_[moved->second].references.erase(key);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,8 +74,11 @@ struct ImageEntry {
 // Whether an image's files are known to be on disk. A pull does not wait for the disk: it records
 // the image with the mark `later`, has everything written behind, and takes the mark away. Should
 // the power fail first, the files may be incomplete: a store that is opened after another boot
-// drops images with a mark.
-enum class Settling { done, later };
+// drops images with a mark. An image that is there already and has no mark is not put at risk by
+// another pull of it: what that one stored is on disk before anything is recorded.
+// `again` is `later` for a pull that had to unpack layers: its image, should it be there already,
+// was not whole, and gets a mark all the same.
+enum class Settling { done, later, again };
 
 // What a finished pull adds.
 struct NewImage {
@@ -86,6 +90,9 @@ struct NewImage {
   std::string config_json;
   std::vector<LayerInfo> layers;
   Settling settling = Settling::done;
+  // Puts on disk what this pull stored; called when the image is there already, and neither has a
+  // mark nor gets one. Null: nothing was stored. Must not call the store.
+  std::function<Status()> sync{};
 };
 
 // What a finished pull of an artifact adds; every blob of its manifest is in the content store.
@@ -95,6 +102,7 @@ struct NewArtifact {
   oci::Digest root_digest;
   std::string manifest_json;
   Settling settling = Settling::done;
+  std::function<Status()> sync{};
 };
 
 // Every blob that must stay as long as the image does: documents, and for an image whose layers
@@ -130,17 +138,22 @@ class ImageStore {
   // A pin lasts as long as the image. not_found.
   Status pin(const std::string& id, bool pinned);
 
-  // Ids of the images recorded with Settling::later; the caller puts their files on disk, those
-  // that were there before it asked, and then says settled().
-  std::vector<std::string> unsettled() const;
-  Status settled(const std::vector<std::string>& ids);
+  // The marks of images recorded with Settling::later. The caller puts the files on disk that those
+  // images had when it asked, and then says settled(): a mark that was made anew meanwhile, because
+  // the image was removed and came again or got another name, stays.
+  struct Mark {
+    std::string id;
+    std::uint64_t generation = 0;
+  };
+  std::vector<Mark> unsettled() const;
+  Status settled(const std::vector<Mark>& marks);
 
  private:
   struct Record {
     std::shared_ptr<const CachedImage> image;
     std::set<std::string> references;
     bool pinned = false;
-    bool unsettled = false;
+    std::uint64_t generation = 0;  // of its mark; 0: settled
   };
 
   ImageStore(store::State& state, std::string boot_id)
@@ -152,6 +165,7 @@ class ImageStore {
     std::string record;
     std::set<std::string> references;
     Settling settling = Settling::done;
+    std::function<Status()> sync{};
   };
 
   Status load();
@@ -169,8 +183,9 @@ class ImageStore {
 
   store::State* state_;
   std::string boot_id_;
-  std::mutex change_;         // one change at a time; taken before `mutex_`
-  mutable std::mutex mutex_;  // the maps; held for lookups only, never over a write to disk
+  std::mutex change_;             // one change at a time; taken before `mutex_`
+  mutable std::mutex mutex_;      // the maps; held for lookups only, never over a write to disk
+  std::uint64_t generation_ = 0;  // the last mark's
   std::map<std::string, Record, std::less<>> images_;           // by id
   std::map<std::string, std::string, std::less<>> references_;  // reference -> id
 };

@@ -177,9 +177,12 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
     if (!unpacked) co_return false;
   }
   NewImage again{job->reference, image->manifest_digest, root, image->config_json, image->layers};
+  // Should it be removed just now, it comes again as one that may not be on disk.
+  if (options.durable) again.settling = Settling::later;
   result.root_digest = root;
   const auto add_again = [this, again] { return images.add(again); };
   std::string id = co_await offload(pool, add_again);
+  settle_soon();
   result.image_id = std::move(id);
   co_return true;
 }
@@ -254,6 +257,9 @@ Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
   for (const auto& layer : job->layers) {
     image.layers.push_back({layer->blob.digest, layer->blob.size});
   }
+  const bool unpacked = job->first_missing < job->layers.size();
+  if (options.durable && unpacked) image.settling = Settling::again;
+  image.sync = [this, &job, &resolved] { return sync_stored(*job, resolved); };
   const auto write_record = [this, &image] { return images.add(image); };
   std::string id = co_await offload(pool, write_record);
   settle_soon();

@@ -105,7 +105,8 @@ struct Puller::Impl {
   Task<void> settle();
   Task<void> give_up_unsettled();
   Status remove_unsettled();
-  Status put_on_disk(const std::vector<std::string>& ids);
+  Status put_on_disk(const std::vector<ImageStore::Mark>& marks);
+  Status sync_stored(const Job& job, const Resolved& resolved);
   Status note_loss(Status synced);
 
   // sweep.cc

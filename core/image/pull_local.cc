@@ -45,6 +45,7 @@ Task<std::string> Puller::Impl::record_artifact(JobPtr job, const Resolved& reso
   NewArtifact artifact{job->reference, resolved.manifest_digest, resolved.root_digest,
                        resolved.documents.back().bytes,
                        options.durable ? Settling::later : Settling::done};
+  artifact.sync = [this, &job, &resolved] { return sync_stored(*job, resolved); };
   const auto write_record = [this, &artifact] { return images.add_artifact(artifact); };
   std::string id = co_await offload(pool, write_record);
   settle_soon();

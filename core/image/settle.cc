@@ -25,11 +25,11 @@ void Puller::Impl::settle_soon() {
 
 Task<void> Puller::Impl::settle() {
   Result<void> outcome;
-  std::vector<std::string> ids = images.unsettled();
-  while (outcome.ok() && !ids.empty() && !closing) {
-    const auto work = [this, &ids] { return put_on_disk(ids); };
+  std::vector<ImageStore::Mark> marks = images.unsettled();
+  while (outcome.ok() && !marks.empty() && !closing) {
+    const auto work = [this, &marks] { return put_on_disk(marks); };
     outcome = co_await offload(pool, work).result();
-    ids = images.unsettled();
+    marks = images.unsettled();
   }
   if (files_lost && !closing) co_await give_up_unsettled();
   settling = false;
@@ -55,9 +55,9 @@ Task<void> Puller::Impl::give_up_unsettled() {
 
 // Part of a sweep. What fails is tried again by the next one, which the next pull waits for.
 Status Puller::Impl::remove_unsettled() {
-  for (const std::string& id : images.unsettled()) {
-    log.error("image", "image " + id + " is dropped: the disk did not take all of it");
-    TRY([[maybe_unused]] const bool removed, images.remove(named_by_id(id)));
+  for (const ImageStore::Mark& mark : images.unsettled()) {
+    log.error("image", "image " + mark.id + " is dropped: the disk did not take all of it");
+    TRY([[maybe_unused]] const bool removed, images.remove(named_by_id(mark.id)));
   }
   files_lost = false;
   return {};
@@ -67,10 +67,10 @@ Task<void> Puller::settled() {
   while (impl_->settling) co_await impl_->settle_ended.wait();
 }
 
-Status Puller::Impl::put_on_disk(const std::vector<std::string>& ids) {
+Status Puller::Impl::put_on_disk(const std::vector<ImageStore::Mark>& marks) {
   std::vector<oci::Digest> blobs;
-  for (const std::string& id : ids) {
-    TRY(const std::optional<ImageEntry> entry, images.find(named_by_id(id)));
+  for (const ImageStore::Mark& mark : marks) {
+    TRY(const std::optional<ImageEntry> entry, images.find(named_by_id(mark.id)));
     if (!entry.has_value()) continue;  // removed meanwhile
     for (oci::Digest& digest : needed_blobs(*entry)) blobs.push_back(std::move(digest));
   }
@@ -82,7 +82,20 @@ Status Puller::Impl::put_on_disk(const std::vector<std::string>& ids) {
   }
   if (closing) return {};
   TRY_(note_loss(layers.sync()));
-  return images.settled(ids);
+  return images.settled(marks);
+}
+
+// What one pull brought, but for layers, when its image was there before it. A pull that fails here
+// leaves nothing that a record names.
+Status Puller::Impl::sync_stored(const Job& job, const Resolved& resolved) {
+  std::vector<oci::Digest> stored;
+  for (const Resolved::Document& document : resolved.documents) stored.push_back(document.digest);
+  stored.push_back(resolved.manifest.config.digest);
+  if (oci::is_artifact(resolved.manifest)) {
+    for (const auto& layer : job.layers) stored.push_back(layer->blob.digest);
+  }
+  for (const oci::Digest& digest : stored) TRY_(note_loss(content.sync(digest)));
+  return {};
 }
 
 Status Puller::Impl::note_loss(Status synced) {

@@ -39,7 +39,15 @@ class Images : public testing::Test {
   }
   // An image of one layer, told apart by `content`.
   std::string add(const std::string& reference, const std::string& content) {
+    NewImage image = made(reference, content);
+    Result<std::string> id = images_->add(std::move(image));
+    EXPECT_TRUE(id.ok()) << id.error().message();
+    return id.ok() ? *id : "";
+  }
+  NewImage made(const std::string& reference, const std::string& content,
+                Settling settling = Settling::done) {
     NewImage image;
+    image.settling = settling;
     image.reference = *parse_reference(reference);
     image.manifest_digest = oci::digest_of("manifest " + content);
     image.root_digest = image.manifest_digest;
@@ -47,9 +55,7 @@ class Images : public testing::Test {
         R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[")" +
         oci::digest_of(content).text() + R"("]}})";
     image.layers = {{oci::digest_of("blob " + content), 1000}};
-    Result<std::string> id = images_->add(std::move(image));
-    EXPECT_TRUE(id.ok()) << id.error().message();
-    return id.ok() ? *id : "";
+    return image;
   }
 
   std::optional<ImageEntry> find(const std::string& name) {
@@ -135,6 +141,55 @@ TEST_F(Images, ALastTagOfOneRepositoryLeavesTheImageToTheOther) {
   EXPECT_TRUE(*images_->remove(plain_name("r.io/app:1")));
   EXPECT_EQ(find(id)->repo_digests.size(), 1u);
   EXPECT_EQ(find(id)->repo_tags, std::vector<std::string>{"other.io/app:2"});
+}
+
+TEST_F(Images, AMarkMadeAnewIsNotTakenAwayByWhatWasPutOnDiskBefore) {
+  const std::string id = *images_->add(made("r.io/app:1", "one", Settling::later));
+  const std::vector<ImageStore::Mark> first = images_->unsettled();
+  ASSERT_EQ(first.size(), 1u);
+  ASSERT_TRUE(*images_->remove(plain_name(id)));
+  ASSERT_TRUE(images_->add(made("r.io/app:1", "one", Settling::later)).ok());
+  ASSERT_TRUE(images_->settled(first).ok());
+  const std::vector<ImageStore::Mark> second = images_->unsettled();
+  ASSERT_EQ(second.size(), 1u) << "it was removed and came again";
+  NewImage named = made("r.io/app:2", "one", Settling::later);
+  ASSERT_TRUE(images_->add(named).ok());
+  EXPECT_EQ(images_->unsettled()[0].generation, second[0].generation) << "nothing was stored";
+  named.sync = []() -> Status { return {}; };
+  ASSERT_TRUE(images_->add(named).ok());
+  ASSERT_TRUE(images_->settled(second).ok());
+  ASSERT_EQ(images_->unsettled().size(), 1u) << "more of it was stored";
+  open();
+  ASSERT_EQ(images_->unsettled().size(), 1u);
+  ASSERT_TRUE(images_->settled(images_->unsettled()).ok());
+  EXPECT_TRUE(images_->unsettled().empty());
+  open();
+  EXPECT_TRUE(images_->unsettled().empty());
+}
+
+TEST_F(Images, WhatIsOnDiskGetsAnotherNameWhenThatIsOnDiskToo) {
+  const std::string id = add("r.io/app:1", "one");
+  NewImage named = made("r.io/app:2", "one", Settling::later);
+  named.root_digest = oci::digest_of("another index");
+  int syncs = 0;
+  named.sync = [&]() -> Status {
+    ++syncs;
+    EXPECT_FALSE(find("r.io/app:2").has_value());
+    if (syncs == 1) return make_error(Errc::internal, "the disk is slow");
+    return {};
+  };
+  EXPECT_FALSE(images_->add(named).ok());
+  EXPECT_FALSE(find("r.io/app:2").has_value());
+  ASSERT_TRUE(images_->add(named).ok());
+  EXPECT_EQ(find("r.io/app:2")->image->id, id);
+  EXPECT_EQ(syncs, 2);
+  EXPECT_TRUE(images_->unsettled().empty());
+  // A mark makes up for it.
+  NewImage fresh = made("r.io/new:1", "two", Settling::later);
+  fresh.sync = named.sync;
+  ASSERT_TRUE(images_->add(fresh).ok());
+  ASSERT_TRUE(images_->add(fresh).ok());
+  EXPECT_EQ(syncs, 2);
 }
 
 TEST_F(Images, AnIdPrefixOfSeveralImagesIsRefused) {

@@ -107,6 +107,38 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   EXPECT_EQ(layers_.committed.size(), 3u);  // of it, nothing
 }
 
+TEST_F(PullTest, AKnownImageThatHadToBeUnpackedAgainIsNotOnDiskYet) {
+  add("app", "1", kLayers);
+  ASSERT_TRUE(pull("app:1").ok());
+  ring_->run_until(puller_->settled()).value();
+  ASSERT_TRUE(images_->unsettled().empty());
+  layers_.committed.erase(images_->list()[0].image->chain_ids.back());
+  layers_.sync_fails = true;
+  ASSERT_TRUE(pull("app:1").ok());
+  EXPECT_EQ(images_->unsettled().size(), 1u);
+  close();
+  open("another boot");
+  EXPECT_TRUE(images_->list().empty());
+}
+
+TEST_F(PullTest, AnotherIndexOfAKnownImageLeavesItWithoutAMark) {
+  const Made made = add("app", "1", kLayers);
+  ASSERT_TRUE(pull("app:1").ok());
+  ring_->run_until(puller_->settled()).value();
+  std::string entry = descriptor("application/vnd.oci.image.manifest.v1+json", made.manifest_digest,
+                                 made.manifest.size());
+  const std::string index = R"({"schemaVersion":2,"manifests":[)" + entry + "]}";
+  const std::string index_digest =
+      registry_.add_manifest("app", "2", "application/vnd.oci.image.index.v1+json", index);
+  Result<PullResult> result = pull("app:2");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->image_id, made.config_digest);
+  EXPECT_EQ(layers_.syncs, 1);
+  close();
+  open("another boot");
+  EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
+}
+
 TEST_F(PullTest, CompressedLayersCanBeDroppedOnceUnpacked) {
   close();
   options_.keep_layer_blobs = false;
