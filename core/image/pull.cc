@@ -113,7 +113,11 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
   }
   if (job->workers > 0) co_await job->workers_ended.wait();
   job_ended(job);
-  if (sweep_wanted && !closing) co_await sweep();
+  if (sweep_wanted && !closing) {
+    // The pull's outcome is what it is; what could not be given back is by the next sweep.
+    Result<void> swept = co_await sweep().result();
+    if (!swept.ok()) log.warn("image", "sweep: " + swept.error().message());
+  }
   if (!outcome.ok()) {
     Error error = std::move(outcome).error();
     co_return std::move(error).with("pull " + job->reference.text());

@@ -33,16 +33,22 @@ Task<void> Puller::Impl::sweep() {
   co_await std::move(outcome);
 }
 
+// A step that fails does not keep the others from giving back what they can; the first error tells.
 Task<void> Puller::Impl::sweep_now() {
-  co_await layers.abort_unfinished();
+  Result<void> aborted = co_await layers.abort_unfinished().result();
+  Result<void> dropped;
   if (files_lost) {
     const auto remove = [this] { return remove_unsettled(); };
-    co_await offload(pool, remove);
+    dropped = co_await offload(pool, remove).result();
   }
   // Blobs first: on a full disk, taking away a layer's record may need the room that they give.
   const auto blobs = [this] { return sweep_blobs(); };
-  co_await offload(pool, blobs);
-  co_await sweep_layers();
+  Result<void> blobs_swept = co_await offload(pool, blobs).result();
+  Result<void> layers_swept = co_await sweep_layers().result();
+  co_await std::move(aborted);
+  co_await std::move(dropped);
+  co_await std::move(blobs_swept);
+  co_await std::move(layers_swept);
 }
 
 // A layer can go only after those built on it. The store knows the order, we do not: what refuses

@@ -63,8 +63,8 @@ class MemoryLayers final : public LayerStore {
   }
   Task<void> abort_unfinished() override {
     EXPECT_TRUE(running.empty());
+    if (abort_unfinished_fails) co_await fail(Errc::internal, "the disk does not read");
     active.clear();
-    co_return;
   }
   Status sync() override {
     ++syncs;
@@ -97,6 +97,7 @@ class MemoryLayers final : public LayerStore {
   int extractions = 0;
   std::atomic<int> syncs{0};
   std::atomic<bool> sync_fails{false};
+  bool abort_unfinished_fails = false;
   std::mutex mutex;
   std::vector<std::string> extracted;  // guarded by mutex
 };

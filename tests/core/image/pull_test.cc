@@ -139,6 +139,26 @@ TEST_F(PullTest, AnotherIndexOfAKnownImageLeavesItWithoutAMark) {
   EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
 }
 
+TEST_F(PullTest, ASweepThatFailsChangesNoPullsOutcomeAndGivesBackWhatItCan) {
+  close();
+  options_.keep_layer_blobs = false;
+  open();
+  layers_.abort_unfinished_fails = true;
+  add("app", "1", kLayers);
+  Result<PullResult> pulled = pull("app:1");
+  ASSERT_TRUE(pulled.ok()) << pulled.error().message();
+  EXPECT_EQ(content_->list()->size(), 2u) << "the layers' blobs are dropped";
+  registry_.set_hook([](const ServerRequest&) {
+    return ServerResponse{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = {}};
+  });
+  EXPECT_NE(must_fail("app:2").find("there are none"), std::string::npos);
+  layers_.committed["sha256:nobody's"] = {};
+  Result<void> swept = ring_->run_until(puller_->sweep());
+  ASSERT_FALSE(swept.ok());
+  EXPECT_NE(swept.error().message().find("does not read"), std::string::npos);
+  EXPECT_EQ(layers_.committed.size(), 3u);
+}
+
 TEST_F(PullTest, CompressedLayersCanBeDroppedOnceUnpacked) {
   close();
   options_.keep_layer_blobs = false;
