@@ -4,9 +4,11 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -112,12 +114,20 @@ class TarWalk {
 Result<std::string> name_of(archive_entry* entry) {
   const char* raw = archive_entry_pathname(entry);
   if (raw == nullptr) return bad("a member has no name");
+  if (std::strlen(raw) >= PATH_MAX) return bad("member " + shown(raw) + ": the name is too long");
   std::optional<std::string> name = normal_name("", raw);
   // ".." is refused even where it would lead back inside: no honest program writes it.
   if (!name || ("/" + std::string(raw) + "/").find("/../") != std::string::npos) {
     return bad("member " + shown(raw) + ": the name leads out of the archive");
   }
   return *std::move(name);
+}
+
+Error too_much(const ArchiveLimits& limits) {
+  return make_error(Errc::resource_exhausted,
+                    "archive: more than " + std::to_string(limits.members_max) + " members, " +
+                        std::to_string(limits.bytes_max) + " bytes or " +
+                        std::to_string(limits.names_max) + " bytes of names");
 }
 
 }  // namespace
@@ -133,9 +143,11 @@ Status ArchiveReader::list() {
   TRY_(walk.open(fd_));
   std::uint64_t total = 0;
   std::size_t names = 0;
-  for (;;) {
+  for (std::size_t headers = 0;; ++headers) {
     TRY(archive_entry * entry, walk.next());
     if (entry == nullptr) return {};
+    // Also of what is skipped below: a directory costs 512 bytes of tar, and nothing once packed.
+    if (headers >= limits_.members_max) return too_much(limits_);
     TRY(const std::string name, name_of(entry));
     const char* hard = archive_entry_hardlink(entry);
     const char* soft = archive_entry_symlink(entry);
@@ -144,8 +156,12 @@ Status ArchiveReader::list() {
     Member member;
     member.size = static_cast<std::uint64_t>(std::max<la_int64_t>(archive_entry_size(entry), 0));
     if (hard != nullptr || soft != nullptr) {
+      const char* const raw = hard != nullptr ? hard : soft;
+      if (std::strlen(raw) >= PATH_MAX) {
+        return bad("member " + shown(name) + ": the link is too long");
+      }
       const std::string_view base = hard != nullptr ? std::string_view() : directory_of(name);
-      std::optional<std::string> target = normal_name(base, hard != nullptr ? hard : soft);
+      std::optional<std::string> target = normal_name(base, raw);
       if (!target || target->empty()) {
         return bad("member " + shown(name) + ": the link leads out of the archive");
       }
@@ -154,13 +170,7 @@ Status ArchiveReader::list() {
     total += member.size;
     // A pax header may give a name of a megabyte, and compresses to nothing.
     names += name.size() + member.link.size();
-    if (members_.size() >= limits_.members_max || total > limits_.bytes_max ||
-        names > limits_.names_max) {
-      return make_error(Errc::resource_exhausted,
-                        "archive: more than " + std::to_string(limits_.members_max) + " members, " +
-                            std::to_string(limits_.bytes_max) + " bytes or " +
-                            std::to_string(limits_.names_max) + " bytes of names");
-    }
+    if (total > limits_.bytes_max || names > limits_.names_max) return too_much(limits_);
     if (!members_.emplace(name, std::move(member)).second) {
       return bad("member " + shown(name) + " is there twice");
     }

@@ -5,9 +5,9 @@
 // A plain tar or one compressed as a whole with gzip, xz or zstd. Each walk reads the file from its
 // beginning; data that nobody asks for is seeked over. Everything blocks.
 //
-// Errors: invalid_argument (no tar archive, a name that leads out of it or occurs twice, a link in
-// a circle), resource_exhausted (too many members, a document that is too large), data_loss (cut
-// short).
+// Errors: invalid_argument (no tar archive, a name that leads out of it, occurs twice or is longer
+// than PATH_MAX, a link in a circle), resource_exhausted (too many members, a document that is too
+// large), data_loss (cut short).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@
 namespace berth::image {
 
 struct ArchiveLimits {
-  std::size_t members_max = 100'000;
+  std::size_t members_max = 100'000;       // also directories and whatever else has a header
   std::uint64_t bytes_max = 256ull << 30;  // of all members, inflated
   std::size_t names_max = 16 << 20;        // bytes of all names, which are kept in memory
 };

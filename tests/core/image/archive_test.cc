@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 struct Item {
   std::string name;
   std::string bytes;
-  char type = 'f';  // f file, s symbolic link, h hard link: bytes is the target
+  char type = 'f';  // f file, d directory, s symbolic link, h hard link: bytes is the target
 };
 
 class Archive : public testing::Test {
@@ -108,7 +108,8 @@ class Archive : public testing::Test {
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, item.name.c_str());
       archive_entry_set_perm(entry, 0644);
-      archive_entry_set_filetype(entry, item.type == 's' ? AE_IFLNK : AE_IFREG);
+      const auto type = item.type == 's' ? AE_IFLNK : item.type == 'd' ? AE_IFDIR : AE_IFREG;
+      archive_entry_set_filetype(entry, type);
       if (item.type == 's') archive_entry_set_symlink(entry, item.bytes.c_str());
       if (item.type == 'h') archive_entry_set_hardlink(entry, item.bytes.c_str());
       if (item.type == 'f') {
@@ -293,6 +294,16 @@ TEST_F(Archive, HostileArchivesAreRefusedByNameAndNothingBecomesVisible) {
       {"link upwards", with({{"x", "../../etc/passwd", 's'}}), Errc::invalid_argument, "leads out"},
       {"hard link upwards", with({{"x", "../etc/passwd", 'h'}}), Errc::invalid_argument,
        "leads out"},
+      {"long name", with({{std::string(4096, 'n'), "x"}}), Errc::invalid_argument, "too long"},
+      {"long way to a short name",
+       with({{[] {
+                std::string name;
+                for (int i = 0; i < 2048; ++i) name += "./";
+                return name + "n";
+              }(),
+              "x"}}),
+       Errc::invalid_argument, "too long"},
+      {"long link", with({{"x", std::string(4096, 'n'), 's'}}), Errc::invalid_argument, "too long"},
       {"twice", with({{"index.json", index}}), Errc::invalid_argument, "twice"},
       {"manifest missing", layout(index, {}), Errc::invalid_argument, "is missing"},
       {"layer missing", layout(index, {blobs[0], blobs[1]}), Errc::invalid_argument, "is missing"},
@@ -365,6 +376,12 @@ TEST_F(Archive, ThereAreLimitsToMembersBytesAndNames) {
   EXPECT_EQ(ArchiveReader::open(fd.get(), {.members_max = 49, .bytes_max = 500}).error().code,
             Errc::resource_exhausted);
   EXPECT_EQ(ArchiveReader::open(fd.get(), {.members_max = 50, .bytes_max = 499}).error().code,
+            Errc::resource_exhausted);
+  for (int i = 0; i < 50; ++i)
+    many[static_cast<std::size_t>(i)] = {"d" + std::to_string(i), "", 'd'};
+  const UniqueFd folders = spool(tar(many));
+  EXPECT_TRUE(ArchiveReader::open(folders.get(), {.members_max = 50}).ok());
+  EXPECT_EQ(ArchiveReader::open(folders.get(), {.members_max = 49}).error().code,
             Errc::resource_exhausted);
   const UniqueFd named = spool(tar({{"a", "x"}, {std::string(900, 'n'), "a", 's'}}));
   EXPECT_TRUE(ArchiveReader::open(named.get(), {.names_max = 902}).ok());
