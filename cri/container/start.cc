@@ -152,7 +152,10 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
   record.set_phase(state::v1::CONTAINER_LIVING);
   record.set_pid(launched->pid);
   record.set_started_at(launched->started_at_ns);
-  co_await records::save(node.state, record);
+  Status saved = records::save(node.state, record);
+  // Nothing runs that is not on record. What is left of it goes with the container.
+  if (!saved.ok()) co_await kill_container(node, container);
+  co_await std::move(saved);
   container->phase = state::v1::CONTAINER_LIVING;
   container->pid = launched->pid;
   container->pidfd = std::move(launched->pidfd);
