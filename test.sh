@@ -118,13 +118,13 @@ step_tsan() {
   sanitized tsan "$tsan_rooms"
 }
 
-# Some seconds for each target; BERTH_FUZZ_SECONDS=300 for minutes, and BERTH_FUZZ_CORPUS=DIR keeps
+# Two minutes for each target; BERTH_FUZZ_SECONDS=20 for a look, and BERTH_FUZZ_CORPUS=DIR keeps
 # what was learned.
 step_fuzz() {
   local tree=$build/fuzz
   quiet "$build/fuzz-configure.log" cmake --preset fuzz -S "$root" -B "$tree" &&
     quiet "$build/fuzz-build.log" cmake --build "$tree" -j "$jobs" &&
-    tests/fuzz/run.sh "$tree/fuzz" "${BERTH_FUZZ_SECONDS:-20}"
+    tests/fuzz/run.sh "$tree/fuzz" "${BERTH_FUZZ_SECONDS:-120}"
 }
 
 # Every bench with its small size: does it run to its end, and does its answer make sense to itself?
