@@ -63,7 +63,8 @@ constexpr Ban kBans[] = {
      // Paths of the host and of the kubelet, never of an image.
      "tests/ bench/ cri/cli/ cri/options.cc cri/main.cc cri/image/fs_info.cc "
      "cri/container/mounts.cc cri/container/image_volumes.cc "
-     "cri/container/log_file.cc cri/reconcile.cc cri/sandbox/remove.cc cri/sandbox/files.cc"},
+     "cri/container/log_file.cc cri/container/volumes.cc cri/reconcile.cc cri/sandbox/remove.cc "
+     "cri/sandbox/files.cc"},
     {Where::code, R"(std::c(out|err|log)\b|\b(f?printf|puts)\s*\()",
      "core/base/log.h: only programs with a terminal print",
      "tests/ bench/ cri/cli/ cri/main.cc scripts/"},
