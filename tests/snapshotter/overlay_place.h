@@ -12,22 +12,14 @@
 
 #include "snapshotter/overlay.h"
 #include "tests/conformance/snapshotter_factory.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::snapshotter {
 
 class OverlayPlace final : public plugins::SnapshotterFactory {
  public:
-  OverlayPlace() : ring_(MUST(Ring::create())) {
-    char name[] = "/tmp/berth-test-overlay-XXXXXX";
-    if (::mkdtemp(name) == nullptr) ::abort();
-    dir_ = name;
-    start();
-  }
-  ~OverlayPlace() override {
-    stop();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
+  OverlayPlace() : ring_(MUST(Ring::create())) { start(); }
+  ~OverlayPlace() override { stop(); }
 
   Ring& ring() override { return *ring_; }
   Overlay& snapshotter() override { return *overlay_; }
@@ -76,7 +68,8 @@ class OverlayPlace final : public plugins::SnapshotterFactory {
   }
 
   Log log_{LogLevel::error};
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Overlay> overlay_;
 };

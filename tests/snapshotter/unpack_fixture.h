@@ -16,6 +16,7 @@
 
 #include "snapshotter/unpack.h"
 #include "tests/snapshotter/tar_builder.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::snapshotter {
 
@@ -25,9 +26,6 @@ class UnpackTest : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root: chown, mknod, trusted xattrs";
-    char name[] = "/tmp/berth-unpack.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     fs::create_directories(dir_ + "/layer");
     fs::create_directories(dir_ + "/lower");
     fs::create_directories(dir_ + "/outside");
@@ -35,9 +33,8 @@ class UnpackTest : public testing::Test {
     outside_before_ = outside();
   }
   void TearDown() override {
-    if (dir_.empty()) return;
+    if (IsSkipped()) return;
     EXPECT_EQ(outside(), outside_before_) << "something outside the layer changed";
-    fs::remove_all(dir_);
   }
 
   Result<UnpackStats> unpack(const std::string& tar, const UnpackLimits& limits = {}) {
@@ -100,7 +97,8 @@ class UnpackTest : public testing::Test {
     return all;
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   bool with_lower_ = false;
 
  private:

@@ -26,6 +26,7 @@
 #include "snapshotter/overlay.h"
 #include "tests/core/image/docker_registry.h"
 #include "tests/core/image/own_network.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::snapshotter {
 
@@ -91,16 +92,12 @@ class RegistryNode : public testing::Test {
     if (!image::OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
     ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    char name[] = "/tmp/berth-pull-node.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     fs::create_directories(dir_ + "/registry");
     registry_.emplace(dir_ + "/registry", "", "", 5000);
   }
   void TearDown() override {
-    if (dir_.empty()) return;
+    if (IsSkipped()) return;
     registry_.reset();
-    fs::remove_all(dir_);
   }
 
   static std::string script(const std::string& name) {
@@ -128,7 +125,8 @@ class RegistryNode : public testing::Test {
     write(path, contents);
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
 
  private:
   std::optional<image::DockerRegistry> registry_;

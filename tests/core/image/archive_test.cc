@@ -15,6 +15,7 @@
 #include "core/image/archive_load.h"
 #include "core/image/archive_save.h"
 #include "core/image/image_record.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::image {
 namespace {
@@ -31,13 +32,9 @@ struct Item {
 class Archive : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/berth-archive.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     content_.emplace(open_store("content"));
     other_.emplace(open_store("other"));
   }
-  void TearDown() override { fs::remove_all(dir_); }
 
   ContentStore open_store(const std::string& name) {
     Result<ContentStore> content = ContentStore::open(dir_ + "/" + name);
@@ -144,7 +141,8 @@ class Archive : public testing::Test {
     return R"({"schemaVersion":2,"manifests":[)" + descriptors + "]}";
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::optional<ContentStore> content_;
   std::optional<ContentStore> other_;
 };

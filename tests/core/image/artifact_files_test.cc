@@ -2,6 +2,7 @@
 // An artifact's blobs become files with the names that its author gave, and only below one
 // directory.
 #include "core/image/artifact_files.h"
+#include "tests/support/temporary_dir.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -19,15 +20,11 @@ namespace fs = std::filesystem;
 class ArtifactFiles : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/berth-artifact.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     fs::create_directory(dir_ + "/volume");
     Result<ContentStore> content = ContentStore::open(dir_ + "/content");
     ASSERT_TRUE(content.ok()) << content.error().message();
     content_.emplace(*std::move(content));
   }
-  void TearDown() override { fs::remove_all(dir_); }
 
   void add(const std::string& title, const std::string& bytes) {
     const oci::Digest digest = oci::digest_of(bytes);
@@ -40,7 +37,8 @@ class ArtifactFiles : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::optional<ContentStore> content_;
   CachedImage artifact_;
 };

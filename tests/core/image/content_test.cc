@@ -2,6 +2,7 @@
 // Promise: a blob that is there is whole and verified; whatever a crash leaves is continued or
 // swept.
 #include "core/image/content.h"
+#include "tests/support/temporary_dir.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -26,13 +27,7 @@ namespace fs = std::filesystem;
 
 class Content : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/berth-content.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
-    open();
-  }
-  void TearDown() override { fs::remove_all(dir_); }
+  void SetUp() override { open(); }
   void open() {
     Result<ContentStore> store = ContentStore::open(dir_ + "/content");
     ASSERT_TRUE(store.ok()) << store.error().message();
@@ -49,7 +44,8 @@ class Content : public testing::Test {
     return static_cast<std::size_t>(std::distance(fs::begin(all), fs::end(all)));
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::optional<ContentStore> store_;
   const std::string bytes_ = "the bytes of a blob";
   const oci::Digest digest_ = oci::digest_of(bytes_);

@@ -287,9 +287,7 @@ TEST_F(HttpClientTest, AnAnswerToAnUploadMayTakeLongerThanAStallInIt) {
     const int stall_ms = request.path == "/late" ? 2'500 : 60'000;
     return ServerResponse{.status = 201, .headers = {}, .body = {}, .stall_ms = stall_ms};
   });
-  char name[] = "/tmp/berth-upload.XXXXXX";
-  UniqueFd file(::mkstemp(name));
-  ::unlink(name);
+  UniqueFd file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   ASSERT_EQ(::pwrite(file.get(), "bytes", 5, 0), 5);
   UploadSource upload{file.get(), 5, nullptr};
   const auto put_it = [&](const char* path, std::int64_t answer_s) {
@@ -314,9 +312,7 @@ TEST_F(HttpClientTest, SendsAFileAndAnswersFromMemory) {
   FakeServer server([](const ServerRequest& request) {
     return ServerResponse{.status = 201, .headers = {}, .body = request.method + request.body};
   });
-  char name[] = "/tmp/berth-upload.XXXXXX";
-  UniqueFd file(::mkstemp(name));
-  ::unlink(name);
+  UniqueFd file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   const std::string bytes(500'000, 'u');
   ASSERT_EQ(::pwrite(file.get(), bytes.data(), bytes.size(), 0),
             static_cast<ssize_t>(bytes.size()));

@@ -36,11 +36,12 @@ class DeafNameServer {
     EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
     EXPECT_EQ(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     const std::string text = "nameserver 127.0.0.1\noptions timeout:3 attempts:1\n";
-    const UniqueFd file(::mkstemp(path_));
+    char path[] = "/tmp/berth-resolv.XXXXXX";
+    const UniqueFd file(::mkstemp(path));
     EXPECT_EQ(::write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
-    EXPECT_EQ(::mount(path_, "/etc/resolv.conf", nullptr, MS_BIND, nullptr), 0);
+    EXPECT_EQ(::mount(path, "/etc/resolv.conf", nullptr, MS_BIND, nullptr), 0);
+    ::unlink(path);  // the mount keeps the file
   }
-  ~DeafNameServer() { ::unlink(path_); }
   bool was_asked() const {
     char question[512];
     return ::recv(socket_.get(), question, sizeof question, MSG_DONTWAIT) > 0;
@@ -48,7 +49,6 @@ class DeafNameServer {
 
  private:
   UniqueFd socket_;
-  char path_[32] = "/tmp/berth-resolv.XXXXXX";
 };
 
 struct Outcomes {

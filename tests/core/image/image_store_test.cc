@@ -10,22 +10,17 @@
 
 #include "core/image/image_record.h"
 #include "tests/core/image/plain_name.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::image {
 namespace {
 
 class Images : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/berth-images.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
-    open();
-  }
+  void SetUp() override { open(); }
   void TearDown() override {
     images_.reset();
     state_.reset();
-    std::filesystem::remove_all(dir_);
   }
   void open() {
     images_.reset();
@@ -64,7 +59,8 @@ class Images : public testing::Test {
     return *found;
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::optional<store::State> state_;
   std::unique_ptr<ImageStore> images_;
 };

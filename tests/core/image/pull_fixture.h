@@ -18,6 +18,7 @@
 #include "tests/core/image/memory_layers.h"
 #include "tests/core/image/own_network.h"
 #include "tests/core/image/plain_name.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::image {
 
@@ -54,9 +55,6 @@ class PullTest : public testing::Test {
 
   void SetUp() override {
     if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
-    char name[] = "/tmp/berth-pull.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     options_.registry.retry_delay_ms = 1;
     options_.registry.attempts_max = 2;
     Result<std::unique_ptr<Ring>> ring = Ring::create();
@@ -67,7 +65,6 @@ class PullTest : public testing::Test {
   void TearDown() override {
     close();
     ring_.reset();
-    std::filesystem::remove_all(dir_);
   }
   void open(const std::string& boot_id = "this boot") {
     content_.emplace(*ContentStore::open(dir_ + "/content"));
@@ -147,7 +144,8 @@ class PullTest : public testing::Test {
     return registry_.server().count("GET", "/v2/" + repository + "/blobs/" + digest);
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   Log log_{LogLevel::error};
   PullOptions options_;
   FakeRegistry registry_;

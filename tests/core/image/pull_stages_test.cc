@@ -10,6 +10,7 @@
 
 #include "core/image/content.h"
 #include "core/image/inflate_ring.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::image {
 namespace {
@@ -76,15 +77,10 @@ TEST(InflateRing, AFailureEndsWhoeverWaits) {
 
 class ArrivalTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/berth-arrival.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
-    content_.emplace(*ContentStore::open(dir_ + "/content"));
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void SetUp() override { content_.emplace(*ContentStore::open(dir_ + "/content")); }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   std::optional<ContentStore> content_;
   std::shared_ptr<Arrival> arrival_ = std::make_shared<Arrival>();
   std::stop_source stop_;

@@ -21,6 +21,7 @@
 #include "core/task/scope.h"
 #include "tests/core/image/fake_server.h"
 #include "tests/core/image/own_network.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::image {
 
@@ -42,9 +43,6 @@ class SessionTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
-    char name[] = "/tmp/berth-registry.XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    dir_ = name;
     log_file_.reset(::open((dir_ + "/log").c_str(), O_CREAT | O_APPEND | O_RDWR | O_CLOEXEC, 0600));
     log_.emplace(LogLevel::debug, log_file_.get());
     options_.retry_delay_ms = 1;
@@ -59,7 +57,6 @@ class SessionTest : public testing::Test {
     session_.reset();
     client_.reset();
     ring_.reset();
-    if (!dir_.empty()) std::filesystem::remove_all(dir_);
   }
 
   // With the options of this moment.
@@ -123,7 +120,8 @@ class SessionTest : public testing::Test {
     write_file("certs.d/" + host + "/hosts.toml", text);
   }
 
-  std::string dir_;
+  const TemporaryDir place_;
+  const std::string dir_ = place_.path();
   RegistryOptions options_;
   UniqueFd log_file_;
   std::optional<Log> log_;

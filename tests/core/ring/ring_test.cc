@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "core/ring/with_deadline.h"
 #include "core/task/scope.h"
 #include "tests/core/ring/fixture.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth {
 namespace {
@@ -77,12 +79,11 @@ Task<void> work_on_files(Ring& ring, int dirfd) {
 }
 
 TEST_F(RingTest, FileOperationsDoWhatTheirSystemCallsDo) {
-  std::string path = "/tmp/berth-ring-test-XXXXXX";
-  ASSERT_NE(::mkdtemp(path.data()), nullptr);
-  UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const TemporaryDir place;
+  UniqueFd dir(::open(place.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Result<void> worked = ring().run_until(work_on_files(ring(), dir.get()));
   EXPECT_TRUE(worked.ok()) << worked.error().message();
-  EXPECT_EQ(::rmdir(path.c_str()), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(place.path()));
 }
 
 Task<int> poll_for(Ring& ring, int fd) {

@@ -10,7 +10,7 @@
 #include <iterator>
 
 #include "core/store/state.h"
-#include "tests/core/store/temporary_dir.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::store {
 namespace {

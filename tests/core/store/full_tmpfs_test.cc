@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/store/state.h"
-#include "tests/core/store/temporary_dir.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::store {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/store/layout.h"
 #include "core/store/record.h"
-#include "tests/core/store/temporary_dir.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::store {
 namespace {

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "core/store/checksum.h"
-#include "tests/core/store/temporary_dir.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::store {
 namespace {

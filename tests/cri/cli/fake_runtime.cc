@@ -36,9 +36,6 @@ bool selected(const google::protobuf::Map<std::string, std::string>& selector,
 }  // namespace
 
 FakeRuntime::FakeRuntime(Script script, grpc::Service* more) : script_(std::move(script)) {
-  char name[] = "/tmp/berth-fake-XXXXXX";
-  CHECK(::mkdtemp(name) != nullptr);
-  directory_ = name;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(endpoint(), grpc::InsecureServerCredentials());
   builder.RegisterService(static_cast<cri::RuntimeService::Service*>(this));
@@ -50,7 +47,6 @@ FakeRuntime::FakeRuntime(Script script, grpc::Service* more) : script_(std::move
 
 FakeRuntime::~FakeRuntime() {
   server_->Shutdown();
-  std::filesystem::remove_all(directory_);
 }
 
 std::size_t FakeRuntime::pods() const {

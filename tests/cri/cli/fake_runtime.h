@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cri/proto/services.grpc.pb.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::test {
 
@@ -34,8 +35,8 @@ class FakeRuntime final : public cri::RuntimeService::Service, public cri::Image
   explicit FakeRuntime(Script script, grpc::Service* more = nullptr);
   ~FakeRuntime() override;
 
-  std::string endpoint() const { return "unix://" + directory_ + "/cri.sock"; }
-  const std::string& directory() const { return directory_; }
+  std::string endpoint() const { return "unix://" + directory_ / "cri.sock"; }
+  const std::string& directory() const { return directory_.path(); }
   std::size_t pods() const;
   std::size_t containers() const;
   int pulls() const;
@@ -91,7 +92,7 @@ class FakeRuntime final : public cri::RuntimeService::Service, public cri::Image
                      cri::RemoveImageResponse*) override;
 
   Script script_;
-  std::string directory_;
+  const TemporaryDir directory_;
   mutable std::mutex mutex_;
   std::map<std::string, Pod> pods_;
   std::map<std::string, Container> containers_;

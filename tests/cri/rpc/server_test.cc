@@ -15,6 +15,7 @@
 
 #include "core/task/event.h"
 #include "cri/proto/services.grpc.pb.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::rpc {
 namespace {
@@ -30,16 +31,11 @@ constexpr const char* kEventsPath = "/runtime.v1.RuntimeService/GetContainerEven
 class Place {
  public:
   explicit Place(Methods methods) : methods_(std::move(methods)) {
-    char name[] = "/tmp/berth-rpc-test.XXXXXX";
-    directory_ = ::mkdtemp(name);
     std::atomic<bool> up = false;
     loop_ = std::thread([this, &up]() { run(up); });
     while (!up) std::this_thread::sleep_for(1ms);
   }
-  ~Place() {
-    end();
-    ::rmdir(directory_.c_str());
-  }
+  ~Place() { end(); }
 
   void end() {
     if (!loop_.joinable()) return;
@@ -47,7 +43,7 @@ class Place {
     loop_.join();
   }
 
-  std::string path() const { return directory_ + "/s.sock"; }
+  std::string path() const { return directory_ / "s.sock"; }
   std::string endpoint() const { return "unix://" + path(); }
   std::unique_ptr<v1::RuntimeService::Stub> client() const {
     // Channels with the same arguments share a connection; each client here is one of its own.
@@ -84,7 +80,7 @@ class Place {
   }
 
   Methods methods_;
-  std::string directory_;
+  const TemporaryDir directory_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Server> server_;
   Event ending_;
