@@ -97,6 +97,21 @@ class TarWalk {
     if (got < 0) TRY_(check(ARCHIVE_FATAL));
     return std::string_view(buffer_.data(), static_cast<std::size_t>(got));
   }
+  // Of an archive that is compressed as a whole: passes over the member, which is inflated for it.
+  // Of a plain one next() seeks over it for nothing. False: it has more than `size` bytes.
+  Result<bool> pass(std::uint64_t size) {
+    if (archive_filter_count(archive_) <= 1) return true;
+    for (std::uint64_t passed = 0; passed <= size;) {
+      const void* piece = nullptr;
+      std::size_t bytes = 0;
+      la_int64_t at = 0;
+      const int code = archive_read_data_block(archive_, &piece, &bytes, &at);
+      if (code == ARCHIVE_EOF) return true;
+      TRY_(check(code));
+      passed += bytes;
+    }
+    return false;
+  }
 
  private:
   Status check(int code) {
@@ -123,6 +138,16 @@ Result<std::string> name_of(archive_entry* entry) {
   return *std::move(name);
 }
 
+std::uint64_t size_of(archive_entry* entry) {
+  return static_cast<std::uint64_t>(std::max<la_int64_t>(archive_entry_size(entry), 0));
+}
+
+// GNU's header has two sizes, of the file and of its bytes in the archive, and they may disagree.
+Error other_size(const std::string& name, std::uint64_t size) {
+  return bad("member " + shown(name) + " has not the " + std::to_string(size) +
+             " bytes that its header says");
+}
+
 Error too_much(const ArchiveLimits& limits) {
   return make_error(Errc::resource_exhausted,
                     "archive: more than " + std::to_string(limits.members_max) + " members, " +
@@ -146,35 +171,44 @@ Status ArchiveReader::list() {
   for (std::size_t headers = 0;; ++headers) {
     TRY(archive_entry * entry, walk.next());
     if (entry == nullptr) return {};
-    // Also of what is skipped below: a directory costs 512 bytes of tar, and nothing once packed.
+    // Also of what is no member: a directory costs 512 bytes of tar, and nothing once packed.
     if (headers >= limits_.members_max) return too_much(limits_);
     TRY(const std::string name, name_of(entry));
-    const char* hard = archive_entry_hardlink(entry);
-    const char* soft = archive_entry_symlink(entry);
-    const bool is_file = archive_entry_filetype(entry) == S_IFREG;
-    if (name.empty() || (!is_file && hard == nullptr && soft == nullptr)) continue;
-    Member member;
-    member.size = static_cast<std::uint64_t>(std::max<la_int64_t>(archive_entry_size(entry), 0));
-    if (hard != nullptr || soft != nullptr) {
-      const char* const raw = hard != nullptr ? hard : soft;
-      if (std::strlen(raw) >= PATH_MAX) {
-        return bad("member " + shown(name) + ": the link is too long");
-      }
-      const std::string_view base = hard != nullptr ? std::string_view() : directory_of(name);
-      std::optional<std::string> target = normal_name(base, raw);
-      if (!target || target->empty()) {
-        return bad("member " + shown(name) + ": the link leads out of the archive");
-      }
-      member.link = *std::move(target);
-    }
-    total += member.size;
+    TRY(std::optional<Member> member, member_of(entry, name));
+    const std::uint64_t size = size_of(entry);
+    total += size;
     // A pax header may give a name of a megabyte, and compresses to nothing.
-    names += name.size() + member.link.size();
+    if (member) names += name.size() + member->link.size();
     if (total > limits_.bytes_max || names > limits_.names_max) return too_much(limits_);
-    if (!members_.emplace(name, std::move(member)).second) {
+    if (member && !members_.emplace(name, *std::move(member)).second) {
       return bad("member " + shown(name) + " is there twice");
     }
+    TRY(const bool honest, walk.pass(size));
+    if (!honest) return other_size(name, size);
   }
+}
+
+// Nullopt: the entry is no member, as a directory.
+Result<std::optional<ArchiveReader::Member>> ArchiveReader::member_of(archive_entry* entry,
+                                                                      const std::string& name) {
+  const char* const hard = archive_entry_hardlink(entry);
+  const char* const raw = hard != nullptr ? hard : archive_entry_symlink(entry);
+  if (name.empty() || (archive_entry_filetype(entry) != S_IFREG && raw == nullptr)) {
+    return std::optional<Member>();
+  }
+  Member member;
+  member.size = size_of(entry);
+  if (raw == nullptr) return std::optional(std::move(member));
+  if (std::strlen(raw) >= PATH_MAX) {
+    return bad("member " + shown(name) + ": the link is too long");
+  }
+  const std::string_view base = hard != nullptr ? std::string_view() : directory_of(name);
+  std::optional<std::string> target = normal_name(base, raw);
+  if (!target || target->empty()) {
+    return bad("member " + shown(name) + ": the link leads out of the archive");
+  }
+  member.link = *std::move(target);
+  return std::optional(std::move(member));
 }
 
 Result<std::string> ArchiveReader::resolve(const std::string& field,
@@ -201,11 +235,15 @@ Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& v
     TRY(const std::string name, name_of(entry));
     if (wanted.count(name) == 0 || archive_entry_filetype(entry) != S_IFREG) continue;
     ++found;
+    std::uint64_t left = size(name);
     for (;;) {
       TRY(const std::string_view piece, walk.data());
       if (piece.empty()) break;
+      if (piece.size() > left) return other_size(name, size(name));
+      left -= piece.size();
       TRY_(visit(name, piece));
     }
+    if (left != 0) return other_size(name, size(name));
   }
   return {};
 }

@@ -6,18 +6,21 @@
 // beginning; data that nobody asks for is seeked over. Everything blocks.
 //
 // Errors: invalid_argument (no tar archive, a name that leads out of it, occurs twice or is longer
-// than PATH_MAX, a link in a circle), resource_exhausted (too many members, a document that is too
-// large), data_loss (cut short).
+// than PATH_MAX, a link in a circle, a member of another size than its header says),
+// resource_exhausted (too many members, a document that is too large), data_loss (cut short).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "core/base/result.h"
+
+struct archive_entry;
 
 namespace berth::image {
 
@@ -41,7 +44,8 @@ class ArchiveReader {
   // The whole of each member of `wanted`, none larger than `size_max`.
   Result<std::map<std::string, std::string>> read(const std::set<std::string>& wanted,
                                                   std::size_t size_max) const;
-  // Gives the bytes of each member of `wanted` piece by piece, in the archive's order.
+  // Gives the bytes of each member of `wanted` piece by piece, in the archive's order: as many as
+  // size() says, or the walk fails.
   using Visitor = std::function<Status(const std::string& member, std::string_view piece)>;
   Status walk(const std::set<std::string>& wanted, const Visitor& visit) const;
 
@@ -53,6 +57,7 @@ class ArchiveReader {
 
   ArchiveReader(int fd, ArchiveLimits limits) : fd_(fd), limits_(limits) {}
   Status list();
+  static Result<std::optional<Member>> member_of(archive_entry* entry, const std::string& name);
 
   int fd_;
   ArchiveLimits limits_;

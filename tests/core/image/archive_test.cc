@@ -15,6 +15,8 @@
 #include "core/image/archive_load.h"
 #include "core/image/archive_save.h"
 #include "core/image/image_record.h"
+#include "tests/core/image/compressed.h"
+#include "tests/fuzz/tar_input.h"
 #include "tests/support/temporary_dir.h"
 
 namespace berth::image {
@@ -364,6 +366,39 @@ TEST_F(Archive, BytesThatAreNoArchiveAndOneThatIsCutShortAreRefused) {
     EXPECT_FALSE(loaded.ok()) << size;
   }
   EXPECT_TRUE(load(whole).ok());
+}
+
+// libarchive takes the size from GNU's realsize field, and the bytes from the size field: fewer
+// are filled up with zeros, more are given.
+TEST_F(Archive, AMemberThatHasNotTheBytesItsHeaderSaysIsRefused) {
+  for (const std::size_t bytes : {101u, 3'000'000u}) {
+    std::string lying = fuzz::tar_member("manifest.json", std::string(bytes, ' '));
+    std::memcpy(&lying[257], "ustar  ", 8);
+    std::snprintf(&lying[483], 12, "%011o", 100u);
+    fuzz::set_checksum(lying.data());
+    lying.append(1024, '\0');
+    for (const std::string& archive : {lying, gzip(lying), zstd(lying)}) {
+      const Result<std::vector<ArchivedImage>> loaded = load(archive);
+      ASSERT_FALSE(loaded.ok());
+      EXPECT_EQ(loaded.error().code, Errc::invalid_argument);
+      EXPECT_EQ(loaded.error().message(),
+                "archive: member `manifest.json` has not the 100 bytes that its header says");
+    }
+  }
+}
+
+// What is passed over must be inflated to be passed over.
+TEST_F(Archive, AMemberNobodyAsksForCannotBeLargerThanItSaysEither) {
+  std::string lying = fuzz::tar_member("bomb", std::string(3'000'000, ' '));
+  std::memcpy(&lying[257], "ustar  ", 8);
+  std::snprintf(&lying[483], 12, "%011o", 100u);
+  fuzz::set_checksum(lying.data());
+  lying += fuzz::tar_member("manifest.json", "[]") + std::string(1024, '\0');
+  const UniqueFd fd = spool(zstd(lying));
+  const Result<ArchiveReader> archive = ArchiveReader::open(fd.get());
+  ASSERT_FALSE(archive.ok());
+  EXPECT_EQ(archive.error().message(),
+            "archive: member `bomb` has not the 100 bytes that its header says");
 }
 
 TEST_F(Archive, ThereAreLimitsToMembersBytesAndNames) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "core/image/pull.h"
 #include "core/ring/ring.h"
 #include "core/task/scope.h"
+#include "tests/core/image/compressed.h"
 #include "tests/core/image/fake_server.h"
 #include "tests/core/image/memory_layers.h"
 #include "tests/core/image/own_network.h"
@@ -21,20 +21,6 @@
 #include "tests/support/temporary_dir.h"
 
 namespace berth::image {
-
-inline std::string gzip(const std::string& bytes) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, bytes.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 inline std::string descriptor(const std::string& type, const std::string& digest,
                               std::size_t size) {
