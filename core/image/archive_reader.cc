@@ -14,20 +14,11 @@
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/text.h"
 #include "core/base/units.h"
 
 namespace berth::image {
 namespace {
-
-std::string shown(std::string_view name) {
-  constexpr std::size_t kShown = 120;
-  std::string out = "`";
-  for (const char c : name.substr(0, kShown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte >= 0x7f ? '?' : c;
-  }
-  return out + (name.size() > kShown ? "...`" : "`");
-}
 
 Error bad(const std::string& what) {
   return make_error(Errc::invalid_argument, "archive: " + what);
@@ -129,11 +120,11 @@ class TarWalk {
 Result<std::string> name_of(archive_entry* entry) {
   const char* raw = archive_entry_pathname(entry);
   if (raw == nullptr) return bad("a member has no name");
-  if (std::strlen(raw) >= PATH_MAX) return bad("member " + shown(raw) + ": the name is too long");
+  if (std::strlen(raw) >= PATH_MAX) return bad("member " + quoted(raw) + ": the name is too long");
   std::optional<std::string> name = normal_name("", raw);
   // ".." is refused even where it would lead back inside: no honest program writes it.
   if (!name || ("/" + std::string(raw) + "/").find("/../") != std::string::npos) {
-    return bad("member " + shown(raw) + ": the name leads out of the archive");
+    return bad("member " + quoted(raw) + ": the name leads out of the archive");
   }
   return *std::move(name);
 }
@@ -144,7 +135,7 @@ std::uint64_t size_of(archive_entry* entry) {
 
 // GNU's header has two sizes, of the file and of its bytes in the archive, and they may disagree.
 Error other_size(const std::string& name, std::uint64_t size) {
-  return bad("member " + shown(name) + " has not the " + std::to_string(size) +
+  return bad("member " + quoted(name) + " has not the " + std::to_string(size) +
              " bytes that its header says");
 }
 
@@ -181,7 +172,7 @@ Status ArchiveReader::list() {
     if (member) names += name.size() + member->link.size();
     if (total > limits_.bytes_max || names > limits_.names_max) return too_much(limits_);
     if (member && !members_.emplace(name, *std::move(member)).second) {
-      return bad("member " + shown(name) + " is there twice");
+      return bad("member " + quoted(name) + " is there twice");
     }
     TRY(const bool honest, walk.pass(size));
     if (!honest) return other_size(name, size);
@@ -200,12 +191,12 @@ Result<std::optional<ArchiveReader::Member>> ArchiveReader::member_of(archive_en
   member.size = size_of(entry);
   if (raw == nullptr) return std::optional(std::move(member));
   if (std::strlen(raw) >= PATH_MAX) {
-    return bad("member " + shown(name) + ": the link is too long");
+    return bad("member " + quoted(name) + ": the link is too long");
   }
   const std::string_view base = hard != nullptr ? std::string_view() : directory_of(name);
   std::optional<std::string> target = normal_name(base, raw);
   if (!target || target->empty()) {
-    return bad("member " + shown(name) + ": the link leads out of the archive");
+    return bad("member " + quoted(name) + ": the link leads out of the archive");
   }
   member.link = *std::move(target);
   return std::optional(std::move(member));
@@ -221,7 +212,7 @@ Result<std::string> ArchiveReader::resolve(const std::string& field,
     if (member->second.link.empty()) return *std::move(at);
     at = member->second.link;
   }
-  return bad(field + ": " + shown(name) + " is not in the archive");
+  return bad(field + ": " + quoted(name) + " is not in the archive");
 }
 
 Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& visit) const {
@@ -253,10 +244,10 @@ Result<std::map<std::string, std::string>> ArchiveReader::read(const std::set<st
   std::map<std::string, std::string> all;
   for (const std::string& name : wanted) {
     const auto member = members_.find(name);
-    if (member == members_.end()) return bad(shown(name) + " is not in the archive");
+    if (member == members_.end()) return bad(quoted(name) + " is not in the archive");
     if (member->second.size > size_max) {
       return make_error(Errc::resource_exhausted,
-                        "archive: " + shown(name) + " has " + std::to_string(member->second.size) +
+                        "archive: " + quoted(name) + " has " + std::to_string(member->second.size) +
                             " bytes, more than the " + std::to_string(size_max) + " allowed");
     }
     all[name];

@@ -9,22 +9,14 @@
 
 #include <string_view>
 
+#include "core/base/text.h"
+
 namespace berth::image {
 namespace {
 
-std::string shown(std::string_view title) {
-  constexpr std::size_t kShown = 80;
-  std::string out = "`";
-  for (const char c : title.substr(0, kShown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  return out + (title.size() > kShown ? "...`" : "`");
-}
-
 Error refused(const LayerInfo& layer, const std::string& why) {
   return make_error(Errc::invalid_argument, "artifact blob " + layer.digest.text() + ": title " +
-                                                shown(layer.title) + " " + why);
+                                                quoted(layer.title) + " " + why);
 }
 
 Status check_component(const LayerInfo& layer, std::string_view component) {
@@ -42,14 +34,14 @@ Result<UniqueFd> parent_of(int root, const LayerInfo& layer, std::string& name) 
     const std::string part = name.substr(0, slash);
     name.erase(0, slash + 1);
     if (::mkdirat(directory.get(), part.c_str(), 0755) != 0 && errno != EEXIST) {
-      return sys_error(errno, "mkdir", shown(layer.title));
+      return sys_error(errno, "mkdir", quoted(layer.title));
     }
     UniqueFd next(
         ::openat(directory.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next.valid() && errno == ENOTDIR) {
       return refused(layer, "needs a directory where another blob is a file");
     }
-    if (!next.valid()) return sys_error(errno, "open", shown(layer.title));
+    if (!next.valid()) return sys_error(errno, "open", quoted(layer.title));
     directory = std::move(next);
   }
   return directory;
@@ -88,7 +80,7 @@ Status link_artifact_files(const ContentStore& content, const CachedImage& artif
     if (::fchmod(blob.get(), 0444) != 0) return sys_error(errno, "chmod", layer.digest.text());
     if (::linkat(blob.get(), "", parent.get(), name.c_str(), AT_EMPTY_PATH) == 0) continue;
     if (errno == EEXIST) return refused(layer, "is that of another blob too");
-    return sys_error(errno, "link", shown(layer.title));
+    return sys_error(errno, "link", quoted(layer.title));
   }
   return {};
 }

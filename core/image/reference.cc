@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/image/reference.h"
 
+#include "core/base/text.h"
+
 namespace berth::image {
 namespace {
 
@@ -21,16 +23,8 @@ bool is_alphanumeric(char c) {
   return is_lower(c) || is_upper(c) || is_digit(c);
 }
 
-// Errors show foreign text: shortened, and without what would break a log line.
-std::string shown(std::string_view text) {
-  constexpr std::size_t kShown = 120;
-  std::string out = "`";
-  for (const char c : text.substr(0, kShown)) out += (c >= ' ' && c <= '~') ? c : '?';
-  return out + (text.size() > kShown ? "...`" : "`");
-}
-
 Error malformed(std::string_view text, const std::string& what) {
-  return make_error(Errc::invalid_argument, "image reference " + shown(text) + ": " + what);
+  return make_error(Errc::invalid_argument, "image reference " + quoted(text) + ": " + what);
 }
 
 // The part before the first '/' is a host when it cannot be a repository: it has a dot, a port or a

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/base/text.h"
+
 namespace berth::image {
 namespace {
 
@@ -24,16 +26,9 @@ bool is_bare_key(std::string_view key) {
   return !key.empty() && key.find_first_not_of(kBare) == std::string_view::npos;
 }
 
-// What comes from the file: what would break a log line is shown as '?'.
-std::string shown(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= ' ' && c <= '~' ? c : '?';
-  return out;
-}
-
 std::string shown_key(std::string_view key) {
   if (is_bare_key(key)) return std::string(key);
-  return "\"" + shown(key.substr(0, 120)) + "\"";
+  return "\"" + printable(key.substr(0, 120)) + "\"";
 }
 
 // Where the string that begins at `at` ends. One that is not closed ends with its line or the text.
@@ -91,7 +86,7 @@ Error TomlTable::wrong(std::string_view key, const std::string& what) const {
 Error TomlTable::wrong(const toml::node& node, std::string_view key,
                        const std::string& what) const {
   return make_error(Errc::invalid_argument,
-                    place(file_, node.source()) + ": " + path_of(key) + ": " + shown(what));
+                    place(file_, node.source()) + ": " + path_of(key) + ": " + printable(what));
 }
 
 Result<std::optional<std::string>> TomlTable::string(std::string_view key) const {
@@ -173,7 +168,7 @@ Result<toml::table> parse_toml(std::string_view text, const std::string& file) {
   if (parsed) return std::move(parsed).table();
   const toml::parse_error& error = parsed.error();
   return make_error(Errc::invalid_argument, place(file, error.source()) + ": not TOML: " +
-                                                shown(error.description().substr(0, 240)));
+                                                printable(error.description().substr(0, 240)));
 }
 
 }  // namespace berth::image

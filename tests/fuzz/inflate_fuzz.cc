@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input_source.h"
 
 using berth::fuzz::promise;
 
@@ -12,23 +13,10 @@ namespace {
 
 constexpr std::uint64_t kSizeMax = 4 << 20;
 
-class InputSource final : public berth::image::ByteSource {
- public:
-  explicit InputSource(std::string_view rest) : rest_(rest) {}
-  berth::Result<std::size_t> read(char* out, std::size_t size) override {
-    const std::size_t count = rest_.copy(out, std::min<std::size_t>(size, 1000));
-    rest_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::string_view rest_;
-};
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  InputSource source(berth::fuzz::text_of(data, size));
+  berth::fuzz::InputSource source(berth::fuzz::text_of(data, size), 1000);
   berth::image::InflateLimits limits;
   limits.size_max = kSizeMax;
   limits.ratio_grace = 64 << 10;

@@ -18,6 +18,7 @@
 #include "snapshotter/unpack.h"
 #include "snapshotter/unpack_files.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input_source.h"
 #include "tests/fuzz/tar_input.h"
 
 using berth::UniqueFd;
@@ -27,19 +28,6 @@ using berth::snapshotter::LayerPlace;
 namespace {
 
 constexpr const char* kPlace = "/mnt";
-
-class InputSource final : public berth::image::ByteSource {
- public:
-  explicit InputSource(std::string_view rest) : rest_(rest) {}
-  berth::Result<std::size_t> read(char* out, std::size_t size) override {
-    const std::size_t count = rest_.copy(out, std::min<std::size_t>(size, 3000));
-    rest_.remove_prefix(count);
-    return count;
-  }
-
- private:
-  std::string_view rest_;
-};
 
 void set_up(bool done, const char* step) {
   if (done) return;
@@ -103,7 +91,7 @@ void unpack(int place, LayerPlace layer_place, std::string_view tar) {
     const UniqueFd directory(::openat(place, "layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     std::vector<UniqueFd> lowers;
     lowers.emplace_back(::openat(place, "lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    InputSource source(tar);
+    berth::fuzz::InputSource source({tar.data(), tar.size()}, 3000);
     const auto result = berth::snapshotter::unpack_layer(directory.get(), layer_place,
                                                          "sha256:input", source, limits);
     if (result.ok()) {

@@ -89,6 +89,19 @@ class PullLines : public PullTest {
     return bytes;
   }
 
+  // app:a is being extracted when app:b is asked for, which the registry refuses a layer of.
+  void refused_while_a_extracts() {
+    start("app:a");
+    turn_until([&] { return extracting_.load(); });
+    PullRequest request;
+    request.reference = name("app:b");
+    Result<PullResult> result = ring_->run_until(
+        with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
+    go_on_ = true;
+    ASSERT_FALSE(result.ok());
+    EXPECT_TRUE(result.error().is(Errc::permission_denied)) << result.error().message();
+  }
+
   std::optional<Scope> beside_;
   std::atomic<bool> extracting_{false};
   std::atomic<bool> go_on_{false};
@@ -100,15 +113,7 @@ TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForTheExtractionsOfAnother) {
   add("app", "a", {"a layer of a"});
   const Made b = add("app", "b", {"a layer of b", "another"});
   answer({{b.blobs[1], refused()}});
-  start("app:a");
-  turn_until([&] { return extracting_.load(); });
-  PullRequest request;
-  request.reference = name("app:b");
-  Result<PullResult> result = ring_->run_until(
-      with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
-  go_on_ = true;
-  ASSERT_FALSE(result.ok());
-  EXPECT_TRUE(result.error().is(Errc::permission_denied)) << result.error().message();
+  refused_while_a_extracts();
 }
 
 TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForASharedLayerOfAnother) {
@@ -116,15 +121,7 @@ TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForASharedLayerOfAnother) {
   add("app", "a", {"shared"});
   const Made b = add("app", "b", {"shared", "own"});
   answer({{b.blobs[1], refused()}});
-  start("app:a");
-  turn_until([&] { return extracting_.load(); });
-  PullRequest request;
-  request.reference = name("app:b");
-  Result<PullResult> result = ring_->run_until(
-      with_deadline(*ring_, Deadline::after_ms(10'000), puller_->pull(std::move(request))));
-  go_on_ = true;
-  ASSERT_FALSE(result.ok());
-  EXPECT_TRUE(result.error().is(Errc::permission_denied)) << result.error().message();
+  refused_while_a_extracts();
 }
 
 TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {

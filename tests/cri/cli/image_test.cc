@@ -11,45 +11,17 @@
 #include "cri/cli/verbs.h"
 #include "tests/cri/cli/fake_images.h"
 #include "tests/cri/cli/fake_runtime.h"
+#include "tests/cri/cli/outcome.h"
 
 namespace berth::cli {
 namespace {
 
+using test::berth;
 using test::FakeImages;
 using test::FakeRuntime;
 using test::ImagesScript;
+using test::Outcome;
 using test::Script;
-
-struct Outcome {
-  int exit_code = -1;
-  std::string error;
-  Errc code = Errc::unknown;
-  std::string out;
-};
-
-Outcome berth(const FakeRuntime& fake, std::vector<std::string> words) {
-  CLI::App app("", "berth");
-  Session session;
-  session.endpoint = fake.endpoint();
-  app.require_subcommand(1);
-  add_pull(app, session);
-  add_image(app, session);
-  add_run(app, session);
-  std::reverse(words.begin(), words.end());
-  app.parse(std::move(words));
-  testing::internal::CaptureStdout();
-  const Result<int> result = session.run();
-  std::fflush(stdout);
-  Outcome outcome;
-  outcome.out = testing::internal::GetCapturedStdout();
-  if (result.ok()) {
-    outcome.exit_code = result.value();
-  } else {
-    outcome.error = session.verb + ": " + result.error().message();
-    outcome.code = result.error().code;
-  }
-  return outcome;
-}
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path);

@@ -10,48 +10,15 @@
 #include <vector>
 
 #include "tests/cri/cli/fake_runtime.h"
+#include "tests/cri/cli/outcome.h"
 
 namespace berth::cli {
 namespace {
 
+using test::berth;
 using test::FakeRuntime;
+using test::Outcome;
 using test::Script;
-
-struct Outcome {
-  int exit_code = -1;
-  std::string error;
-  Errc code = Errc::unknown;
-  std::string out;
-  std::string err;
-};
-
-Outcome berth(const FakeRuntime& fake, std::vector<std::string> words) {
-  CLI::App app("", "berth");
-  Session session;
-  session.endpoint = fake.endpoint();
-  app.require_subcommand(1);
-  add_run(app, session);
-  add_exec(app, session);
-  add_logs(app, session);
-  add_rm(app, session);
-  add_explain(app, session);
-  std::reverse(words.begin(), words.end());
-  app.parse(std::move(words));
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const Result<int> result = session.run();
-  std::fflush(stdout);
-  Outcome outcome;
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  if (result.ok()) {
-    outcome.exit_code = result.value();
-  } else {
-    outcome.error = result.error().message();
-    outcome.code = result.error().code;
-  }
-  return outcome;
-}
 
 std::vector<std::string> run_words(const FakeRuntime& fake, std::vector<std::string> more) {
   std::vector<std::string> words = {"run", "--log-dir", fake.directory() + "/logs"};
@@ -151,7 +118,7 @@ TEST(Exec, OfAnUnknownContainerIsNotFound) {
   const FakeRuntime fake(Script{});
   const Outcome outcome = berth(fake, {"exec", "web", "true"});
   EXPECT_EQ(outcome.code, Errc::not_found);
-  EXPECT_EQ(outcome.error, "no pod or container `web`");
+  EXPECT_EQ(outcome.error, "exec: no pod or container `web`");
 }
 
 TEST(Rm, ARunningContainerIsRefusedAndForceTakesItsPodAndLog) {
@@ -173,7 +140,7 @@ TEST(Explain, SaysWhenARuntimeReportsNoStages) {
   ASSERT_EQ(berth(fake, run_words(fake, {"-d", "--name", "web", "img"})).exit_code, 0);
   const Outcome outcome = berth(fake, {"explain", "web"});
   EXPECT_EQ(outcome.code, Errc::unimplemented);
-  EXPECT_EQ(outcome.error, "fake does not report the stages of a start");
+  EXPECT_EQ(outcome.error, "explain: fake does not report the stages of a start");
 }
 
 TEST(Client, AMissingSocketIsNamedWithItsErrno) {

@@ -3,37 +3,14 @@
 // nowhere else.
 #include <filesystem>
 
-#include "tests/cri/integration/node_fixture.h"
+#include "tests/cri/integration/image_fixture.h"
 
 namespace berth::node_test {
 namespace {
 
 constexpr const char* kModel = "127.0.0.1:5000/model:1";
 
-class Artifact : public Node {
- protected:
-  static std::string pull(const std::string& name) {
-    v1::PullImageRequest request;
-    request.mutable_image()->set_image(name);
-    const auto answer = call(&Images::PullImage, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
-    return answer.value.image_ref();
-  }
-  static void remove_image(const std::string& name) {
-    v1::RemoveImageRequest request;
-    request.mutable_image()->set_image(name);
-    EXPECT_TRUE(call(&Images::RemoveImage, request).ok());
-  }
-  static ContainerTweak volume(const std::string& name, const std::string& sub_path = "") {
-    return [name, sub_path](v1::ContainerConfig& config) {
-      v1::Mount* mount = config.add_mounts();
-      mount->set_container_path("/model");
-      mount->mutable_image()->set_image(name);
-      mount->set_image_sub_path(sub_path);
-      mount->set_readonly(true);
-    };
-  }
-};
+class Artifact : public ImageNode {};
 
 TEST_F(Artifact, IsListedWithItsManifestsAnnotationsAndItsFiles) {
   const std::string id = pull(kModel);
@@ -60,11 +37,11 @@ TEST_F(Artifact, IsMountedAsReadOnlyFilesForEveryUser) {
     volume(id)(config);
     config.mutable_linux()->mutable_security_context()->mutable_run_as_user()->set_value(4321);
   };
-  EXPECT_EQ(printed(run_pod(), "cat /model/model.bin /model/deep/words.txt; id -u", as_user),
+  EXPECT_EQ(printed(run_pod(), "cat /volume/model.bin /volume/deep/words.txt; id -u", as_user),
             "weights\nwords\n4321\n");
-  EXPECT_EQ(printed(run_pod(), "echo x 2>/dev/null >/model/model.bin || echo refused", volume(id)),
+  EXPECT_EQ(printed(run_pod(), "echo x 2>/dev/null >/volume/model.bin || echo refused", volume(id)),
             "refused\n");
-  EXPECT_EQ(printed(run_pod(), "cat /model/words.txt", volume(id, "deep")), "words\n");
+  EXPECT_EQ(printed(run_pod(), "cat /volume/words.txt", volume(id, "deep")), "words\n");
 }
 
 TEST_F(Artifact, OutlivesItsRemovalInAContainerAndLeavesNoFileBehind) {
@@ -74,7 +51,7 @@ TEST_F(Artifact, OutlivesItsRemovalInAContainerAndLeavesNoFileBehind) {
   kill_berthd();
   ASSERT_TRUE(start_berthd()) << berthd_log();
   connect();
-  EXPECT_EQ(exec(runs, "cat /model/model.bin").value.stdout(), "weights\n");
+  EXPECT_EQ(exec(runs, "cat /volume/model.bin").value.stdout(), "weights\n");
   EXPECT_TRUE(stop(runs).ok());
   EXPECT_TRUE(remove(runs).ok());
   EXPECT_FALSE(std::filesystem::exists(dir("BERTH_ROOT") + "/artifact-volumes/" + runs));

@@ -3,47 +3,21 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "tests/cri/integration/node_fixture.h"
+#include "tests/cri/integration/image_fixture.h"
 
 namespace berth::node_test {
 namespace {
 
 constexpr const char* kMerged = "127.0.0.1:5000/merged:latest";
 
-class Image : public Node {
+class Image : public ImageNode {
  protected:
-  static v1::ImageSpec spec(const std::string& name) {
-    v1::ImageSpec spec;
-    spec.set_image(name);
-    return spec;
-  }
-  static std::string pull(const std::string& name) {
-    v1::PullImageRequest request;
-    *request.mutable_image() = spec(name);
-    const auto answer = call(&Images::PullImage, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
-    return answer.value.image_ref();
-  }
-  static v1::ImageStatusResponse image_status(const std::string& name, bool verbose = false) {
-    v1::ImageStatusRequest request;
-    *request.mutable_image() = spec(name);
-    request.set_verbose(verbose);
-    const auto answer = call(&Images::ImageStatus, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
-    return answer.value;
-  }
   static std::vector<v1::Image> list(const std::string& filter = "") {
     v1::ListImagesRequest request;
     if (!filter.empty()) *request.mutable_filter()->mutable_image() = spec(filter);
     const auto answer = call(&Images::ListImages, request);
     EXPECT_TRUE(answer.ok()) << answer.text();
     return {answer.value.images().begin(), answer.value.images().end()};
-  }
-  static void remove_image(const std::string& name) {
-    v1::RemoveImageRequest request;
-    *request.mutable_image() = spec(name);
-    const auto answer = call(&Images::RemoveImage, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
   }
   static v1::ImageFsInfoResponse fs_info() {
     const auto answer = call(&Images::ImageFsInfo, v1::ImageFsInfoRequest());

@@ -3,7 +3,7 @@
 // from a container that has it.
 #include <filesystem>
 
-#include "tests/cri/integration/node_fixture.h"
+#include "tests/cri/integration/image_fixture.h"
 
 namespace berth::node_test {
 namespace {
@@ -11,29 +11,8 @@ namespace {
 constexpr const char* kMerged = "127.0.0.1:5000/merged:latest";
 constexpr const char* kHostile = "127.0.0.1:5000/hostile:latest";
 
-class ImageVolume : public Node {
+class ImageVolume : public ImageNode {
  protected:
-  static std::string pull(const std::string& name) {
-    v1::PullImageRequest request;
-    request.mutable_image()->set_image(name);
-    const auto answer = call(&Images::PullImage, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
-    return answer.value.image_ref();
-  }
-  static void remove_image(const std::string& name) {
-    v1::RemoveImageRequest request;
-    request.mutable_image()->set_image(name);
-    EXPECT_TRUE(call(&Images::RemoveImage, request).ok());
-  }
-  static ContainerTweak volume(const std::string& image, const std::string& sub_path = "") {
-    return [image, sub_path](v1::ContainerConfig& config) {
-      v1::Mount* mount = config.add_mounts();
-      mount->set_container_path("/volume");
-      mount->mutable_image()->set_image(image);
-      mount->set_image_sub_path(sub_path);
-      mount->set_readonly(true);
-    };
-  }
   Answer<v1::CreateContainerResponse> try_create(const ContainerTweak& tweak) {
     return call(&Runtime::CreateContainer, container_request(run_pod(), {"true"}, tweak));
   }

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/cri/integration/node_fixture.h"
+#include "tests/cri/integration/image_fixture.h"
 
 namespace berth::node_test {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kShort = "merged";
 constexpr const char* kWhole = "127.0.0.1:5000/merged:latest";
 
-class ShortName : public Node {
+class ShortName : public ImageNode {
  protected:
   void TearDown() override {
     std::filesystem::remove(registries_conf());
@@ -26,45 +26,17 @@ class ShortName : public Node {
     EXPECT_EQ(ran.exit_code, 0) << "berth " << words << ": " << ran.out;
     return ran.out;
   }
-  static v1::ImageSpec spec(const std::string& name) {
-    v1::ImageSpec spec;
-    spec.set_image(name);
-    return spec;
-  }
-  static std::string pull(const std::string& name) {
-    v1::PullImageRequest request;
-    *request.mutable_image() = spec(name);
-    const auto answer = call(&Images::PullImage, request);
-    EXPECT_TRUE(answer.ok()) << answer.text();
-    return answer.value.image_ref();
-  }
   // Empty: not present.
-  static std::string id_of(const std::string& name) {
-    v1::ImageStatusRequest request;
-    *request.mutable_image() = spec(name);
-    const auto answer = call(&Images::ImageStatus, request);
-    EXPECT_TRUE(answer.ok()) << name << ": " << answer.text();
-    return answer.value.image().id();
-  }
+  static std::string id_of(const std::string& name) { return image_status(name).image().id(); }
   static Answer<v1::ListImagesResponse> list(const std::string& filter) {
     v1::ListImagesRequest request;
     *request.mutable_filter()->mutable_image() = spec(filter);
     return call(&Images::ListImages, request);
   }
-  static void remove_image(const std::string& name) {
-    v1::RemoveImageRequest request;
-    *request.mutable_image() = spec(name);
-    const auto answer = call(&Images::RemoveImage, request);
-    EXPECT_TRUE(answer.ok()) << name << ": " << answer.text();
-  }
-  static ContainerTweak from(const std::string& image, const std::string& volume = "") {
-    return [image, volume](v1::ContainerConfig& config) {
+  static ContainerTweak from(const std::string& image, const std::string& mounted = "") {
+    return [image, mounted](v1::ContainerConfig& config) {
       config.mutable_image()->set_image(image);
-      if (volume.empty()) return;
-      v1::Mount* mount = config.add_mounts();
-      mount->set_container_path("/volume");
-      mount->mutable_image()->set_image(volume);
-      mount->set_readonly(true);
+      if (!mounted.empty()) volume(mounted)(config);
     };
   }
 };

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fuzzer's input as a blob that arrives in pieces.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/image/byte_source.h"
+
+namespace berth::fuzz {
+
+class InputSource final : public image::ByteSource {
+ public:
+  // Gives at most `step` bytes at a time; the input must outlive it.
+  InputSource(std::string_view input, std::size_t step) : rest_(input), step_(step) {}
+  Result<std::size_t> read(char* out, std::size_t size) override {
+    const std::size_t count = rest_.copy(out, std::min(size, step_));
+    rest_.remove_prefix(count);
+    return count;
+  }
+
+ private:
+  std::string_view rest_;
+  std::size_t step_;
+};
+
+}  // namespace berth::fuzz
