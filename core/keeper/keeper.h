@@ -160,6 +160,7 @@ class Keeper final : private LogPump::Owner {
   bool done_ = false;
   bool greeted_ = false;
   bool reap_again_ = false;
+  bool zombie_waits_ = false;  // one was left until its launch is at its end
   std::optional<Stalled> stalled_;
   Listing listing_;
   std::uint32_t first_say_ = kNoEntry;

@@ -180,6 +180,7 @@ void Keeper::launched(std::uint32_t index) noexcept {
   UniqueFd channel(std::exchange(state.channel, 0) - 1);
   entry.started_at_ns = realtime_now_ns();
   --launching_;
+  if (std::exchange(zombie_waits_, false)) reap_again_ = true;
   station_.table.publish(index, EntryState::running);
   pump_->start(index);
   say(index, kSayLaunched);
@@ -230,11 +231,14 @@ void Keeper::reap() noexcept {
     if (index != kNoEntry && station_.table.at(index).state == EntryState::running) {
       const int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
       ended(index, code);
-    } else if (index != kNoEntry) {
-      // Still launching: its end of the report channel tells.
-      if (life(index).channel != 0) {
-        launch_failed(index, ECHILD, "launch", "the process was killed before its exec");
+    } else if (index != kNoEntry && life(index).channel != 0) {
+      if (life(index).helper == 0) {
+        // It has come to its end before the helper that made it: only the end of the channel, which
+        // the helper still holds, tells whether it came to its exec. Until then it stays a zombie.
+        zombie_waits_ = true;
+        return;
       }
+      launch_failed(index, ECHILD, "launch", "the process was killed before its exec");
     }
     siginfo_t ignored{};
     ::waitid(P_PID, static_cast<id_t>(info.si_pid), &ignored, WEXITED | WNOHANG | __WALL);

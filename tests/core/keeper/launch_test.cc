@@ -124,6 +124,24 @@ TEST_F(KeeperTest, HeldDescriptorsComeBackToANewAgent) {
   EXPECT_TRUE(client_->held("pod-1").value().empty());
 }
 
+// It may come to its end before the helper that made it, which then still holds the launch's
+// channel. Both programs do next to nothing, so that it does within some hundred rounds.
+TEST_F(KeeperTest, AProcessThatEndsBeforeItsHelperHasBeenLaunchedAllTheSame) {
+  const Started target = shell("target", "exec sleep 1000");
+  std::vector<std::string> args = {"true"};
+  const auto join = [&target](oci::Spec& spec) {
+    spec.namespaces.pid = {oci::Namespace::Mode::join, target.pidfd.get()};
+  };
+  for (int i = 0; i < 2000; ++i) {
+    const std::string id = "c" + std::to_string(i);
+    Result<Started> started =
+        try_launch(id, {.args = args, .logged = false, .terminal = false, .change = join});
+    ASSERT_TRUE(started.ok()) << i << ": " << started.error().message();
+    ASSERT_EQ(wait_exit(id).exit_code, 0) << i;
+    forget(id);
+  }
+}
+
 TEST_F(KeeperTest, FiveHundredLaunchesLeakNoDescriptor) {
   const auto once = [this](int i) {
     const std::string id = "c" + std::to_string(i);
