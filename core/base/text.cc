@@ -9,8 +9,12 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string shortened(std::string_view text, std::size_t most) {
+  return printable(text.substr(0, most)) + (text.size() > most ? "..." : "");
+}
+
 std::string quoted(std::string_view text, std::size_t most) {
-  return "`" + printable(text.substr(0, most)) + (text.size() > most ? "...`" : "`");
+  return "`" + shortened(text, most) + "`";
 }
 
 }  // namespace berth

@@ -11,7 +11,10 @@ namespace berth {
 // `text` with '?' for every byte that is not printable ASCII: it cannot break a line or a terminal.
 std::string printable(std::string_view text);
 
-// `text` printable and between backticks; of more than `most` bytes the first, and `...`.
+// `text` printable; of more than `most` bytes the first, and `...`.
+std::string shortened(std::string_view text, std::size_t most);
+
+// The same between backticks.
 std::string quoted(std::string_view text, std::size_t most = 120);
 
 }  // namespace berth

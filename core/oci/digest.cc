@@ -4,17 +4,10 @@
 #include <openssl/evp.h>
 
 #include "core/base/check.h"
+#include "core/base/text.h"
 
 namespace berth::oci {
 namespace {
-
-// Long foreign text in an error helps nobody, and a control character breaks the line of a log.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kShown = 80;
-  std::string out = "`";
-  for (const char c : text.substr(0, kShown)) out += (c >= ' ' && c <= '~') ? c : '?';
-  return out + (text.size() > kShown ? "...`" : "`");
-}
 
 Error malformed(std::string_view text, const std::string& what) {
   return make_error(Errc::invalid_argument, "digest " + quoted(text) + ": " + what);

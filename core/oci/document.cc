@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/oci/document.h"
 
+#include "core/base/text.h"
 #include "core/oci/image.h"
 #include "core/oci/json_shape.h"
 
@@ -9,13 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-// Enough to tell a reader which key is meant, never a megabyte of it, and one line.
-std::string shortened(const std::string& name) {
-  constexpr std::size_t kShown = 64;
-  std::string out;
-  for (const char c : name.substr(0, kShown)) out += (c >= ' ' && c <= '~') ? c : '?';
-  return name.size() <= kShown ? out : out + "...";
-}
+constexpr std::size_t kKeyShown = 64;  // enough to tell which is meant
 
 }  // namespace
 
@@ -97,7 +92,7 @@ Result<std::map<std::string, std::string>> Field::string_map() const {
   if (value_ == nullptr) return all;
   if (!value_->is_object()) return wrong_type("an object");
   for (const auto& item : value_->items()) {
-    const Field field(kind_, &item.value(), path_ + "." + shortened(item.key()));
+    const Field field(kind_, &item.value(), path_ + "." + shortened(item.key(), kKeyShown));
     // Builders write null for an empty label.
     if (item.value().is_null()) {
       all.emplace(item.key(), "");

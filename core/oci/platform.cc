@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which entry of an index runs on this machine.
+#include "core/base/text.h"
 #include "core/oci/image.h"
 
 namespace berth::oci {
 namespace {
+
+constexpr std::size_t kPlatformShown = 64;
 
 // The variants that run on each other, as a level; 0 when the variant is not of such a family.
 int variant_level(const Platform& platform) {
@@ -71,7 +74,9 @@ Result<Descriptor> choose_platform(const Index& index, const Platform& wanted) {
       if (best == nullptr) best = &entry;
       continue;
     }
-    if (offered.size() < 200) offered += (offered.empty() ? "" : ", ") + entry.platform->text();
+    if (offered.size() < 200) {
+      offered += (offered.empty() ? "" : ", ") + shortened(entry.platform->text(), kPlatformShown);
+    }
     if (!platform_matches(wanted, *entry.platform)) continue;
     const bool better = best == nullptr || !best->platform.has_value() ||
                         variant_level(*entry.platform) > variant_level(*best->platform);

@@ -70,6 +70,17 @@ TEST(ChoosePlatform, SaysWhatThereIsWhenNothingFits) {
   EXPECT_NE(chosen.error().message().find("linux/arm64/v8, linux/s390x"), std::string::npos);
 }
 
+TEST(ChoosePlatform, SaysItInOneShortLineWhateverTheIndexNames) {
+  Index index;
+  index.manifests = {entry('a', platform("arm\x7f\x1b[2J\n64")),
+                     entry('b', platform(std::string(1'000'000, 'x')))};
+  const Result<Descriptor> chosen = choose_platform(index, platform("amd64"));
+  ASSERT_FALSE(chosen.ok());
+  EXPECT_EQ(chosen.error().message(),
+            "no image for linux/amd64 in the index; it has linux/arm??[2J?64, linux/" +
+                std::string(58, 'x') + "...");
+}
+
 TEST(ChoosePlatform, TakesAnEntryWithoutPlatformOnlyAsTheLastResort) {
   Index index;
   index.manifests = {entry('a', std::nullopt), entry('b', platform("amd64"))};
