@@ -18,6 +18,7 @@
 #include "core/store/state.h"
 #include "core/task/scope.h"
 #include "cri/container/cgroup_view.h"
+#include "cri/container/log_file.h"
 #include "cri/container/seccomp_cache.h"
 #include "cri/container/volumes.h"
 #include "cri/image/usage.h"
@@ -66,6 +67,7 @@ struct Node {
   PodOptions options;
   LayerUsages layer_usages{};
   CgroupViewDirectory cgroup_view{layout.cgroup_view()};
+  LogFiles logs{ring};
 };
 
 }  // namespace berth::cri

@@ -10,10 +10,10 @@
 
 namespace berth::cri {
 
-std::string log_path_of(const std::string& log_directory, const std::string& log_path) {
-  if (log_directory.empty() || log_path.empty()) return "";
-  return (std::filesystem::path(log_directory) / log_path).lexically_normal().string();
-}
+namespace {
+
+// Logs that may hang at a time.
+constexpr unsigned kThreadsMax = 8;
 
 Result<UniqueFd> open_log(const std::string& log_directory, const std::string& log_path) {
   std::error_code failed;
@@ -34,6 +34,27 @@ Result<UniqueFd> open_log(const std::string& log_directory, const std::string& l
     return std::move(error).with("config.log_path");
   }
   return file;
+}
+
+}  // namespace
+
+std::string log_path_of(const std::string& log_directory, const std::string& log_path) {
+  if (log_directory.empty() || log_path.empty()) return "";
+  return (std::filesystem::path(log_directory) / log_path).lexically_normal().string();
+}
+
+LogFiles::LogFiles(Ring& ring) : threads_(ring, kThreadsMax) {}
+
+Task<UniqueFd> LogFiles::open(std::string log_directory, std::string log_path) {
+  auto work = [log_directory, log_path]() { return open_log(log_directory, log_path); };
+  Result<UniqueFd> opened = co_await may_hang(threads_, std::move(work)).result();
+  if (!opened.ok() && opened.error().is(Errc::cancelled)) {
+    Error error = std::move(opened).error();
+    error.op = "open";
+    error.subject = log_path_of(log_directory, log_path);
+    co_await fail(std::move(error).with("config.log_path"));
+  }
+  co_return opened;
 }
 
 }  // namespace berth::cri

@@ -3,8 +3,8 @@
 // This is often called after the log file has been rotated. If the container is not running,
 // container runtime can choose to either create a new log file and return nil, or return an error."
 // We return an error: nothing would ever be written to it.
+#include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/container/log_file.h"
 
 namespace berth::cri {
 
@@ -23,7 +23,10 @@ Task<v1::ReopenContainerLogResponse> reopen_container_log(
   if (record.log_path().empty()) co_return v1::ReopenContainerLogResponse();
   const records::SandboxRecord sandbox =
       co_await records::load_sandbox(node.state, record.sandbox_id());
-  UniqueFd log = co_await open_log(sandbox.config().log_directory(), record.config().log_path());
+  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
+  UniqueFd log = co_await with_deadline(
+      node.ring, deadline,
+      node.logs.open(sandbox.config().log_directory(), record.config().log_path()));
   co_await node.handler.reopen_log(container->id(), std::move(log));
   co_return v1::ReopenContainerLogResponse();
 }

@@ -9,9 +9,9 @@
 #include "core/base/units.h"
 #include "core/linux/capability.h"
 #include "core/ring/with_deadline.h"
+#include "core/task/both.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
-#include "cri/container/log_file.h"
 #include "cri/container/spec.h"
 #include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
@@ -54,6 +54,13 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
   co_return plan;
 }
 
+Task<UniqueFd> open_log_of(Node& node, const records::ContainerRecord& record,
+                           const records::SandboxRecord& pod) {
+  if (record.log_path().empty()) co_return UniqueFd();
+  UniqueFd log = co_await node.logs.open(pod.config().log_directory(), record.config().log_path());
+  co_return log;
+}
+
 // The PID namespace of the container that a debug container looks at.
 Result<UniqueFd> target_pid_namespace(const Node& node, const records::ContainerRecord& record) {
   const v1::NamespaceOption& options =
@@ -78,8 +85,13 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
   stages.enter("rootfs.mount");
   request.rootfs = std::move(container->rootfs);
   if (!request.rootfs.valid()) request.rootfs = co_await mount_rootfs(node, container->id());
-  stages.enter("mounts.open");
-  MountPlan plan = co_await open_mounts(node, container, record, pod);
+  stages.enter("log.open+mounts.open");
+  Task<UniqueFd> log = open_log_of(node, record, pod);
+  Task<MountPlan> mounts = open_mounts(node, container, record, pod);
+  auto opened = co_await both(std::move(log), std::move(mounts));
+  auto& [of_log, of_mounts] = opened;
+  MountPlan plan = co_await std::move(of_mounts);
+  request.stdio.log_file = co_await std::move(of_log);
   stages.enter("spec.build");
   co_await check_complete(pod.id(), container->sandbox->namespaces,
                           NamespaceWish::of(pod.config()));
@@ -101,11 +113,6 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
   } else {
     request.placement =
         co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
-  }
-  if (!record.log_path().empty()) {
-    stages.enter("log.open");
-    request.stdio.log_file =
-        co_await open_log(pod.config().log_directory(), record.config().log_path());
   }
   request.stdio.open_stdin = record.config().stdin();
   request.stdio.stdin_once = record.config().stdin_once();

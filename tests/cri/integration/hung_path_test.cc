@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes on a filesystem whose server does not answer: the calls that need it end, and nothing
-// else of the node waits for it.
+// Volumes and logs on a filesystem whose server does not answer: the calls that need it end, and
+// nothing else of the node waits for it.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -49,7 +49,7 @@ ContainerTweak volume_at(const std::string& host_path) {
   };
 }
 
-class HungVolume : public Node {
+class HungPath : public Node {
  protected:
   static std::string place() { return dir("BERTH_NODE_DIR") + "/dead"; }
 
@@ -57,18 +57,24 @@ class HungVolume : public Node {
     std::string pod;
     std::string container;
     std::string path;
+    std::string field;  // that has led to `path`
     Answer<v1::StartContainerResponse> answer;
     std::thread caller;
   };
 
-  // Each in a pod of its own, as a kubelet does it: nothing waits for anything but the volume.
+  // Each in a pod of its own, as a kubelet does it: nothing waits for anything but the path. The
+  // last of them has its log there, the others a volume.
   std::vector<Attempt> start_hanging(const DeadMount& dead, int count) {
     std::vector<Attempt> attempts(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) {
-      Attempt& attempt = attempts[static_cast<std::size_t>(i)];
-      attempt.path = dead.below("volume" + std::to_string(i));
-      attempt.pod = run_pod();
-      attempt.container = create(attempt.pod, {"true"}, volume_at(attempt.path));
+    for (Attempt& attempt : attempts) {
+      const bool is_log = &attempt == &attempts.back();
+      attempt.path = dead.below(std::to_string(&attempt - attempts.data()));
+      attempt.field = is_log ? "config.log_path" : "config.mounts[0].host_path";
+      attempt.pod = run_pod([&](v1::PodSandboxConfig& config) {
+        if (is_log) config.set_log_directory(attempt.path);
+      });
+      attempt.container =
+          create(attempt.pod, {"true"}, is_log ? ContainerTweak() : volume_at(attempt.path));
       attempt.caller = std::thread([&attempt]() {
         Client client(endpoint());
         v1::StartContainerRequest request;
@@ -82,10 +88,10 @@ class HungVolume : public Node {
 };
 
 // More of them than the threads that all other work shares.
-TEST_F(HungVolume, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhile) {
+TEST_F(HungPath, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhile) {
   DeadMount dead(place());
   ASSERT_TRUE(dead.mounted());
-  std::vector<Attempt> attempts = start_hanging(dead, 6);
+  std::vector<Attempt> attempts = start_hanging(dead, 7);
   const auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(printed(run_pod(), "echo fine", volume_at(dir("BERTH_NODE_DIR") + "/alive")), "fine\n");
   const auto measured = call(&Images::ImageFsInfo, v1::ImageFsInfoRequest(), 5);
@@ -98,7 +104,7 @@ TEST_F(HungVolume, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhil
     EXPECT_LT(attempt.answer.seconds, 40);
     const v1::ContainerStatus ended = status(attempt.container);
     EXPECT_EQ(ended.reason(), "StartError");
-    for (const std::string& word : {std::string("config.mounts[0].host_path"), attempt.path}) {
+    for (const std::string& word : {attempt.field, attempt.path}) {
       EXPECT_NE(attempt.answer.text().find(word), std::string::npos) << attempt.answer.text();
       EXPECT_NE(ended.message().find(word), std::string::npos) << ended.message();
     }
@@ -120,10 +126,10 @@ TEST_F(HungVolume, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhil
   EXPECT_EQ(printed(first.pod, "echo back", volume_at(first.path)), "back\n");
 }
 
-TEST_F(HungVolume, AgentEndsOnSigtermAndTheContainerIsNotBlamed) {
+TEST_F(HungPath, AgentEndsOnSigtermAndTheContainerIsNotBlamed) {
   DeadMount dead(place());
   ASSERT_TRUE(dead.mounted());
-  std::vector<Attempt> attempts = start_hanging(dead, 5);
+  std::vector<Attempt> attempts = start_hanging(dead, 6);
   EXPECT_EQ(terminate_berthd(), 0) << berthd_log();
   for (Attempt& attempt : attempts) {
     attempt.caller.join();
@@ -135,10 +141,11 @@ TEST_F(HungVolume, AgentEndsOnSigtermAndTheContainerIsNotBlamed) {
     EXPECT_EQ(made.state(), v1::ContainerState::CONTAINER_CREATED) << made.message();
   }
   dead.release();
-  const std::string& id = attempts.front().container;
-  const auto started = try_start(id);
-  EXPECT_TRUE(started.ok()) << started.text();
-  EXPECT_EQ(wait_exited(id).exit_code(), 0);
+  for (const Attempt* attempt : {&attempts.front(), &attempts.back()}) {
+    const auto started = try_start(attempt->container);
+    EXPECT_TRUE(started.ok()) << started.text();
+    EXPECT_EQ(wait_exited(attempt->container).exit_code(), 0);
+  }
 }
 
 }  // namespace
