@@ -105,7 +105,7 @@ Task<void> enter_cgroup(Node& node, const Sandbox& sandbox, const v1::PodSandbox
   co_await node.resources.prepare_pod(std::move(cgroup));
 }
 
-// Made here, while the keeper is at work, so that the first container need not wait for them.
+// Made here so that the first container need not wait for them.
 Task<void> write_files(Node& node, const records::SandboxRecord& record) {
   const std::vector<std::string> ips(record.ips().begin(), record.ips().end());
   const PodFiles files = co_await make_pod_files(node.layout, record.id(), record.config(), ips);
@@ -114,6 +114,13 @@ Task<void> write_files(Node& node, const records::SandboxRecord& record) {
 
 Task<void> remove_files(Node& node, std::string pod_id) {
   co_await remove_pod_files(node.layout, pod_id);
+}
+
+// All that is left to do while the keeper is at work.
+Task<void> prepare_beside(Node& node, const Sandbox& sandbox, const records::SandboxRecord& record,
+                          bool wants_cgroup, AsyncUndo& undo) {
+  if (wants_cgroup) co_await enter_cgroup(node, sandbox, record.config(), undo);
+  co_await write_files(node, record);
 }
 
 Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& undo) {
@@ -135,23 +142,24 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
   co_await attach_network(node, *sandbox, request, record, undo);
   stages.enter("namespaces");
   co_await take_namespaces(node, *sandbox, request.config());
-  stages.enter("cgroup.prepare");
-  co_await enter_cgroup(node, *sandbox, request.config(), undo);
-  if (NamespaceWish::of(request.config()).shared_pid) {
+  const bool has_init = NamespaceWish::of(request.config()).shared_pid;
+  if (has_init) {
+    stages.enter("cgroup.prepare");
+    co_await enter_cgroup(node, *sandbox, request.config(), undo);
     stages.enter("init.start");
     undo.push([&node, id = sandbox->id()]() { return end_pod_init(node, id); });
     co_await start_pod_init(node, *sandbox);
     record.set_init_pid(sandbox->init_pid);
   }
-  stages.enter("keeper.hold+files");
+  stages.enter(has_init ? "keeper.hold+files" : "keeper.hold+cgroup.prepare+files");
   undo.push([&node, id = sandbox->id()]() { return drop_namespaces(node, id); });
   undo.push([&node, id = sandbox->id()]() { return remove_files(node, id); });
   Task<void> held = hold_namespaces(node, sandbox->id(), sandbox->namespaces);
-  Task<void> written = write_files(node, record);
-  auto outcomes = co_await both(std::move(held), std::move(written));
-  auto& [of_hold, of_write] = outcomes;
+  Task<void> prepared = prepare_beside(node, *sandbox, record, !has_init, undo);
+  auto outcomes = co_await both(std::move(held), std::move(prepared));
+  auto& [of_hold, of_prepare] = outcomes;
   co_await std::move(of_hold);
-  co_await std::move(of_write);
+  co_await std::move(of_prepare);
 
   stages.enter("state.commit");
   record.set_phase(state::v1::SANDBOX_READY);
