@@ -113,29 +113,47 @@ const char* find_path(char* const* environment) noexcept {
   return kDefaultPath;
 }
 
+// "DIR/NAME" for the first entry of the search path `directory`, an empty one being the working
+// directory. False: it is too long to be a path.
+bool candidate_of(const char* directory, const char* name, char (&candidate)[PATH_MAX]) noexcept {
+  const auto length = static_cast<size_t>(::strchrnul(directory, ':') - directory);
+  const size_t name_length = ::strlen(name);
+  if (length + name_length + 2 > sizeof candidate) return false;
+  ::memcpy(candidate, directory, length);
+  candidate[length] = '/';
+  ::memcpy(length == 0 ? candidate : candidate + length + 1, name, name_length + 1);
+  return true;
+}
+
+// Null: that was the last.
+const char* next_entry(const char* directory) noexcept {
+  const char* const colon = ::strchrnul(directory, ':');
+  return *colon == '\0' ? nullptr : colon + 1;
+}
+
+// The rest of the search path that begins where there is something of the name, or all of it. To
+// look costs less than an execve that fails, but a filter may forbid it: so before the filter.
+const char* skip_empty_entries(const char* path, const char* name) noexcept {
+  for (const char* at = path; at != nullptr; at = next_entry(at)) {
+    char candidate[PATH_MAX];
+    struct stat status;
+    if (candidate_of(at, name, candidate) && ::stat(candidate, &status) == 0) return at;
+  }
+  return path;
+}
+
 // As execvp(3), with the container's PATH and without its fall-back to a shell. Returns with errno
 // of the most telling failure: a file that may not be executed says more than one that is not
 // there.
-void exec_by_path(char* const* argv, char* const* environment) noexcept {
-  const size_t name_length = ::strlen(argv[0]);
+void exec_by_path(const char* path, char* const* argv, char* const* environment) noexcept {
   bool refused = false;
-  const char* directory = find_path(environment);
-  while (directory != nullptr) {
-    const char* const colon = ::strchrnul(directory, ':');
-    const auto length = static_cast<size_t>(colon - directory);
+  for (const char* at = path; at != nullptr; at = next_entry(at)) {
     char candidate[PATH_MAX];
-    if (length + name_length + 2 <= sizeof candidate) {
-      ::memcpy(candidate, directory, length);
-      candidate[length] = '/';
-      // An empty entry is the working directory.
-      char* const name = length == 0 ? candidate : candidate + length + 1;
-      ::memcpy(name, argv[0], name_length + 1);
-      ::execve(candidate, argv, environment);
-      if (errno == EACCES) refused = true;
-      const bool go_on = errno == EACCES || errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-      if (!go_on) return;
-    }
-    directory = *colon == '\0' ? nullptr : colon + 1;
+    if (!candidate_of(at, argv[0], candidate)) continue;
+    ::execve(candidate, argv, environment);
+    if (errno == EACCES) refused = true;
+    const bool go_on = errno == EACCES || errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    if (!go_on) return;
   }
   errno = refused ? EACCES : ENOENT;
 }
@@ -165,6 +183,8 @@ void filter_and_exec(Child& child) noexcept {
   if (child.plan->has(kPlanNoNewPrivileges) && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     fail(child, "no_new_privs");
   }
+  const bool by_path = argv[0][0] != '\0' && ::strchr(argv[0], '/') == nullptr;
+  const char* const path = by_path ? skip_empty_entries(find_path(environment), argv[0]) : nullptr;
   mark(child, kStageReady);
   child.step = Step::exec;
   report(child, ReportKind::ready, 0, "");
@@ -175,12 +195,10 @@ void filter_and_exec(Child& child) noexcept {
   set_final_capabilities(child);
   if (child.plan->has(kPlanNoNewPrivileges)) install_filter(child);
   child.step = Step::exec;
-  if (::strchr(argv[0], '/') != nullptr) {
-    ::execve(argv[0], argv, environment);
-  } else if (argv[0][0] == '\0') {
-    errno = ENOENT;
+  if (by_path) {
+    exec_by_path(path, argv, environment);
   } else {
-    exec_by_path(argv, environment);
+    ::execve(argv[0], argv, environment);
   }
   fail(child, argv[0]);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/container/child.h"
+#include "core/linux/signals.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -64,17 +65,8 @@ void fail(Child& child, const char* detail) noexcept {
 
 void prepare_process(Child& child) noexcept {
   child.step = Step::prepare;
-  // Ignored signals stay ignored over clone and exec, and the keeper ignores SIGPIPE. The raw call:
-  // glibc hides two of the numbers.
-  struct {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)();
-    std::uint64_t mask;
-  } const action{SIG_DFL, 0, nullptr, 0};
-  for (int number = 1; number <= 64; ++number) {
-    ::syscall(SYS_rt_sigaction, number, &action, nullptr, sizeof action.mask);
-  }
+  // Ignored signals stay ignored over clone and exec.
+  if (!child.request->ignores_nothing) sys::default_all_signals();
   const std::uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
   // Until the exec this process has the keeper's memory and program file: no process of the

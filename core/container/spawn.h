@@ -40,6 +40,8 @@ struct SpawnRequest {
   // process of the machine. A privileged container can dig it out again: it must be as empty as
   // promised.
   bool bare_root = false;
+  // No signal is ignored in the caller, so that the clone alone makes all of them default.
+  bool ignores_nothing = false;
 };
 
 struct SpawnResult {

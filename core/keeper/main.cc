@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -13,6 +12,7 @@
 #include "core/keeper/keeper.h"
 #include "core/keeper/startup.h"
 #include "core/linux/short_slice.h"
+#include "core/linux/text_pages.h"
 #include "core/ring/raw.h"
 
 // The library's own prints the name of the exception, for which it brings a demangler of 150 KiB
@@ -23,21 +23,7 @@ void __verbose_terminate_handler() {
 }
 }  // namespace __gnu_cxx
 
-// The linker's, end(3): where the program's code begins and ends.
-extern "C" char __executable_start;
-extern "C" char etext;
-
 namespace {
-
-// What only the start needed does not come back, the rest does with its first use: that is a third
-// of the code, and it counted on every node for as long as the keeper lives.
-//
-// KERNEL: MADV_DONTNEED takes clean pages of a private file mapping out of the page table and
-// leaves them in the page cache; a later use maps them, and up to 15 neighbours, without a read.
-void let_go_of_the_start() {
-  const auto size = static_cast<std::size_t>(&etext - &__executable_start);
-  static_cast<void>(::madvise(&__executable_start, size, MADV_DONTNEED));
-}
 
 // One line for a person, and for the agent that waits for our first message.
 int give_up(const berth::Error& error, int connection) {
@@ -72,7 +58,8 @@ int serve(berth::Result<berth::keeper::Station> placed, int connection) {
   berth::keeper::Keeper keeper(*placed, ring);
   berth::Status opened = keeper.open();
   if (!opened.ok()) return give_up(opened.error(), connection);
-  let_go_of_the_start();
+  // A third of it only the start needed, and it counted for as long as the keeper lives.
+  berth::sys::drop_own_text_pages();
   berth::Status ended = keeper.run();
   return ended.ok() ? EXIT_SUCCESS : give_up(ended.error(), -1);
 }

@@ -109,7 +109,8 @@ int Keeper::begin_launch(Incoming& message, std::uint32_t index, std::uint32_t f
       .stderr_fd = message.peek_fd(index_of_bit(fds, kFdChildErr)),
       .parent_tid = &entry.clone_pid,
       .proc_fd = station_.proc_dir.get(),
-      .bare_root = true};
+      .bare_root = true,
+      .ignores_nothing = true};
   container::SpawnResult spawned;
   const int failed = container::spawn(request, &spawned);
   if (failed != 0) return failed;

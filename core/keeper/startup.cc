@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "core/linux/mount.h"
+#include "core/linux/signals.h"
 
 namespace berth::keeper {
 namespace {
@@ -32,6 +33,7 @@ void stay(int) {}
 
 // The keeper ends by its protocol only. Handlers, not SIG_IGN: a handler is gone after an exec.
 Result<UniqueFd> set_signals() {
+  sys::default_all_signals();
   struct sigaction action {};
   action.sa_handler = stay;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) {

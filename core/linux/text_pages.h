@@ -12,4 +12,8 @@ namespace berth::sys {
 // relocations.
 void drop_text_pages() noexcept;
 
+// The same for the program's own text alone, without a look at the mappings: all that a static
+// program has.
+void drop_own_text_pages() noexcept;
+
 }  // namespace berth::sys

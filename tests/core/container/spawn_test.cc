@@ -64,6 +64,18 @@ TEST(Spawn, FileThatIsNotExecutableIsAnExecFailureWithEacces) {
   EXPECT_EQ(failure_of(spec), "exec text: EACCES");
 }
 
+TEST(Spawn, TheSearchPathIsWalkedToTheFirstThatCanBeExecuted) {
+  std::ofstream(place("lower/etc/echo")) << "plain";
+  oci::Spec spec = base_spec({"echo", "ran"});
+  for (const char* path : {"PATH=/nowhere:/etc:/bin", "PATH=/etc/text:/bin", "PATH=/bin:/etc"}) {
+    spec.process.env = {path};
+    EXPECT_EQ(run(spec), "ran\n") << path;
+  }
+  spec.process.env = {"PATH=:/nowhere"};
+  spec.process.cwd = "/bin";
+  EXPECT_EQ(run(spec), "ran\n") << "an empty entry is the working directory";
+}
+
 TEST(Spawn, FailedMountNamesItsDestination) {
   oci::Spec spec = base_spec({"true"});
   spec.mounts.push_back({.destination = "/data", .type = "no-such-filesystem"});

@@ -28,6 +28,14 @@ TEST_F(KeeperTest, DeathBySignalIs128PlusTheSignal) {
   EXPECT_EQ(wait_exit("c1").exit_code, 128 + SIGKILL);
 }
 
+// Neither the keeper's handlers nor its mask, nor what it was started with.
+TEST_F(KeeperTest, SignalsAreAtTheirDefaultsAndUnblocked) {
+  launch("c1", {.args = {"grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"}});
+  EXPECT_EQ(wait_exit("c1").exit_code, 0);
+  EXPECT_EQ(joined_log(log_of("c1")),
+            "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000\n");
+}
+
 TEST_F(KeeperTest, FailedLaunchNamesItsStepAndLeavesNothing) {
   const int fds = count_fds(client_->keeper_pid());
   Result<Started> started = try_launch("c1", {.args = {"no-such-command"}});
