@@ -13,12 +13,12 @@
 #include "core/image/pull.h"
 #include "core/keeper/client.h"
 #include "core/linux/overlay_mount.h"
+#include "core/ring/may_hang.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
 #include "core/store/state.h"
 #include "core/task/scope.h"
 #include "cri/container/cgroup_view.h"
-#include "cri/container/log_file.h"
 #include "cri/container/seccomp_cache.h"
 #include "cri/container/volumes.h"
 #include "cri/image/usage.h"
@@ -33,6 +33,9 @@ namespace berth::cri {
 
 // The longest answer of the keeper to a request that waits for nothing else.
 constexpr std::int64_t kKeeperMsMax = 10'000;
+
+// Paths that may hang at a time, of logs and of devices each.
+constexpr unsigned kHangingMax = 16;
 
 // What an operator may set about pods; limits of single operations in milliseconds.
 struct PodOptions {
@@ -67,7 +70,9 @@ struct Node {
   PodOptions options;
   LayerUsages layer_usages{};
   CgroupViewDirectory cgroup_view{layout.cgroup_view()};
-  LogFiles logs{ring};
+  // For look_at_host. Apart, so that a device that hangs keeps nobody from a log.
+  HangingThreads log_threads{ring, kHangingMax};
+  HangingThreads device_threads{ring, kHangingMax};
 };
 
 }  // namespace berth::cri

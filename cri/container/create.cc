@@ -9,11 +9,13 @@
 #include "core/base/units.h"
 #include "core/linux/capability.h"
 #include "core/linux/openat2.h"
+#include "core/ring/with_deadline.h"
 #include "core/store/ledger.h"
 #include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
 #include "cri/container/capabilities.h"
+#include "cri/container/devices.h"
 #include "cri/container/image_volumes.h"
 #include "cri/container/log_file.h"
 #include "cri/container/process.h"
@@ -99,7 +101,8 @@ records::ContainerRecord new_record(const Request& request, const image::ImageEn
 }
 
 Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
-                        const records::ContainerRecord& record, AsyncUndo& undo) {
+                        const records::ContainerRecord& record,
+                        std::vector<std::string> device_rules, AsyncUndo& undo) {
   const v1::LinuxContainerConfig& linux_config = record.config().linux();
   plugins::ContainerCgroup cgroup;
   cgroup.pod_id = record.sandbox_id();
@@ -107,7 +110,7 @@ Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
   cgroup.resources = co_await resources_of("config.linux.resources", linux_config.resources());
   cgroup.resources.pids_limit = node.options.pids_limit;
   cgroup.privileged = linux_config.security_context().privileged();
-  cgroup.devices = co_await device_rules_of(record.config());
+  cgroup.devices = std::move(device_rules);
   undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
     return node.resources.cleanup(pod, id);
   });
@@ -119,7 +122,6 @@ Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
 Status refuse_early(Node& node, const records::ContainerRecord& record) {
   const v1::LinuxContainerSecurityContext& security = record.config().linux().security_context();
   TRY_(check_profiles(security));
-  TRY([[maybe_unused]] const auto devices, devices_of(record.config()));
   // Compiled with the same capabilities as at the start, so that it is in the cache by then.
   TRY(const std::uint64_t available, sys::capability_permitted());
   TRY(const oci::Capabilities capabilities, capabilities_of(security, available));
@@ -153,6 +155,9 @@ Task<std::string> make_container(Node& node, const Request& request,
   co_await resolve_image_volumes(node, record);
   stages->enter("profile.check");
   co_await refuse_early(node, record);
+  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
+  ContainerDevices devices = co_await with_deadline(
+      node.ring, deadline, find_devices(node.device_threads, record.config()));
 
   stages->enter("state.intent");
   co_await write_intent(node, record);
@@ -170,7 +175,7 @@ Task<std::string> make_container(Node& node, const Request& request,
   }
   stages->enter("rootfs.mount+cgroup.prepare");
   Task<UniqueFd> mounted = mount_rootfs(node, id);
-  Task<void> entered = enter_cgroup(node, container, record, undo);
+  Task<void> entered = enter_cgroup(node, container, record, std::move(devices.rules), undo);
   auto outcomes = co_await both(std::move(mounted), std::move(entered));
   auto& [rootfs, cgroup] = outcomes;
   container->rootfs = co_await std::move(rootfs);

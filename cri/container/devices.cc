@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nodes in a container's /dev: the six that OCI runtimes always make, the request's, and for a
-// privileged container the host's own.
+#include "cri/container/devices.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "cri/container/spec.h"
+#include "cri/container/host_path.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -18,7 +18,10 @@ namespace v1 = runtime::v1;
 
 namespace {
 
+constexpr const char* kHostPath = "config.devices.host_path";
 constexpr int kDepthMax = 4;  // /dev/bus/usb/001 and a device in it
+// What a directory may have below it: more than a /dev ever has, and no whole disk to walk over.
+constexpr int kEntriesMax = 50'000;
 
 std::vector<oci::Device> usual_devices() {
   constexpr mode_t kMode = S_IFCHR | 0666;
@@ -36,26 +39,36 @@ bool is_device(const struct stat& status) {
   return S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
-// Devices below `from`, named as if it were `to`. Pseudo terminals, and what the container gets of
-// its own, are passed over.
-void walk(const std::string& from, const std::string& to, int depth,
-          std::vector<oci::Device>& devices) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(from.c_str()), &::closedir);
-  if (dir == nullptr || depth > kDepthMax) return;
-  while (const dirent* entry = ::readdir(dir.get())) {
-    const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    const std::string path = from + "/" + name;
-    if (path == "/dev/pts" || path == "/dev/shm" || path == "/dev/mqueue" ||
-        path == "/dev/console" || path == "/dev/ptmx") {
-      continue;
+// Devices below a directory. Pseudo terminals, and what the container gets of its own, are passed
+// over.
+class Walk {
+ public:
+  // Named as if `from` were `to`. False: there is too much.
+  bool over(const std::string& from, const std::string& to, int depth = 0) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(from.c_str()), &::closedir);
+    if (dir == nullptr || depth > kDepthMax) return true;
+    while (const dirent* entry = ::readdir(dir.get())) {
+      const std::string name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (++entries_ > kEntriesMax) return false;
+      const std::string path = from + "/" + name;
+      if (path == "/dev/pts" || path == "/dev/shm" || path == "/dev/mqueue" ||
+          path == "/dev/console" || path == "/dev/ptmx") {
+        continue;
+      }
+      struct stat status {};
+      if (::lstat(path.c_str(), &status) != 0) continue;
+      if (S_ISDIR(status.st_mode) && !over(path, to + "/" + name, depth + 1)) return false;
+      if (is_device(status)) found.push_back(device_of(to + "/" + name, status));
     }
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) continue;
-    if (S_ISDIR(status.st_mode)) walk(path, to + "/" + name, depth + 1, devices);
-    if (is_device(status)) devices.push_back(device_of(to + "/" + name, status));
+    return true;
   }
-}
+
+  std::vector<oci::Device> found;
+
+ private:
+  int entries_ = 0;
+};
 
 void add(std::vector<oci::Device>& devices, oci::Device device) {
   const auto same = std::find_if(devices.begin(), devices.end(), [&](const oci::Device& present) {
@@ -68,53 +81,60 @@ void add(std::vector<oci::Device>& devices, oci::Device device) {
   }
 }
 
+Result<std::vector<oci::Device>> below(const std::string& from, const std::string& to) {
+  Walk walk;
+  if (!walk.over(from, to)) {
+    return make_error(Errc::invalid_argument, shown(from) + " has more than " +
+                                                  std::to_string(kEntriesMax) +
+                                                  " files and directories below it");
+  }
+  return std::move(walk.found);
+}
+
 Result<std::vector<oci::Device>> requested(const v1::Device& wanted) {
   struct stat status {};
   if (::stat(wanted.host_path().c_str(), &status) != 0) {
     Error error = sys_error(errno, "stat", wanted.host_path());
     error.code = Errc::invalid_argument;
-    return std::move(error).with("config.devices.host_path");
+    return std::move(error).with(kHostPath);
   }
-  std::vector<oci::Device> devices;
   if (S_ISDIR(status.st_mode)) {
-    walk(wanted.host_path(), wanted.container_path(), 0, devices);
-  } else if (is_device(status)) {
-    devices.push_back(device_of(wanted.container_path(), status));
-  } else {
-    return invalid_field("config.devices.host_path",
-                         "`" + shown(wanted.host_path()) + "` is no device");
+    Result<std::vector<oci::Device>> devices = below(wanted.host_path(), wanted.container_path());
+    if (!devices.ok()) return std::move(devices).error().with(kHostPath);
+    return devices;
   }
-  return devices;
+  if (!is_device(status)) {
+    return invalid_field(kHostPath, "`" + shown(wanted.host_path()) + "` is no device");
+  }
+  return std::vector<oci::Device>(1, device_of(wanted.container_path(), status));
+}
+
+std::string rule_of(const oci::Device& device, const std::string& permissions) {
+  return std::string(S_ISBLK(device.mode) ? "b " : "c ") + std::to_string(device.major) + ":" +
+         std::to_string(device.minor) + " " + (permissions.empty() ? "rwm" : permissions);
 }
 
 }  // namespace
 
-Result<std::vector<oci::Device>> devices_of(const v1::ContainerConfig& config) {
-  std::vector<oci::Device> devices = usual_devices();
+Task<ContainerDevices> find_devices(HangingThreads& threads, const v1::ContainerConfig& config) {
+  ContainerDevices all;
+  all.nodes = usual_devices();
   if (config.linux().security_context().privileged()) {
-    std::vector<oci::Device> host;
-    walk("/dev", "/dev", 0, host);
-    for (oci::Device& device : host) add(devices, std::move(device));
+    auto look = []() { return below("/dev", "/dev"); };
+    std::vector<oci::Device> host = co_await look_at_host<std::vector<oci::Device>>(
+        threads, "config.linux.security_context.privileged", "/dev", std::move(look));
+    for (oci::Device& device : host) add(all.nodes, std::move(device));
   }
   for (const v1::Device& wanted : config.devices()) {
-    TRY(std::vector<oci::Device> made, requested(wanted));
-    for (oci::Device& device : made) add(devices, std::move(device));
-  }
-  return devices;
-}
-
-Result<std::vector<std::string>> device_rules_of(const v1::ContainerConfig& config) {
-  std::vector<std::string> rules;
-  for (const v1::Device& wanted : config.devices()) {
-    TRY(const std::vector<oci::Device> made, requested(wanted));
-    const std::string access = wanted.permissions().empty() ? "rwm" : wanted.permissions();
-    for (const oci::Device& device : made) {
-      rules.push_back(std::string(S_ISBLK(device.mode) ? "b " : "c ") +
-                      std::to_string(device.major) + ":" + std::to_string(device.minor) + " " +
-                      access);
+    auto look = [wanted]() { return requested(wanted); };
+    std::vector<oci::Device> made = co_await look_at_host<std::vector<oci::Device>>(
+        threads, kHostPath, wanted.host_path(), std::move(look));
+    for (oci::Device& device : made) {
+      all.rules.push_back(rule_of(device, wanted.permissions()));
+      add(all.nodes, std::move(device));
     }
   }
-  return rules;
+  co_return all;
 }
 
 }  // namespace berth::cri

@@ -7,15 +7,13 @@
 #include <filesystem>
 
 #include "core/linux/openat2.h"
+#include "cri/container/host_path.h"
 
 namespace berth::cri {
 
 namespace {
 
-// Logs that may hang at a time.
-constexpr unsigned kThreadsMax = 8;
-
-Result<UniqueFd> open_log(const std::string& log_directory, const std::string& log_path) {
+Result<UniqueFd> open_now(const std::string& log_directory, const std::string& log_path) {
   std::error_code failed;
   std::filesystem::create_directories(log_directory, failed);
   if (failed) return sys_error(failed.value(), "mkdir", log_directory).with("config.log_directory");
@@ -43,18 +41,12 @@ std::string log_path_of(const std::string& log_directory, const std::string& log
   return (std::filesystem::path(log_directory) / log_path).lexically_normal().string();
 }
 
-LogFiles::LogFiles(Ring& ring) : threads_(ring, kThreadsMax) {}
-
-Task<UniqueFd> LogFiles::open(std::string log_directory, std::string log_path) {
-  auto work = [log_directory, log_path]() { return open_log(log_directory, log_path); };
-  Result<UniqueFd> opened = co_await may_hang(threads_, std::move(work)).result();
-  if (!opened.ok() && opened.error().is(Errc::cancelled)) {
-    Error error = std::move(opened).error();
-    error.op = "open";
-    error.subject = log_path_of(log_directory, log_path);
-    co_await fail(std::move(error).with("config.log_path"));
-  }
-  co_return opened;
+Task<UniqueFd> open_log(HangingThreads& threads, std::string log_directory, std::string log_path) {
+  std::string path = log_path_of(log_directory, log_path);
+  auto look = [log_directory, log_path]() { return open_now(log_directory, log_path); };
+  UniqueFd file =
+      co_await look_at_host<UniqueFd>(threads, "config.log_path", std::move(path), std::move(look));
+  co_return file;
 }
 
 }  // namespace berth::cri

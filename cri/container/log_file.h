@@ -14,17 +14,7 @@ namespace berth::cri {
 
 // "" when either part is empty: the output is discarded.
 std::string log_path_of(const std::string& log_directory, const std::string& log_path);
-// Opens logs on threads that nobody waits for: their disk may be slow, or not answer at all.
-class LogFiles {
- public:
-  explicit LogFiles(Ring& ring);
-
-  // Opens for appending, 0640; makes missing directories. Errors name config.log_path. One that
-  // does not answer is given up when the task is cancelled.
-  Task<UniqueFd> open(std::string log_directory, std::string log_path);
-
- private:
-  HangingThreads threads_;
-};
+// Opens for appending, 0640; makes missing directories. Errors name config.log_path.
+Task<UniqueFd> open_log(HangingThreads& threads, std::string log_directory, std::string log_path);
 
 }  // namespace berth::cri

@@ -5,6 +5,7 @@
 // We return an error: nothing would ever be written to it.
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
+#include "cri/container/log_file.h"
 
 namespace berth::cri {
 
@@ -26,7 +27,7 @@ Task<v1::ReopenContainerLogResponse> reopen_container_log(
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
   UniqueFd log = co_await with_deadline(
       node.ring, deadline,
-      node.logs.open(sandbox.config().log_directory(), record.config().log_path()));
+      open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
   co_await node.handler.reopen_log(container->id(), std::move(log));
   co_return v1::ReopenContainerLogResponse();
 }

@@ -98,7 +98,6 @@ Result<oci::Spec> spec_of(const SpecWish& wish) {
   TRY(spec.process, process_of(wish));
   spec.root_readonly = security.readonly_rootfs();
   TRY(spec.namespaces, namespaces_of(wish));
-  TRY(spec.devices, devices_of(config));
   if (!security.privileged()) {
     spec.masked_paths.assign(security.masked_paths().begin(), security.masked_paths().end());
     spec.readonly_paths.assign(security.readonly_paths().begin(), security.readonly_paths().end());

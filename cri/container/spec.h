@@ -22,12 +22,8 @@ struct SpecWish {
 
 // The process as it is first launched, or as exec launches another one like it (with other args).
 Result<oci::Process> process_of(const SpecWish& wish);
-// Everything but the mounts.
+// Everything but the mounts and the devices.
 Result<oci::Spec> spec_of(const SpecWish& wish);
-// Devices of the request, and of the host for privileged containers; the usual nodes always.
-Result<std::vector<oci::Device>> devices_of(const runtime::v1::ContainerConfig& config);
-// "c 1:3 rwm" for each device of the request, for the resources plugin.
-Result<std::vector<std::string>> device_rules_of(const runtime::v1::ContainerConfig& config);
 // A profile asked for by name that cannot be enforced here is an error, never ignored.
 Status check_profiles(const runtime::v1::LinuxContainerSecurityContext& security);
 

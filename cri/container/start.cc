@@ -11,7 +11,9 @@
 #include "core/ring/with_deadline.h"
 #include "core/task/both.h"
 #include "cri/container/calls.h"
+#include "cri/container/devices.h"
 #include "cri/container/image_volumes.h"
+#include "cri/container/log_file.h"
 #include "cri/container/spec.h"
 #include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
@@ -57,7 +59,8 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
 Task<UniqueFd> open_log_of(Node& node, const records::ContainerRecord& record,
                            const records::SandboxRecord& pod) {
   if (record.log_path().empty()) co_return UniqueFd();
-  UniqueFd log = co_await node.logs.open(pod.config().log_directory(), record.config().log_path());
+  UniqueFd log =
+      co_await open_log(node.log_threads, pod.config().log_directory(), record.config().log_path());
   co_return log;
 }
 
@@ -104,6 +107,8 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
                       .seccomp = node.seccomp};
   request.spec = co_await spec_of(wish);
   request.spec.mounts = std::move(plan.mounts);
+  ContainerDevices devices = co_await find_devices(node.device_threads, record.config());
+  request.spec.devices = std::move(devices.nodes);
   request.owned_fds = std::move(plan.owned_fds);
   if (target.valid()) request.owned_fds.push_back(std::move(target));
   stages.enter("cgroup.placement");

@@ -174,7 +174,7 @@ TEST_F(BadInput, ContainerConfigsAreRefusedByField) {
   });
 }
 
-TEST_F(BadInput, MountsAndDevicesAreRefusedByField) {
+TEST_F(BadInput, MountsAreRefusedByField) {
   using C = v1::ContainerConfig;
   const auto mounted = [](const std::string& host, const std::string& inside) {
     return [host, inside](C& c) {
@@ -204,25 +204,27 @@ TEST_F(BadInput, MountsAndDevicesAreRefusedByField) {
          c.mutable_mounts(0)->set_recursive_read_only(true);
        },
        Code::INVALID_ARGUMENT, "config.mounts[0].recursive_read_only"},
-      {"device permissions",
-       [](C& c) {
-         v1::Device* device = c.add_devices();
-         device->set_host_path("/dev/null");
-         device->set_container_path("/dev/x");
-         device->set_permissions("rwz");
-       },
-       Code::INVALID_ARGUMENT, "config.devices.permissions"},
-      {"device that does not exist",
-       [](C& c) {
-         v1::Device* device = c.add_devices();
-         device->set_host_path("/dev/no-such-device");
-         device->set_container_path("/dev/x");
-         device->set_permissions("rw");
-       },
-       Code::INVALID_ARGUMENT, "/dev/no-such-device"},
       {"CDI", [](C& c) { c.add_cdi_devices()->set_name("vendor.com/d=x"); }, Code::UNIMPLEMENTED,
        "CDI"},
   });
+}
+
+TEST_F(BadInput, DevicesAreRefusedByField) {
+  const std::string crowd = dir("BERTH_STATE") + "/crowd";
+  std::filesystem::create_directories(crowd);
+  for (int i = 0; i <= 50'000; ++i) {
+    ASSERT_EQ(::mkfifo((crowd + "/" + std::to_string(i)).c_str(), 0600), 0);
+  }
+  refuse_all({
+      {"permissions", device_at("/dev/null", "/dev/x", "rwz"), Code::INVALID_ARGUMENT,
+       "config.devices.permissions"},
+      {"one that does not exist", device_at("/dev/no-such-device", "/dev/x"),
+       Code::INVALID_ARGUMENT, "/dev/no-such-device"},
+      {"a file", device_at("/etc/passwd", "/dev/x"), Code::INVALID_ARGUMENT, "is no device"},
+      {"a whole disk", device_at(crowd, "/dev/x"), Code::INVALID_ARGUMENT,
+       "crowd has more than 50000 files and directories below it"},
+  });
+  std::filesystem::remove_all(crowd);
 }
 
 TEST_F(BadInput, LimitsAndPrivilegesAreRefusedByField) {

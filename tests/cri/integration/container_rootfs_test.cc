@@ -147,5 +147,15 @@ TEST_F(Rootfs, HostsMountTableDoesNotGrowWithPods) {
   EXPECT_EQ(read_file("/proc/self/mounts"), before);
 }
 
+TEST_F(Rootfs, DevicesOfTheRequestAreThereUnderTheirNewNamesAndMayBeUsed) {
+  EXPECT_EQ(
+      printed(run_pod(), "echo x 2>&1 >/dev/mine/full; head -c 2 /dev/mine/zero | od -An -tx1",
+              [](v1::ContainerConfig& config) {
+                device_at("/dev/full", "/dev/mine/full")(config);
+                device_at("/dev/zero", "/dev/mine/zero", "r")(config);
+              }),
+      "sh: write error: No space left on device\n 00 00\n");
+}
+
 }  // namespace
 }  // namespace berth::node_test

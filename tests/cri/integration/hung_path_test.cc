@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes and logs on a filesystem whose server does not answer: the calls that need it end, and
-// nothing else of the node waits for it.
+// Volumes, devices and logs on a filesystem whose server does not answer: the calls that need it
+// end, and nothing else of the node waits for it.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -92,6 +92,13 @@ TEST_F(HungPath, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhile)
   DeadMount dead(place());
   ASSERT_TRUE(dead.mounted());
   std::vector<Attempt> attempts = start_hanging(dead, 7);
+  const v1::CreateContainerRequest with_device =
+      container_request(run_pod(), {"true"}, device_at(dead.below("device"), "/dev/x"));
+  Answer<v1::CreateContainerResponse> refused;
+  std::thread creator([&]() {
+    Client client(endpoint());
+    refused = client.call(&Runtime::CreateContainer, with_device, 60);
+  });
   const auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(printed(run_pod(), "echo fine", volume_at(dir("BERTH_NODE_DIR") + "/alive")), "fine\n");
   const auto measured = call(&Images::ImageFsInfo, v1::ImageFsInfoRequest(), 5);
@@ -108,6 +115,11 @@ TEST_F(HungPath, StartsEndAtTheirDeadlineNamingThePathAndTheNodeGoesOnMeanwhile)
       EXPECT_NE(attempt.answer.text().find(word), std::string::npos) << attempt.answer.text();
       EXPECT_NE(ended.message().find(word), std::string::npos) << ended.message();
     }
+  }
+  creator.join();
+  EXPECT_EQ(refused.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << refused.text();
+  for (const std::string& word : {std::string("config.devices.host_path"), dead.below("device")}) {
+    EXPECT_NE(refused.text().find(word), std::string::npos) << refused.text();
   }
   // Trying again does not cost another thread, and the pods go as any other.
   const Attempt& first = attempts.front();

@@ -91,6 +91,10 @@ using Holdings = std::multiset<std::string>;
 using PodTweak = std::function<void(v1::PodSandboxConfig&)>;
 using ContainerTweak = std::function<void(v1::ContainerConfig&)>;
 
+// Gives the container what is at `host_path`, a device or a directory of devices.
+ContainerTweak device_at(const std::string& host_path, const std::string& container_path,
+                         const std::string& permissions = "rw");
+
 class Node : public ::testing::Test {
  protected:
   static void SetUpTestSuite();

@@ -7,6 +7,16 @@
 
 namespace berth::node_test {
 
+ContainerTweak device_at(const std::string& host_path, const std::string& container_path,
+                         const std::string& permissions) {
+  return [host_path, container_path, permissions](v1::ContainerConfig& config) {
+    v1::Device* device = config.add_devices();
+    device->set_host_path(host_path);
+    device->set_container_path(container_path);
+    device->set_permissions(permissions);
+  };
+}
+
 v1::RunPodSandboxRequest Node::pod_request(const PodTweak& tweak) {
   v1::RunPodSandboxRequest request;
   v1::PodSandboxConfig& config = *request.mutable_config();
