@@ -165,7 +165,7 @@ class Node : public ::testing::Test {
   static Holdings holdings();
   // Waits until the node holds what it held at the start of the suite, or of `remember_holdings`.
   static void remember_holdings();
-  static std::string leftovers(double seconds_max = 5);
+  static std::string leftovers(double seconds_max = 30);
 
   static bool wait_until(const std::function<bool()>& done, double seconds_max);
   static std::string read_file(const std::string& path);
