@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "core/base/text.h"
 #include "core/image/registry_bodies.h"
 #include "core/image/registry_client.h"
 #include "core/image/registry_session.h"
@@ -231,7 +232,7 @@ class Push {
     HttpResponse response = co_await session_->with_retries(*endpoint_, put, body);
     const std::string* told = response.header("docker-content-digest");
     if (told != nullptr && !told->empty() && *told != document.digest.text()) {
-      Error error = make_error(Errc::data_loss, "the registry stored " + told->substr(0, 100) +
+      Error error = make_error(Errc::data_loss, "the registry stored " + shortened(*told, 100) +
                                                     " instead of " + document.digest.text());
       co_await fail(std::move(error));
     }

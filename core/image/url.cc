@@ -6,6 +6,8 @@
 #include "core/image/registry_route.h"
 #include "core/image/url.h"
 
+#include "core/base/text.h"
+
 namespace berth::image {
 namespace {
 
@@ -17,7 +19,7 @@ using Url = std::unique_ptr<CURLU, UrlFree>;
 Result<Url> parse_url(const std::string& text) {
   Url url(curl_url());
   if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
-    return make_error(Errc::invalid_argument, "not a URL: " + text.substr(0, 200));
+    return make_error(Errc::invalid_argument, "not a URL: " + shortened(text, 200));
   }
   return url;
 }
@@ -36,7 +38,7 @@ Result<std::string> url_origin(const std::string& text) {
   TRY(const Url url, parse_url(text));
   const std::string scheme = part(url, CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") {
-    return make_error(Errc::invalid_argument, "not an http or https URL: " + text.substr(0, 200));
+    return make_error(Errc::invalid_argument, "not an http or https URL: " + shortened(text, 200));
   }
   return scheme + "://" + part(url, CURLUPART_HOST) + ":" +
          part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
@@ -46,7 +48,7 @@ Result<std::string> resolve_url(const std::string& base, const std::string& loca
   TRY(const Url url, parse_url(base));
   // Setting a relative URL on a handle that has one resolves it.
   if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
-    return make_error(Errc::invalid_argument, "not a URL: " + location.substr(0, 200));
+    return make_error(Errc::invalid_argument, "not a URL: " + shortened(location, 200));
   }
   return part(url, CURLUPART_URL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/oci/image.h"
 
+#include "core/base/text.h"
 #include "core/oci/document.h"
 
 namespace berth::oci {
@@ -130,7 +131,7 @@ Result<DocumentKind> document_kind(std::string_view text, std::string_view conte
   TRY(const Field field, root.member("mediaType"));
   TRY(const std::string own, field.string());
   const bool known = is_index_media_type(own) || is_manifest_media_type(own);
-  if (!own.empty() && !known) return field.error("`" + own.substr(0, 80) + "` is not an image");
+  if (!own.empty() && !known) return field.error(quoted(own, 80) + " is not an image");
   const std::string_view type = own.empty() ? content_type : std::string_view(own);
   TRY(const Field manifests, root.member("manifests"));
   TRY(const Field layers, root.member("layers"));

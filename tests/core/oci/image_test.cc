@@ -98,6 +98,15 @@ TEST(Manifest, BracketsInStringsAreNoShape) {
   EXPECT_TRUE(parse_manifest(json).ok()) << parse_manifest(json).error().message();
 }
 
+TEST(DocumentKind, ForeignTextInItsErrorIsOneLine) {
+  const Result<DocumentKind> kind =
+      document_kind("{\"schemaVersion\":2,\"mediaType\":\"text\x7f\\nplain\"}", "");
+  ASSERT_FALSE(kind.ok());
+  EXPECT_NE(kind.error().message().find("mediaType: `text??plain` is not an image"),
+            std::string::npos)
+      << kind.error().message();
+}
+
 TEST(DocumentKind, IsTheMediaTypeInsideThenTheHeaderThenTheFields) {
   const std::string index_type(media_type::kImageIndex);
   const std::string manifest_type(media_type::kDockerManifest);
