@@ -244,7 +244,7 @@ Task<void> close_parts(Parts& parts) {
   co_await parts.puller->close();
   // What outlives its caller has had the calls' time to end well; cancelled, it is undone.
   const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
-  co_await with_deadline(*parts.ring, grace, end_all(*parts.attempts)).result();
+  static_cast<void>(co_await with_deadline(*parts.ring, grace, end_all(*parts.attempts)).result());
   co_await parts.node->pod_network.close();
   co_await parts.node->snapshotter.close();
   co_await parts.node->resources.close();

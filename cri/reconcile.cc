@@ -30,8 +30,11 @@ struct Known {
 Task<void> try_step(Report& report, std::string what, Task<void> step) {
   Result<void> done = co_await std::move(step).result();
   if (done.ok()) co_return;
-  if (done.error().is(Errc::cancelled)) co_await std::move(done);
-  report.failed.push_back(what + ": " + done.error().message());
+  if (!done.error().is(Errc::cancelled)) {
+    report.failed.push_back(what + ": " + done.error().message());
+  } else {
+    co_await std::move(done);
+  }
 }
 
 void adopt_namespaces(Node& node, Sandbox& sandbox) {

@@ -20,23 +20,22 @@ constexpr std::string_view kMetaPrefix = ".wh..wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 
 // libarchive turns names into the thread's character set; in the C locale, bytes above 127 of pax
-// names would become question marks.
+// names would become question marks. Read from its files once and kept: 0 where it is missing.
+locale_t utf8_locale() {
+  static const locale_t kept = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  return kept;
+}
+
 class Utf8Thread {
  public:
-  Utf8Thread() : utf8_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
-    if (utf8_ != nullptr) before_ = ::uselocale(utf8_);
-  }
-  ~Utf8Thread() {
-    if (utf8_ == nullptr) return;
-    ::uselocale(before_);
-    ::freelocale(utf8_);
-  }
+  // uselocale(0) changes nothing.
+  Utf8Thread() : before_(::uselocale(utf8_locale())) {}
+  ~Utf8Thread() { ::uselocale(before_); }
   Utf8Thread(const Utf8Thread&) = delete;
   Utf8Thread& operator=(const Utf8Thread&) = delete;
 
  private:
-  locale_t utf8_;
-  locale_t before_ = nullptr;
+  locale_t before_;
 };
 
 // More would wait for each other: the filesystem's journal and the reader are shared.

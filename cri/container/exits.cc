@@ -108,8 +108,11 @@ Task<void> watch_exits(Node& node) {
     const std::string id = exit.id;
     Result<void> told = co_await process_ended(node, std::move(exit)).result();
     if (told.ok()) continue;
-    if (told.error().is(Errc::cancelled)) co_await std::move(told);
-    node.log.error("exit", id + ": " + told.error().message());
+    if (!told.error().is(Errc::cancelled)) {
+      node.log.error("exit", id + ": " + told.error().message());
+    } else {
+      co_await std::move(told);
+    }
   }
 }
 

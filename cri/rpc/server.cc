@@ -81,7 +81,7 @@ class Server::Impl {
   Task<void> shut_down(std::int64_t grace_ms) {
     // A handler may wait for minutes, as StopContainer does; what it began is on record.
     const Deadline grace = Deadline::after_ms(grace_ms);
-    co_await with_deadline(host_.ring, grace, close(host_.calls)).result();
+    static_cast<void>(co_await with_deadline(host_.ring, grace, close(host_.calls)).result());
     // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
     // On a thread of its own: what hangs elsewhere must not keep the process.
     OffloadPool pool(host_.ring, 1);
