@@ -15,27 +15,21 @@ OffloadPool::~OffloadPool() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ending_ = true;
+    sleepers_.wake_all();
   }
-  changed_.notify_all();
   for (pthread_t thread : threads_) ::pthread_join(thread, nullptr);
 }
 
 void OffloadPool::add(OffloadJob& job) {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    jobs_.push_back(job);
-    ++queued_;
-    // A thread that was notified counts as idle until it wakes, so the queue is compared, not zero.
-    if (queued_ > idle_ && threads_.size() < most_) add_thread();
-  }
-  changed_.notify_one();
+  std::lock_guard<std::mutex> lock(mutex_);
+  jobs_.push_back(job);
+  if (!sleepers_.wake_one() && threads_.size() < most_) add_thread();
 }
 
 bool OffloadPool::withdraw(OffloadJob& job) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!job.linked()) return false;
   job.unlink();
-  --queued_;
   return true;
 }
 
@@ -56,14 +50,9 @@ void* OffloadPool::thread_main(void* pool) {
 void OffloadPool::work() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    while (jobs_.empty() && !ending_) {
-      ++idle_;
-      changed_.wait(lock);
-      --idle_;
-    }
+    while (jobs_.empty() && !ending_) sleepers_.until_woken(lock);
     OffloadJob* job = jobs_.pop_front();
     if (job == nullptr) return;
-    --queued_;
     lock.unlock();
     job->work();
     ring_.post(*job);  // from here on the job belongs to the loop

@@ -14,13 +14,13 @@
 
 #include <pthread.h>
 
-#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/ring/ring.h"
+#include "core/ring/sleepers.h"
 #include "core/task/guarded.h"
 #include "core/task/promise.h"
 
@@ -37,8 +37,8 @@ class OffloadJob : public Link, public PostNode {
   ~OffloadJob() = default;
 };
 
-// A few threads, made when first needed, at most `most`. Idle ones sleep on a condition variable
-// without a time limit. Destroying the pool waits for running functions; queued ones are our bug.
+// A few threads, made when first needed, at most `most`. Idle ones sleep without a time limit.
+// Destroying the pool waits for running functions; queued ones are our bug.
 class OffloadPool {
  public:
   OffloadPool(Ring& ring, unsigned most) : ring_(ring), most_(most) {}
@@ -57,11 +57,9 @@ class OffloadPool {
   Ring& ring_;
   const unsigned most_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Sleepers sleepers_;
   List<OffloadJob> jobs_;
   std::vector<pthread_t> threads_;
-  unsigned idle_ = 0;
-  unsigned queued_ = 0;
   bool ending_ = false;
 };
 

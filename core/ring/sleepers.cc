@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ring/sleepers.h"
+
+#include <unistd.h>
+
+namespace berth {
+
+void Sleepers::until_woken(std::unique_lock<std::mutex>& lock) {
+  Sleeper self;
+  self.tid = ::gettid();
+  sleeping_.push_back(&self);
+  while (!self.woken) self.wake.wait(lock);
+  if (!self.placed) return;
+  // The restriction was for the wake-up. What the thread does may take long or make threads and
+  // processes, which would inherit it.
+  lock.unlock();
+  static_cast<void>(::sched_setaffinity(0, sizeof self.allowed, &self.allowed));
+  lock.lock();
+}
+
+bool Sleepers::wake_one() noexcept {
+  if (sleeping_.empty()) return false;
+  Sleeper& sleeper = *sleeping_.back();
+  sleeping_.pop_back();
+  place_beside_caller(sleeper);
+  sleeper.woken = true;
+  sleeper.wake.notify_one();
+  return true;
+}
+
+void Sleepers::wake_all() noexcept {
+  for (Sleeper* sleeper : sleeping_) {
+    sleeper->woken = true;
+    sleeper->wake.notify_one();
+  }
+  sleeping_.clear();
+}
+
+// Silent where it cannot be done: on one CPU, under a cpuset of one, on a machine with more CPUs
+// than a cpu_set_t has bits. Nothing but latency depends on it.
+void Sleepers::place_beside_caller(Sleeper& sleeper) noexcept {
+  if (::sched_getaffinity(0, sizeof sleeper.allowed, &sleeper.allowed) != 0) return;
+  const int here = ::sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE) return;
+  cpu_set_t others = sleeper.allowed;
+  CPU_CLR(static_cast<unsigned>(here), &others);
+  if (CPU_COUNT(&others) == 0) return;
+  sleeper.placed = ::sched_setaffinity(sleeper.tid, sizeof others, &others) == 0;
+}
+
+}  // namespace berth

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The idle threads of a pool: the one that fell asleep last is woken first, and it wakes on another
+// CPU than its waker's, so that both run at once.
+//
+// KERNEL 6.18: a wake-up looks for an idle CPU only as far as the scheduler thinks worth while, on
+// a machine with few CPUs often not at all, and then the woken thread waits behind its waker or
+// takes its CPU while another CPU is idle. With two CPUs that was nine wake-ups of ten for a thread
+// that ran on its waker's CPU last (docs/decisions/0010).
+#pragma once
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+namespace berth {
+
+// All calls are made under one mutex, the pool's.
+class Sleepers {
+ public:
+  Sleepers() = default;
+  Sleepers(const Sleepers&) = delete;
+
+  // The calling thread sleeps, without a time limit, until it is woken; then it may run where its
+  // waker may. `lock` holds the mutex, which is free meanwhile.
+  void until_woken(std::unique_lock<std::mutex>& lock);
+  // False: nobody sleeps.
+  bool wake_one() noexcept;
+  void wake_all() noexcept;
+
+ private:
+  struct Sleeper {
+    std::condition_variable wake;
+    pid_t tid = 0;
+    bool woken = false;
+    bool placed = false;
+    cpu_set_t allowed{};  // what its waker may use, when it was placed
+  };
+
+  static void place_beside_caller(Sleeper& sleeper) noexcept;
+
+  std::vector<Sleeper*> sleeping_;
+};
+
+}  // namespace berth
