@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 namespace berth {
 
 void Sleepers::until_woken(std::unique_lock<std::mutex>& lock) {
   Sleeper self;
   self.tid = ::gettid();
-  sleeping_.push_back(&self);
+  self.before = std::exchange(last_, &self);
   while (!self.woken) self.wake.wait(lock);
   if (!self.placed) return;
   // The restriction was for the wake-up. What the thread does may take long or make threads and
@@ -19,9 +21,9 @@ void Sleepers::until_woken(std::unique_lock<std::mutex>& lock) {
 }
 
 bool Sleepers::wake_one() noexcept {
-  if (sleeping_.empty()) return false;
-  Sleeper& sleeper = *sleeping_.back();
-  sleeping_.pop_back();
+  if (last_ == nullptr) return false;
+  Sleeper& sleeper = *last_;
+  last_ = sleeper.before;
   place_beside_caller(sleeper);
   sleeper.woken = true;
   sleeper.wake.notify_one();
@@ -29,11 +31,12 @@ bool Sleepers::wake_one() noexcept {
 }
 
 void Sleepers::wake_all() noexcept {
-  for (Sleeper* sleeper : sleeping_) {
+  // None of them runs, and so goes, before the mutex is free.
+  for (Sleeper* sleeper = last_; sleeper != nullptr; sleeper = sleeper->before) {
     sleeper->woken = true;
     sleeper->wake.notify_one();
   }
-  sleeping_.clear();
+  last_ = nullptr;
 }
 
 // Silent where it cannot be done: on one CPU, under a cpuset of one, on a machine with more CPUs

@@ -13,7 +13,6 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <vector>
 
 namespace berth {
 
@@ -31,8 +30,10 @@ class Sleepers {
   void wake_all() noexcept;
 
  private:
+  // Lives on its thread's stack: falling asleep needs no memory.
   struct Sleeper {
     std::condition_variable wake;
+    Sleeper* before = nullptr;  // who fell asleep before it
     pid_t tid = 0;
     bool woken = false;
     bool placed = false;
@@ -41,7 +42,7 @@ class Sleepers {
 
   static void place_beside_caller(Sleeper& sleeper) noexcept;
 
-  std::vector<Sleeper*> sleeping_;
+  Sleeper* last_ = nullptr;  // who fell asleep last
 };
 
 }  // namespace berth

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
@@ -13,8 +14,8 @@
 
 namespace {
 
-// The replaced operators have no other way to tell the test.
-unsigned long allocations = 0;
+// The replaced operators have no other way to tell the test. Every thread allocates.
+std::atomic<unsigned long> allocations = 0;
 
 }  // namespace
 
