@@ -3,18 +3,20 @@
 # Pushes files as an OCI artifact to a registry over plain HTTP with curl: the empty config of
 # image-spec 1.1, one blob for each file.
 #
-#   push-artifact.sh [--registry HOST:PORT] [--type TYPE] NAME:TAG TITLE=FILE...
+#   push-artifact.sh [--registry HOST:PORT] [--type TYPE] [--bulk BYTES] NAME:TAG TITLE=FILE...
 #
-# Prints HOST:PORT/NAME@sha256:DIGEST.
+# --bulk: an annotation of so many bytes. # Prints HOST:PORT/NAME@sha256:DIGEST.
 set -euo pipefail
 
 registry=127.0.0.1:5000
 type=application/vnd.berth.tests.v1
+bulk=0
 
 while [[ ${1-} == --* ]]; do
   case $1 in
     --registry) registry=$2 ;;
     --type) type=$2 ;;
+    --bulk) bulk=$2 ;;
     *) echo "push-artifact: unknown option $1" >&2 && exit 2 ;;
   esac
   shift 2
@@ -54,8 +56,8 @@ done
 media=application/vnd.oci.image.manifest.v1+json
 printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"%s","config":{"mediaType":"%s",' \
   "$media" "$type" application/vnd.oci.empty.v1+json >"$work/manifest"
-printf '"digest":"%s","size":2},"layers":[%s],"annotations":{"made.by":"tests"}}' \
-  "$(digest_of "$work/config")" "$layers" >>"$work/manifest"
+printf '"digest":"%s","size":2},"layers":[%s],"annotations":{"made.by":"tests","bulk":"%*s"}}' \
+  "$(digest_of "$work/config")" "$layers" "$bulk" '' >>"$work/manifest"
 curl --silent --show-error --fail --request PUT --output /dev/null \
   --upload-file "$work/manifest" --header "Content-Type: $media" \
   "http://$registry/v2/$name/manifests/$tag"

@@ -26,7 +26,8 @@ std::set<std::string> references_of(const Reference& reference, const oci::Diges
   // An image from an archive may have no name at all.
   if (reference.path.empty()) return {};
   std::set<std::string> references = {reference.with_digest(root)};
-  if (!reference.tag.empty()) references.insert(reference.tagged());
+  // Beside a digest nobody asked the registry what the tag means: here it may be another image's.
+  if (!reference.tag.empty() && reference.digest.empty()) references.insert(reference.tagged());
   return references;
 }
 

@@ -169,11 +169,15 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   if (image->is_artifact()) {
     const bool whole = co_await artifact_is_whole(*image);
     if (!whole) co_return false;
-    const std::string id = image->id;
-    const auto add_name = [this, &job, &id] { return images.tag(named_by_id(id), job->reference); };
-    if (job->reference.digest.empty()) co_await offload(pool, add_name);
+    const auto add_again = [this, &job, &image, &root]() -> Result<std::string> {
+      TRY(std::string manifest, content.read(image->manifest_digest, oci::kDocumentSizeMax));
+      return images.add_artifact({job->reference, image->manifest_digest, root, std::move(manifest),
+                                  options.durable ? Settling::later : Settling::done});
+    };
+    std::string id = co_await offload(pool, add_again);
+    settle_soon();
     result.root_digest = root;
-    result.image_id = id;
+    result.image_id = std::move(id);
     co_return true;
   }
   if (!image->chain_ids.empty()) {

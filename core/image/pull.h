@@ -128,6 +128,8 @@ class Puller {
       return *this;
     }
     ~Hold();
+    // For who stores blobs under it: what no image names in the end goes with the last hold.
+    void sweep_afterwards() noexcept;
 
    private:
     friend class Puller;

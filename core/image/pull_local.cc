@@ -123,6 +123,10 @@ Puller::Hold::~Hold() {
   if (puller_ != nullptr) puller_->impl_->release_hold();
 }
 
+void Puller::Hold::sweep_afterwards() noexcept {
+  puller_->impl_->sweep_wanted = true;
+}
+
 void Puller::Impl::release_hold() {
   --holds;
   if (holds == 0 && sweep_wanted && !closing) scope.spawn(sweep());

@@ -16,7 +16,7 @@ struct Reference {
   std::string domain;  // "docker.io", "localhost:5000", "[::1]:5000"
   std::string path;    // "library/busybox"
   std::string tag;     // empty only when there is a digest
-  oci::Digest digest;  // empty: none; when there is one it decides, and the tag is only remembered
+  oci::Digest digest;  // empty: none; when there is one it decides, and the tag means nothing
 
   std::string repository() const { return domain + "/" + path; }
   // "docker.io/library/busybox:latest"; empty without a tag.

@@ -132,8 +132,11 @@ Task<std::uint64_t> RegistrySession::get_blob(oci::Descriptor blob, std::uint64_
 
 bool RegistrySession::reject(const oci::Digest& blob) {
   std::set<Endpoint*>& rejected = rejected_[blob.text()];
+  const std::size_t before = rejected.size();
   rejected.merge(served_[blob.text()]);
   served_.erase(blob.text());
+  // Who never answers is never rejected either, and must not keep us asking the others for ever.
+  if (rejected.size() == before) return false;
   return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
     return endpoint->where.can_pull && endpoint->preferred == nullptr &&
            !rejected.contains(endpoint.get());

@@ -49,7 +49,8 @@ Task<void> load(Node& node, rpc::Call& call) {
   const UniqueFd spool = co_await open_spool(node.layout.root_dir());
   co_await receive(call, pool, spool.get());
   // Until the images are recorded nothing names their blobs.
-  const image::Puller::Hold hold = co_await node.puller.hold();
+  image::Puller::Hold hold = co_await node.puller.hold();
+  hold.sweep_afterwards();
   image::ContentStore& content = node.content;
   const int fd = spool.get();
   auto work = [fd, &content]() { return image::load_archive(fd, content, oci::host_platform()); };

@@ -51,6 +51,16 @@ Json layer_json(const image::CachedImage& image, std::size_t index,
   return json;
 }
 
+// A manifest may be megabytes of annotations, and a kubelet takes 16 MiB for all images at once: a
+// few such artifacts, and no image could be listed or removed any more. The verbose status has all.
+constexpr std::size_t kAnnotationBytesMax = 4096;
+
+std::size_t size_of(const std::map<std::string, std::string>& annotations) {
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : annotations) bytes += key.size() + value.size();
+  return bytes;
+}
+
 }  // namespace
 
 v1::Image image_message(const image::ImageEntry& entry) {
@@ -63,6 +73,7 @@ v1::Image image_message(const image::ImageEntry& entry) {
   if (!entry.image->is_artifact()) set_user(message, entry.image->config.config.user);
   message.set_pinned(entry.pinned);
   message.mutable_spec()->set_image(entry.image->id);
+  if (size_of(entry.image->annotations) > kAnnotationBytesMax) return message;
   for (const auto& [key, value] : entry.image->annotations) {
     (*message.mutable_spec()->mutable_annotations())[key] = value;
   }

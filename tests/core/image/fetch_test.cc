@@ -116,6 +116,30 @@ TEST_F(FetchTest, AMirrorThatLiesIsReplacedByTheRegistry) {
   EXPECT_EQ(liar.server().requests().size(), 1u);
 }
 
+TEST_F(FetchTest, ABlobOfNoBytesHasTheDigestOfNoBytesOrIsRefused) {
+  EXPECT_NE(
+      fetch_into(session(), "sha256:" + std::string(64, '0'), 0).find("the bytes have digest"),
+      std::string::npos);
+  EXPECT_EQ(fetch_into(session(), oci::digest_of("").text(), 0), "");
+}
+
+TEST_F(FetchTest, AMirrorThatLiesIsNotAskedForEverWhereTheRegistryIsSilent) {
+  const std::string bytes = pattern(100'000);
+  FakeRegistry liar;
+  liar.set_hook([&](const ServerRequest&) {
+    return ServerResponse{.status = 200, .headers = {}, .body = std::string(bytes.size(), '?')};
+  });
+  for (const std::string& silent : {std::string("127.0.0.1:1"), registry_.host()}) {
+    write_hosts("registry.test",
+                "server = \"http://" + silent + "\"\n[host.\"http://" + liar.host() + "\"]\n");
+    liar.server().forget();
+    const std::string error =
+        fetch_into(open("registry.test/app:1"), oci::digest_of(bytes).text(), bytes.size());
+    EXPECT_NE(error.find("the bytes have digest"), std::string::npos) << error;
+    EXPECT_LE(liar.server().requests().size(), 2u) << silent;
+  }
+}
+
 TEST_F(FetchTest, ContinuesWhatAnEarlierProcessLeftAndBeginsAnewIfThatWasWrong) {
   const std::string bytes = pattern(100'000);
   const std::string digest = registry_.add_blob("app", bytes);

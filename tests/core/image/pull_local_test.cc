@@ -11,20 +11,20 @@ const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
 class PullLocal : public PullTest {
  protected:
   // An artifact of two files, with the empty configuration that the registry does not have.
-  std::string add_artifact(const std::string& tag) {
+  std::string add_artifact(const std::string& tag, const std::string& repository = "art") {
     const std::string empty = oci::digest_of("{}").text();
     std::string layers;
     for (const std::string& file : {std::string("model"), std::string(400'000, 'w')}) {
       layers += layers.empty() ? "" : ",";
       layers +=
-          descriptor("application/octet-stream", registry_.add_blob("art", file), file.size());
+          descriptor("application/octet-stream", registry_.add_blob(repository, file), file.size());
     }
     const std::string manifest =
         R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
         R"("artifactType":"application/vnd.test.model","config":)" +
         descriptor("application/vnd.oci.empty.v1+json", empty, 2) + R"(,"layers":[)" + layers +
         "]}";
-    return publish("art", tag, manifest);
+    return publish(repository, tag, manifest);
   }
   // Everything of `made` into the content store, as `berth image load` does.
   oci::Digest put_blobs(const Made& made, const std::vector<std::string>& layers) {
@@ -53,6 +53,31 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   ASSERT_TRUE(pull("art:1").ok());
   EXPECT_EQ(registry_.server().requests().size(), 1u);
   ASSERT_TRUE(ring_->run_until(puller_->remove(plain_name(name("art:1")))).ok());
+  EXPECT_TRUE(content_->list()->empty());
+}
+
+TEST_F(PullLocal, AnArtifactThatIsThereGetsTheNamesOfAnotherRepository) {
+  const std::string digest = add_artifact("1");
+  ASSERT_TRUE(pull("art:1").ok());
+  ASSERT_EQ(add_artifact("1", "copy"), digest);
+  registry_.server().forget();
+  ASSERT_TRUE(pull("copy@" + digest).ok());
+  EXPECT_TRUE(find(name("copy@" + digest)).has_value());
+  ASSERT_TRUE(pull("copy:1").ok());
+  const ImageEntry entry = *find(name("copy:1"));
+  EXPECT_EQ(entry.repo_tags.size(), 2u);
+  EXPECT_EQ(entry.repo_digests.size(), 2u);
+  EXPECT_LE(registry_.server().requests().size(), 2u) << "a HEAD each at most";
+}
+
+TEST_F(PullLocal, WhatWasStoredForNothingGoesWithTheHold) {
+  {
+    Puller::Hold hold = ring_->run_until(puller_->hold()).value();
+    hold.sweep_afterwards();
+    put("a blob of an archive that turned out bad");
+  }
+  // The sweep is the puller's own; a second one waits for it and finds nothing to do.
+  ring_->run_until(puller_->sweep()).value();
   EXPECT_TRUE(content_->list()->empty());
 }
 

@@ -31,6 +31,19 @@ TEST_F(Artifact, IsListedWithItsManifestsAnnotationsAndItsFiles) {
   }
 }
 
+TEST_F(Artifact, AMegabyteOfAnnotationsIsLeftOutOfTheListAndIsInTheVerboseStatus) {
+  const std::string id = pull("127.0.0.1:5000/wordy:1");
+  const auto list = call(&Images::ListImages, v1::ListImagesRequest());
+  ASSERT_TRUE(list.ok()) << list.text();
+  EXPECT_LT(list.value.ByteSizeLong(), 100'000u);
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image(id);
+  request.set_verbose(true);
+  const auto status = call(&Images::ImageStatus, request);
+  ASSERT_TRUE(status.ok()) << status.text();
+  EXPECT_GT(status.value.info().at("info").size(), 1'000'000u);
+}
+
 TEST_F(Artifact, IsMountedAsReadOnlyFilesForEveryUser) {
   const std::string id = pull(kModel);
   const auto as_user = [&](v1::ContainerConfig& config) {

@@ -51,7 +51,11 @@ TEST_F(Image, PulledByDigestItHasNoTagAndByBothTheDigestDecides) {
   EXPECT_FALSE(image_status(id).has_image());
   EXPECT_EQ(pull(digested), id);
   EXPECT_EQ(image_status(id).image().repo_tags_size(), 0);
+  // Nobody asked the registry what the tag means, so it is nobody's here.
   EXPECT_EQ(pull("127.0.0.1:5000/merged:any" + digest), id);
+  EXPECT_EQ(image_status(id).image().repo_tags_size(), 0);
+  EXPECT_FALSE(image_status("127.0.0.1:5000/merged:any").has_image());
+  EXPECT_EQ(image_status("127.0.0.1:5000/merged:any" + digest).image().id(), id);
   EXPECT_EQ(pull(kMerged), id);
   const v1::Image image = image_status(id).image();
   EXPECT_EQ(image.repo_digests_size(), 1);

@@ -8,6 +8,7 @@
 #   busybox  every applet, user root            merged  entrypoint, env, user, working dir to merge
 #   nocmd    names no command                   ghost   its user is in no passwd
 #   model:1  an artifact of two files           escape:1  one whose title leads out
+#   wordy:1  one with a megabyte of annotations
 #   hostile  /etc, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
 set -euo pipefail
 
@@ -71,6 +72,7 @@ main() {
   "$scripts/push-artifact.sh" model:1 "model.bin=$work/weights" "deep/words.txt=$work/words" \
     >/dev/null
   "$scripts/push-artifact.sh" escape:1 "../../escape=$work/weights" >/dev/null
+  "$scripts/push-artifact.sh" --bulk 1000000 wordy:1 "words=$work/words" >/dev/null
   push hostile '{"Cmd":["sh"],"Env":['"$path"']}' "$work/hostile"
   exec "$@"
 }
