@@ -159,6 +159,21 @@ Task<void> settle_all(Node& node, Known& known, Report& report) {
   }
 }
 
+Task<void> regain_log(Node& node, std::shared_ptr<Container> container) {
+  Result<void> reopened = co_await reopen_log(node, container).result();
+  if (reopened.ok() || !container->living()) co_return;
+  node.log.warn("reconcile", "log of " + container->id() + ": " + reopened.error().message());
+}
+
+// A keeper that neither its predecessor nor an agent handed anything to found its containers and
+// their pipes again, but not their logs. Not awaited: a log directory may hang.
+void regain_logs(Node& node) {
+  if (node.keeper.starts() == 0) return;
+  for (const auto& [id, container] : node.pods.containers()) {
+    if (container->living()) node.attempts.spawn(regain_log(node, container));
+  }
+}
+
 Task<void> finish_container(Node& node, std::shared_ptr<Container> container, Report& report) {
   const Mutex::Guard guard = co_await container->sandbox->lock.lock();
   report.mended.push_back("container " + container->id() + " was half made or half removed");
@@ -324,6 +339,7 @@ Task<ReconcileReport> reconcile(Node& node, Scope& watchers) {
   // The plugins hear of everything that has a record, also of what is taken apart a moment later.
   co_await recover_plugins(node, report);
   co_await settle_all(node, known, report);
+  regain_logs(node);
   // Who takes a pod apart waits for the ends of its containers.
   watchers.spawn(watch_exits(node));
   co_await finish_pods(node, report);

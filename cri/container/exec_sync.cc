@@ -168,7 +168,10 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
   err->pipe = std::move(err_pipe.read);
   ExecWait wait;
   const ExecEntry entry(node.pods, exec.exec_id, wait);
-  const plugins::Launched launched = co_await node.handler.exec(std::move(exec));
+  // The time is for all of it: an execve on a volume that is gone does not end either.
+  Task<plugins::Launched> launching = node.handler.exec(std::move(exec));
+  const plugins::Launched launched =
+      co_await with_deadline(node.ring, deadline, std::move(launching));
 
   Scope readers(node.ring.ready(), [](Error) {});
   readers.spawn(collect(node.ring, out));

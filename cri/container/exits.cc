@@ -87,6 +87,12 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
     oom_killed = usage.ok() && usage->oom_killed;
   }
   records::ContainerRecord record = co_await records::load_container(node.state, container->id());
+  // The end of a PID namespace takes its processes along; in one that goes on, those that the first
+  // process left would hold its ports and its cgroup.
+  if (record.config().linux().security_context().namespace_options().pid() !=
+      runtime::v1::NamespaceMode::CONTAINER) {
+    co_await kill_cgroup(node, container);
+  }
   record.set_phase(state::v1::CONTAINER_ENDED);
   record.set_finished_at(exit.finished_at_ns != 0 ? exit.finished_at_ns : realtime_now_ns());
   record.set_exit_code(exit.exit_code.value_or(kExitCodeUnknown));

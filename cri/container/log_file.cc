@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -13,6 +14,21 @@ namespace berth::cri {
 
 namespace {
 
+// A pod that may write to the log directory may have put a pipe or a device there: opening alone
+// may act, and writing hang.
+Status refuse_odd_file(const UniqueFd& directory, const std::string& log_directory,
+                       const std::string& log_path) {
+  const UniqueFd there(sys::openat2(directory.get(), log_path.c_str(), O_PATH | O_NOFOLLOW, 0,
+                                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
+  struct stat status {};
+  // What cannot be looked at is opened below, and the error is told then. So is a link.
+  if (!there.valid() || ::fstat(there.get(), &status) != 0) return {};
+  if (S_ISREG(status.st_mode) || S_ISLNK(status.st_mode)) return {};
+  return make_error(Errc::invalid_argument,
+                    "`" + log_directory + "/" + log_path + "` is not a regular file")
+      .with("config.log_path");
+}
+
 Result<UniqueFd> open_now(const std::string& log_directory, const std::string& log_path) {
   std::error_code failed;
   std::filesystem::create_directories(log_directory, failed);
@@ -22,6 +38,7 @@ Result<UniqueFd> open_now(const std::string& log_directory, const std::string& l
   if (!parent.empty()) {
     TRY([[maybe_unused]] const UniqueFd made, sys::mkdirs_in_root(directory.get(), parent));
   }
+  TRY_(refuse_odd_file(directory, log_directory, log_path));
   UniqueFd file(sys::openat2(directory.get(), log_path.c_str(),
                              O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
                              0640, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));

@@ -74,6 +74,9 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
   if (container->living()) {
     co_await kill_container(node, container);
     co_await await_end(node, container);
+  } else {
+    // What it left behind, where its PID namespace was not its own.
+    co_await kill_cgroup(node, container);
   }
   container->phase = state::v1::CONTAINER_REMOVING;
   container->rootfs.reset();

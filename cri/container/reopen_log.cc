@@ -11,6 +11,19 @@ namespace berth::cri {
 
 namespace v1 = runtime::v1;
 
+Task<void> reopen_log(Node& node, std::shared_ptr<Container> container) {
+  const records::ContainerRecord record =
+      co_await records::load_container(node.state, container->id());
+  if (record.log_path().empty()) co_return;
+  const records::SandboxRecord sandbox =
+      co_await records::load_sandbox(node.state, record.sandbox_id());
+  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
+  UniqueFd log = co_await with_deadline(
+      node.ring, deadline,
+      open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
+  co_await node.handler.reopen_log(container->id(), std::move(log));
+}
+
 Task<v1::ReopenContainerLogResponse> reopen_container_log(
     Node& node, const v1::ReopenContainerLogRequest& request) {
   const std::shared_ptr<Container> container =
@@ -19,16 +32,7 @@ Task<v1::ReopenContainerLogResponse> reopen_container_log(
     co_await fail(Errc::failed_precondition,
                   "container_id: container `" + container->id() + "` is not running");
   }
-  const records::ContainerRecord record =
-      co_await records::load_container(node.state, container->id());
-  if (record.log_path().empty()) co_return v1::ReopenContainerLogResponse();
-  const records::SandboxRecord sandbox =
-      co_await records::load_sandbox(node.state, record.sandbox_id());
-  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
-  UniqueFd log = co_await with_deadline(
-      node.ring, deadline,
-      open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
-  co_await node.handler.reopen_log(container->id(), std::move(log));
+  co_await reopen_log(node, container);
   co_return v1::ReopenContainerLogResponse();
 }
 

@@ -23,15 +23,18 @@ Task<void> wait_ended(std::shared_ptr<Container> container) {
 
 }  // namespace
 
-Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
+Task<void> kill_cgroup(Node& node, std::shared_ptr<Container> container) {
   Result<void> killed =
       co_await node.resources.kill(container->item.pod_sandbox_id(), container->id()).result();
+  if (killed.ok() || killed.error().is(Errc::not_found)) co_return;
+  node.log.warn("container", "kill " + container->id() + ": " + killed.error().message());
+}
+
+Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
+  co_await kill_cgroup(node, container);
   // The first process is killed by descriptor as well: a cgroup that is gone must not keep it
   // alive.
   co_await node.handler.signal(container->id(), SIGKILL);
-  if (!killed.ok() && !killed.error().is(Errc::not_found)) {
-    node.log.warn("container", "kill " + container->id() + ": " + killed.error().message());
-  }
 }
 
 Task<void> await_end(Node& node, std::shared_ptr<Container> container) {

@@ -33,7 +33,12 @@ Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
   const std::vector<std::string> ids = sandbox->container_ids;
   for (const std::string& id : ids) {
     const std::shared_ptr<Container> container = node.pods.container(id);
-    if (container != nullptr && container->living()) co_await kill_container(node, container);
+    if (container == nullptr) continue;
+    if (container->living()) {
+      co_await kill_container(node, container);
+    } else {
+      co_await kill_cgroup(node, container);
+    }
   }
   for (const std::string& id : ids) {
     const std::shared_ptr<Container> container = node.pods.container(id);

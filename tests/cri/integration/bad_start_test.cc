@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers that can be created but not started: the call and ContainerStatus say at which step
 // and why, and nothing of the attempt stays.
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -70,6 +72,24 @@ TEST_F(BadStart, LogPathThroughAPlantedLinkIsRefusedAndTheTargetUntouched) {
     expect_failed(id, {"log_path", path});
   }
   EXPECT_TRUE(std::filesystem::is_empty(outside));
+}
+
+TEST_F(BadStart, LogPathThatIsAPipeOrADeviceIsRefusedUnopened) {
+  const v1::RunPodSandboxRequest pod = pod_request();
+  const auto made = call(&Runtime::RunPodSandbox, pod);
+  ASSERT_TRUE(made.ok()) << made.text();
+  const std::string logs = pod.config().log_directory();
+  std::filesystem::create_directories(logs);
+  ASSERT_EQ(::mkfifo((logs + "/pipe.log").c_str(), 0666), 0);
+  ASSERT_EQ(::mknod((logs + "/null.log").c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  const int reader = ::open((logs + "/pipe.log").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  for (const char* path : {"pipe.log", "null.log"}) {
+    const std::string id =
+        create(made.value.pod_sandbox_id(), {"true"},
+               [path](v1::ContainerConfig& config) { config.set_log_path(path); });
+    expect_failed(id, {"config.log_path", path, "not a regular file"});
+  }
+  ::close(reader);
 }
 
 TEST_F(BadStart, BidirectionalPropagationWithoutPrivilegeNamesTheField) {

@@ -57,6 +57,19 @@ TEST_F(Exec, TimeoutKillsTheCommandAndSaysDeadlineExceeded) {
   EXPECT_FALSE(runs("sleep 4321"));
 }
 
+TEST_F(Exec, TimeoutHoldsWhereTheContainerStopsWhateverEntersIt) {
+  const std::string warden = start_script(pod_, "trap '' TERM; while :; do kill -STOP -1; done");
+  for (int i = 0; i < 5; ++i) {
+    const auto answer = exec(warden, "true", 1);
+    EXPECT_LT(answer.seconds, 4);
+    if (!answer.ok()) {
+      EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+    }
+  }
+  EXPECT_TRUE(stop(warden).ok());
+  EXPECT_TRUE(remove(warden).ok());
+}
+
 TEST_F(Exec, TimeoutKillsWhatTheCommandStarted) {
   const auto answer = exec(id_, "sleep 4322 & sleep 4323; true", 1);
   EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << answer.text();

@@ -119,6 +119,30 @@ TEST_F(Lifecycle, RemovingARunningContainerEndsItByForce) {
   EXPECT_EQ(::kill(pid, 0), -1);
 }
 
+// Where the PID namespace goes on, the kernel does not end what the first process left.
+TEST_F(Lifecycle, WhatTheFirstProcessLeavesInASharedPidNamespaceEndsWithIt) {
+  for (const v1::NamespaceMode mode : {v1::NamespaceMode::POD, v1::NamespaceMode::NODE}) {
+    const std::string pod = run_pod([mode](v1::PodSandboxConfig& config) {
+      config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+          mode);
+    });
+    const auto shared = [mode](v1::ContainerConfig& config) {
+      config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+          mode);
+    };
+    const std::string id = start_script(pod, "sleep 98765 & echo $!; exit 3", shared);
+    EXPECT_EQ(wait_exited(id).exit_code(), 3);
+    EXPECT_TRUE(
+        wait_until([] { return shell("grep -l 9876[5] /proc/[0-9]*/cmdline").out.empty(); }, 5))
+        << v1::NamespaceMode_Name(mode);
+    EXPECT_TRUE(stop(id).ok());
+    const auto removed = remove(id);
+    EXPECT_TRUE(removed.ok()) << removed.text();
+    EXPECT_TRUE(stop_pod(pod).ok());
+    EXPECT_TRUE(remove_pod(pod).ok());
+  }
+}
+
 TEST_F(Lifecycle, ContainerListsAreFilteredByIdStateSandboxAndLabels) {
   const auto labelled = [](const char* value) {
     return [value](v1::ContainerConfig& config) { (*config.mutable_labels())["role"] = value; };

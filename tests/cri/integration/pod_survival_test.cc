@@ -2,7 +2,7 @@
 // What becomes of a pod whose parts die or cannot be removed: never the node's own namespaces in
 // place of the pod's, never a pod that looks ready and is not, never an agent that does not start.
 #include <signal.h>
-#include <sys/wait.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -108,19 +108,14 @@ TEST_F(PodSurvival, WhatCannotBeRemovedIsToldAndRemovedLater) {
   const std::string id = create(pod, {"sleep", "1000"});
   const std::string cgroup = cgroup_of(id);
   ASSERT_NE(cgroup, "");
-  const pid_t stranger = ::fork();
-  if (stranger == 0) {
-    ::execl("/bin/sleep", "sleep", "1000", nullptr);
-    ::_exit(127);
-  }
-  std::ofstream(cgroup + "/cgroup.procs") << stranger << std::flush;
+  // A directory on which something is mounted cannot be removed.
+  ASSERT_EQ(::mount("tmpfs", cgroup.c_str(), "tmpfs", 0, "size=4k"), 0);
   EXPECT_FALSE(remove(id).ok());
   kill_berthd();
   ASSERT_TRUE(start_berthd()) << "one container must not keep the agent from starting";
   EXPECT_NE(berthd_log().find("failed=1"), std::string::npos) << berthd_log();
   EXPECT_EQ(printed(run_pod(), "echo fine"), "fine\n");
-  ASSERT_EQ(::kill(stranger, SIGKILL), 0);
-  ::waitpid(stranger, nullptr, 0);
+  ASSERT_EQ(::umount2(cgroup.c_str(), MNT_DETACH), 0);
   kill_berthd();
   ASSERT_TRUE(start_berthd());
   v1::ListContainersRequest all;
