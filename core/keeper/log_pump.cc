@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 #include <utility>
 
 #include "core/base/units.h"
+#include "core/keeper/log_file.h"
 #include "core/keeper/token.h"
 
 namespace berth::keeper {
@@ -36,12 +37,9 @@ void set_phase(LogSlot& piece, SlotPhase phase) noexcept {
 bool LogPump::run() noexcept {
   for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
     const int slot_index = free_slot();
-    if (slot_index < 0 || first_ == kNoEntry) return false;
-    const std::uint32_t entry = first_;
+    const std::uint32_t entry = slot_index < 0 ? kNoEntry : take_next();
+    if (entry == kNoEntry) return false;
     Flow& state = flow(entry);
-    first_ = state.next;
-    if (first_ == kNoEntry) last_ = kNoEntry;
-    state.queued = 0;
     if (state.slot != 0 || state.ready == 0) continue;
     // Both streams ready: they take turns.
     Stream stream = state.ready == 1 ? kStdout : kStderr;
@@ -63,6 +61,7 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
   piece.raw_bytes = piece.raw_done = piece.batch_start = 0;
   set_phase(piece, SlotPhase::moving);
   state.slot = static_cast<std::uint8_t>(slot_index + 1);
+  state.overdue = 0;
   ssize_t moved = 0;
   do {
     moved = ::splice(process.stream[stream], nullptr, piece.staging_write, nullptr, kRawBytesMax,
@@ -110,7 +109,6 @@ bool LogPump::fill_raw(LogSlot& piece, std::byte* raw) noexcept {
 void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
   LogSlot& piece = slot(slot_index);
   Entry& process = table_->at(piece.entry);
-  struct stat log {};
   const bool nothing_to_say = piece.at_eof != 0 && process.partial[piece.stream] == 0;
   if ((process.flags & kLogged) == 0 || nothing_to_say) {
     piece.batch_start = piece.raw_done;
@@ -119,15 +117,17 @@ void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
     end_batch(slot_index);
     return;
   }
-  if (process.log < 0 || ::fstat(process.log, &log) != 0) {
+  const std::optional<LogFile> log = look_at_log(process.log);
+  states_[slot_index].device = log ? log->device : 0;
+  if (!log) {
     block(slot_index);
     return;
   }
   piece.batch_start = piece.raw_done;
   piece.batch_partial = process.partial[piece.stream];
   piece.batch_time_ns = realtime_now_ns();
-  piece.log_inode = log.st_ino;
-  piece.log_size_before = log.st_size;
+  piece.log_inode = log->inode;
+  piece.log_size_before = log->size;
   format_batch(slot_index);
   if (states_[slot_index].out_bytes == 0) {
     end_batch(slot_index);
@@ -175,6 +175,13 @@ void LogPump::on_written(std::uint32_t slot_index, int result) noexcept {
   CHECK(slot_index < kLogSlots && state.in_flight && in_flight_ > 0);
   state.in_flight = false;
   --in_flight_;
+  if (slot(slot_index).entry == kNoEntry) {
+    // Its container was forgotten meanwhile.
+    set_phase(slot(slot_index), SlotPhase::free);
+    state = {};
+    return;
+  }
+  if (result > 0) state.refused = false;
   if (result > 0) state.out_done += static_cast<std::uint32_t>(result);
   if (state.out_done >= state.out_bytes) {
     end_batch(slot_index);
@@ -218,21 +225,31 @@ void LogPump::release(std::uint32_t slot_index) noexcept {
   set_phase(piece, SlotPhase::free);
   states_[slot_index] = {};
   Flow& state = flow(entry);
-  state.slot = 0;
+  state.slot = state.overdue = 0;
   if (state.ready != 0) enqueue(entry);
 }
 
 void LogPump::block(std::uint32_t slot_index) noexcept {
-  states_[slot_index].blocked = true;
-  if (!retry_armed_) {
-    static __kernel_timespec period{0, kRetryNs};
-    io_uring_sqe* sqe = ring_->get_sqe();
-    CHECK(sqe != nullptr);
-    io_uring_prep_timeout(sqe, &period, 0, 0);
-    sqe->user_data = Token{TokenKind::log_retry, 0, 0, 0}.pack();
-    retry_armed_ = true;
-  }
+  SlotState& state = states_[slot_index];
+  state.blocked = state.refused = true;
+  arm_retry();
   check_drained(slot(slot_index).entry);
+  // Those in line for the same filesystem wait for nothing now.
+  for (std::uint32_t entry = first_; entry != kNoEntry;) {
+    const std::uint32_t next = flow(entry).next;
+    if (flow(entry).draining != 0) check_drained(entry);
+    entry = next;
+  }
+}
+
+void LogPump::arm_retry() noexcept {
+  if (retry_armed_) return;
+  static __kernel_timespec period{0, kRetryNs};
+  io_uring_sqe* sqe = ring_->get_sqe();
+  CHECK(sqe != nullptr);
+  io_uring_prep_timeout(sqe, &period, 0, 0);
+  sqe->user_data = Token{TokenKind::log_retry, 0, 0, 0}.pack();
+  retry_armed_ = true;
 }
 
 void LogPump::on_retry() noexcept {
@@ -246,6 +263,16 @@ void LogPump::on_retry() noexcept {
       begin_batch(i);
     }
   }
+  for (std::uint32_t entry = 0; entry < table_->size(); ++entry) {
+    Flow& state = flow(entry);
+    if (state.draining == 0) continue;
+    if (--state.draining != 0) {
+      arm_retry();
+      continue;
+    }
+    state.overdue = 1;
+    owner_->drained(entry);
+  }
 }
 
 void LogPump::on_stream(std::uint32_t entry, Stream stream) noexcept {
@@ -258,7 +285,7 @@ void LogPump::on_stream(std::uint32_t entry, Stream stream) noexcept {
 
 void LogPump::drain(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
-  state.draining = 1;
+  state.draining = kDrainTicks;
   state.budget = kDrainPieces;
   const Entry& process = table_->at(entry);
   for (const Stream stream : {kStdout, kStderr}) {
@@ -266,14 +293,15 @@ void LogPump::drain(std::uint32_t entry) noexcept {
   }
   enqueue(entry);
   check_drained(entry);
+  if (state.draining != 0) arm_retry();
 }
 
 void LogPump::check_drained(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
   if (state.draining == 0) return;
   const bool idle = state.slot == 0 && state.ready == 0;
-  const bool stuck = state.slot != 0 && states_[state.slot - 1].blocked;
-  if (!idle && !stuck && state.budget > 0) return;
+  const bool stuck = state.slot != 0 ? states_[state.slot - 1].blocked : refuses(entry);
+  if (!idle && !stuck && state.overdue == 0 && state.budget > 0) return;
   state.draining = 0;
   owner_->drained(entry);
 }
@@ -296,7 +324,7 @@ void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
     static_cast<void>(ignored);
   }
   piece.writing = 0;
-  states_[slot_index].blocked = false;
+  states_[slot_index].blocked = states_[slot_index].refused = false;
   switch_log(entry);
   begin_batch(slot_index);
 }
@@ -306,6 +334,7 @@ void LogPump::switch_log(std::uint32_t entry) noexcept {
   Entry& process = table_->at(entry);
   UniqueFd old(std::exchange(process.log, std::exchange(state.next_log, -1)));
   state.reopening = 0;
+  state.device = 0;
   process.flags |= kLogged;
   owner_->log_reopened(entry);
 }

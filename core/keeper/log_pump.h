@@ -19,6 +19,10 @@
 // that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
 // and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
 // A process without a log has its output read and discarded.
+//
+// Logs that cannot be written do not hold up those that can: while a filesystem refuses, nothing
+// more is taken from a pipe for it, and the last free slot is not for a filesystem that has all the
+// others, whose writes may hang in the kernel.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +36,16 @@
 
 namespace berth::keeper {
 
+constexpr std::uint8_t kDrainTicks = 15;  // of 200 ms
+
 class LogPump {
  public:
   // Told of what the pump finished. Called from inside the pump's functions: must not call back
   // into it for the same entry except by close().
   class Owner {
    public:
-    // What the process had written by the time of drain() is in the log, or cannot be written.
+    // What the process had written by the time of drain() is in the log, or cannot be written, or
+    // was not written within kDrainTicks.
     virtual void drained(std::uint32_t entry) = 0;
     virtual void log_reopened(std::uint32_t entry) = 0;
 
@@ -62,7 +69,8 @@ class LogPump {
   void reopen(std::uint32_t entry, UniqueFd log) noexcept;
   // For recovery, before start(): a reopen that a dead keeper may or may not have done.
   void expect_reopen(std::uint32_t entry, UniqueFd log) noexcept;
-  // Closes the streams and the log. False: a write is in flight; call again after drained().
+  // Closes the streams and the log. False: a write is in flight; call again after drained(), which
+  // comes in any case.
   bool close(std::uint32_t entry) noexcept;
 
   // Completions of the ring.
@@ -80,16 +88,20 @@ class LogPump {
     std::uint8_t armed;  // bit per stream: a poll is in the kernel
     std::uint8_t slot;   // 1 + the slot in use; 0: none
     std::uint8_t queued;
-    std::uint8_t draining;
-    std::uint8_t budget;  // pieces left while draining
-    std::uint8_t last;    // stream served last
+    std::uint8_t draining;  // ticks of the retry timer until it is overdue; 0: nobody asked
+    std::uint8_t overdue;   // its output is waited for no longer
+    std::uint8_t budget;    // pieces left while draining
+    std::uint8_t last;      // stream served last
     std::uint8_t reopening;
     std::int32_t next_log;  // while reopening
     std::uint32_t next;     // in the line
+    std::uint32_t device;   // of the log's filesystem; 0: not looked at yet
   };
   struct SlotState {
     bool in_flight = false;
-    bool blocked = false;  // the log refused; waits for the retry timer or a reopen
+    bool blocked = false;  // waits for the retry timer or a reopen
+    bool refused = false;  // the log refused, and has not taken anything since
+    std::uint32_t device = 0;
     std::uint32_t out_bytes = 0;
     std::uint32_t out_done = 0;
     bool partial_after = false;
@@ -103,6 +115,11 @@ class LogPump {
   std::span<char> out(std::uint32_t slot) noexcept;
   int free_slot() const noexcept;
   void enqueue(std::uint32_t entry) noexcept;
+  void leave_line(std::uint32_t entry, std::uint32_t before) noexcept;
+  std::uint32_t take_next() noexcept;
+  bool may_have_slot(std::uint32_t entry) noexcept;
+  bool refuses(std::uint32_t entry) noexcept;
+  std::uint32_t device_of(std::uint32_t entry) noexcept;
   void arm(std::uint32_t entry, Stream stream) noexcept;
   void disarm(std::uint32_t entry, Stream stream) noexcept;
   void close_stream(std::uint32_t entry, Stream stream) noexcept;
@@ -114,6 +131,7 @@ class LogPump {
   void end_batch(std::uint32_t slot) noexcept;
   void release(std::uint32_t slot) noexcept;
   void block(std::uint32_t slot) noexcept;
+  void arm_retry() noexcept;
   void switch_log(std::uint32_t entry) noexcept;
   void check_drained(std::uint32_t entry) noexcept;
   void recover_slot(std::uint32_t slot) noexcept;

@@ -5,12 +5,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "core/keeper/log_file.h"
 #include "core/keeper/log_pump.h"
 #include "core/keeper/token.h"
 
@@ -84,6 +85,59 @@ void LogPump::enqueue(std::uint32_t entry) noexcept {
   last_ = entry;
 }
 
+// `before`: who stands before it; kNoEntry: nobody.
+void LogPump::leave_line(std::uint32_t entry, std::uint32_t before) noexcept {
+  Flow& state = flow(entry);
+  (before == kNoEntry ? first_ : flow(before).next) = state.next;
+  if (last_ == entry) last_ = before;
+  state.queued = 0;
+}
+
+// Out of the line: the first that may have a slot; kNoEntry: none.
+std::uint32_t LogPump::take_next() noexcept {
+  std::uint32_t before = kNoEntry;
+  for (std::uint32_t entry = first_; entry != kNoEntry; entry = flow(entry).next) {
+    if (may_have_slot(entry)) {
+      leave_line(entry, before);
+      return entry;
+    }
+    before = entry;
+  }
+  return kNoEntry;
+}
+
+bool LogPump::may_have_slot(std::uint32_t entry) noexcept {
+  int busy = 0;
+  bool refusals = false;
+  for (int i = 0; i < kLogSlots; ++i) {
+    if (table_->header().slots[i].phase != SlotPhase::free) ++busy;
+    refusals = refusals || states_[i].refused;
+  }
+  const bool last_slot = busy == kLogSlots - 1;
+  if ((!refusals && !last_slot) || (table_->at(entry).flags & kLogged) == 0) return true;
+  if (refuses(entry)) return false;
+  const std::uint32_t device = device_of(entry);
+  const auto same = [device](const SlotState& slot) { return slot.device == device; };
+  return !last_slot || std::count_if(states_, states_ + kLogSlots, same) < busy;
+}
+
+bool LogPump::refuses(std::uint32_t entry) noexcept {
+  if ((table_->at(entry).flags & kLogged) == 0) return false;
+  return std::any_of(states_, states_ + kLogSlots, [&](const SlotState& slot) {
+    return slot.refused && slot.device == device_of(entry);
+  });
+}
+
+// 0: of a log that cannot be looked at.
+std::uint32_t LogPump::device_of(std::uint32_t entry) noexcept {
+  Flow& state = flow(entry);
+  if (state.device == 0) {
+    const std::optional<LogFile> log = look_at_log(table_->at(entry).log);
+    if (log) state.device = log->device;
+  }
+  return state.device;
+}
+
 void LogPump::arm(std::uint32_t entry, Stream stream) noexcept {
   Flow& state = flow(entry);
   const Entry& process = table_->at(entry);
@@ -135,23 +189,27 @@ bool LogPump::close(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
   if (state.slot != 0) {
     const std::uint32_t slot_index = state.slot - 1u;
-    if (states_[slot_index].in_flight) {
-      // drained() comes when the write has ended.
-      state.draining = 1;
+    if (states_[slot_index].in_flight && state.overdue == 0) {
+      // drained() comes when the write has ended, or hangs.
+      state.draining = kDrainTicks;
       state.budget = 0;
+      arm_retry();
       return false;
     }
     // Blocked for good: what the log refused is lost with the container, as is what the pipe holds.
     state.ready = 0;
-    release(slot_index);
+    if (states_[slot_index].in_flight) {
+      slot(slot_index).entry = kNoEntry;  // the slot is free when the write has ended
+    } else {
+      release(slot_index);
+    }
   }
   close_stream(entry, kStdout);
   close_stream(entry, kStderr);
   if (state.queued != 0) {
     std::uint32_t before = kNoEntry;
     for (std::uint32_t i = first_; i != entry; i = flow(i).next) before = i;
-    (before == kNoEntry ? first_ : flow(before).next) = state.next;
-    if (last_ == entry) last_ = before;
+    leave_line(entry, before);
   }
   Entry& process = table_->at(entry);
   UniqueFd log(std::exchange(process.log, -1));
@@ -202,18 +260,21 @@ void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
     begin_batch(slot_index);
     return;
   }
-  struct stat log {};
-  if (state.reopening != 0 && ::fstat(state.next_log, &log) == 0 && log.st_ino == piece.log_inode) {
-    switch_log(piece.entry);  // it had been done, only not answered
+  if (state.reopening != 0) {
+    const std::optional<LogFile> next = look_at_log(state.next_log);
+    // It had been done, only not answered.
+    if (next && next->inode == piece.log_inode) switch_log(piece.entry);
   }
-  if (process.log < 0 || ::fstat(process.log, &log) != 0 || log.st_ino != piece.log_inode) {
+  const std::optional<LogFile> log = look_at_log(process.log);
+  if (!log || log->inode != piece.log_inode) {
     piece.writing = 0;
     begin_batch(slot_index);
     return;
   }
   format_batch(slot_index);
   SlotState& batch = states_[slot_index];
-  const std::int64_t written = log.st_size - piece.log_size_before;
+  batch.device = log->device;
+  const std::int64_t written = log->size - piece.log_size_before;
   if (written > 0)
     batch.out_done = static_cast<std::uint32_t>(std::min<std::int64_t>(written, batch.out_bytes));
   if (batch.out_done == batch.out_bytes) {

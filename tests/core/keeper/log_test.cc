@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// "Log files lose nothing": long lines, binary bytes, reopening, a full disk.
+// "Log files lose nothing": long lines, binary bytes, reopening.
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,57 +64,6 @@ TEST_F(KeeperTest, ReopenedLogContinuesWhereTheOldOneEnds) {
   std::string expected;
   for (int i = 0; i < 60000; ++i) expected += "line " + std::to_string(i) + "\n";
   EXPECT_EQ(joined_log(all) == expected, true);
-}
-
-class FullDiskTest : public KeeperTest {
- protected:
-  void SetUp() override {
-    KeeperTest::SetUp();
-    disk_ = dir_ + "/disk";
-    fs::create_directory(disk_);
-    ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=64k"), 0);
-  }
-  void TearDown() override {
-    KeeperTest::TearDown();
-    ::umount2(disk_.c_str(), MNT_DETACH);
-  }
-  std::string disk_;
-};
-
-constexpr char kMuch[] = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
-
-std::string much() {
-  std::string text;
-  for (int i = 0; i < 20000; ++i) text += "line " + std::to_string(i) + "\n";
-  return text;
-}
-
-TEST_F(FullDiskTest, WriterWaitsAndNothingIsLostWhenSpaceComesBack) {
-  // The agent keeps its end of the log, so the test may give the keeper a file on the small disk.
-  std::ofstream(disk_ + "/ballast") << std::string(32 << 10, 'x');
-  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
-  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
-  ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 16 << 10; }));
-  ::usleep(600'000);
-  EXPECT_TRUE(::kill(client_->find("c1")->pid, 0) == 0) << "it must be waiting";
-  // Other containers are served meanwhile.
-  shell("c2", "echo alive");
-  EXPECT_EQ(wait_exit("c2").exit_code, 0);
-  EXPECT_EQ(joined_log(log_of("c2")), "alive\n");
-  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
-  EXPECT_EQ(wait_exit("c1").exit_code, 0);
-  EXPECT_TRUE(eventually([&] { return joined_log(read_file(disk_ + "/log")) == much(); }));
-}
-
-TEST_F(FullDiskTest, ReopeningElsewhereEndsTheWait) {
-  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
-  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
-  ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 48 << 10; }));
-  ::usleep(300'000);
-  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(log_path("c1") + ".2"), soon())).ok());
-  EXPECT_EQ(wait_exit("c1").exit_code, 0);
-  EXPECT_EQ(joined_log(read_file(disk_ + "/log") + read_file(log_path("c1") + ".2")) == much(),
-            true);
 }
 
 }  // namespace

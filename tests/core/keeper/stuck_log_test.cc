@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logs that cannot be written, on a full disk or where a write never ends: their containers wait,
+// lose nothing, and hold up nobody else.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/core/keeper/keeper_node.h"
+
+namespace berth::keeper::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FullDiskTest : public KeeperTest {
+ protected:
+  void SetUp() override {
+    KeeperTest::SetUp();
+    disk_ = dir_ + "/disk";
+    fs::create_directory(disk_);
+    ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=64k"), 0);
+  }
+  void TearDown() override {
+    KeeperTest::TearDown();
+    ::umount2(disk_.c_str(), MNT_DETACH);
+  }
+  std::string disk_;
+};
+
+constexpr char kMuch[] = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
+
+std::string much() {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "line " + std::to_string(i) + "\n";
+  return text;
+}
+
+TEST_F(FullDiskTest, WriterWaitsAndNothingIsLostWhenSpaceComesBack) {
+  // The agent keeps its end of the log, so the test may give the keeper a file on the small disk.
+  std::ofstream(disk_ + "/ballast") << std::string(32 << 10, 'x');
+  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
+  ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 16 << 10; }));
+  ::usleep(600'000);
+  EXPECT_TRUE(::kill(client_->find("c1")->pid, 0) == 0) << "it must be waiting";
+  // Other containers are served meanwhile.
+  shell("c2", "echo alive");
+  EXPECT_EQ(wait_exit("c2").exit_code, 0);
+  EXPECT_EQ(joined_log(log_of("c2")), "alive\n");
+  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
+  EXPECT_EQ(wait_exit("c1").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return joined_log(read_file(disk_ + "/log")) == much(); }));
+}
+
+TEST_F(FullDiskTest, ReopeningElsewhereEndsTheWait) {
+  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
+  ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 48 << 10; }));
+  ::usleep(300'000);
+  ASSERT_TRUE(run(client_->reopen_log("c1", open_log(log_path("c1") + ".2"), soon())).ok());
+  EXPECT_EQ(wait_exit("c1").exit_code, 0);
+  EXPECT_EQ(joined_log(read_file(disk_ + "/log") + read_file(log_path("c1") + ".2")) == much(),
+            true);
+}
+
+// More of them than the keeper carries pieces at once.
+TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 7; ++i) {
+    ids.push_back("full" + std::to_string(i));
+    launch(ids.back(), {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+    UniqueFd log = open_log(disk_ + "/" + ids.back());
+    ASSERT_TRUE(run(client_->reopen_log(ids.back(), std::move(log), soon())).ok());
+  }
+  ::usleep(700'000);
+  shell("elsewhere", "echo alive");
+  EXPECT_EQ(wait_exit("elsewhere").exit_code, 0);
+  EXPECT_EQ(joined_log(log_of("elsewhere")), "alive\n");
+  // The end of one of them is told, and it can be forgotten.
+  ASSERT_EQ(::kill(client_->find("full3")->pid, SIGKILL), 0);
+  EXPECT_EQ(wait_exit("full3").exit_code, 128 + SIGKILL);
+  forget("full3");
+  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
+  for (const std::string& id : ids) {
+    if (id == "full3") continue;
+    EXPECT_EQ(wait_exit(id).exit_code, 0);
+    const auto whole = [&] { return joined_log(read_file(disk_ + "/" + id)) == much(); };
+    EXPECT_TRUE(eventually(whole)) << id;
+  }
+}
+
+// A pipe that nobody reads stands for a server that does not answer: the write does not end.
+class HungLogTest : public KeeperTest {
+ protected:
+  struct Hung {
+    UniqueFd read;
+    std::string id;
+  };
+  Hung launch_hung(const std::string& id) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    Hung hung{UniqueFd(ends[0]), id};
+    UniqueFd write(ends[1]);
+    const int bytes = ::fcntl(write.get(), F_GETPIPE_SZ);
+    const std::string filling(static_cast<std::size_t>(bytes), '\n');
+    EXPECT_EQ(::write(write.get(), filling.data(), filling.size()), bytes);
+    launch(id, {.args = {"sh", "-c", "sleep 0.2; echo one; sleep 1000"}});
+    EXPECT_TRUE(run(client_->reopen_log(id, std::move(write), soon())).ok());
+    return hung;
+  }
+};
+
+TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
+  std::vector<Hung> hung;
+  for (int i = 0; i < 6; ++i) hung.push_back(launch_hung("hung" + std::to_string(i)));
+  ::usleep(500'000);
+  shell("fine", "echo alive");
+  EXPECT_EQ(wait_exit("fine").exit_code, 0);
+  EXPECT_EQ(joined_log(log_of("fine")), "alive\n");
+  for (const Hung& one : hung) ASSERT_EQ(::kill(client_->find(one.id)->pid, SIGKILL), 0);
+  for (const Hung& one : hung) {
+    EXPECT_EQ(wait_exit(one.id).exit_code, 128 + SIGKILL);
+    forget(one.id);
+  }
+  // What the writes held is free again when they end.
+  hung.clear();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) {
+    ids.push_back("after" + std::to_string(i));
+    shell(ids.back(), kMuch);
+  }
+  for (const std::string& id : ids) {
+    EXPECT_EQ(wait_exit(id).exit_code, 0);
+    EXPECT_EQ(joined_log(log_of(id)) == much(), true);
+  }
+}
+
+}  // namespace
+}  // namespace berth::keeper::testing
