@@ -29,7 +29,7 @@ struct PodNamespaces {
   UniqueFd ipc;
   UniqueFd uts;
   UniqueFd pid;
-  UniqueFd shm;  // detached tmpfs that every container sees as /dev/shm
+  UniqueFd tmpfs;  // detached: cri/sandbox/files.h
 };
 
 struct Sandbox {

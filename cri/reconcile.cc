@@ -71,17 +71,18 @@ std::vector<pid_t> living_processes(const Node& node, const Sandbox& sandbox) {
 }
 
 // False: the pod cannot run another container.
-Task<bool> regain_namespaces(Node& node, Sandbox& sandbox, const NamespaceWish& wish,
+Task<bool> regain_namespaces(Node& node, Sandbox& sandbox, const records::SandboxRecord& record,
                              Report& report) {
+  const NamespaceWish wish = NamespaceWish::of(record.config());
   if (wish.shared_pid && !node.keeper.find(pod_init_name(sandbox.id()))) co_return false;
   if (check_complete(sandbox.id(), sandbox.namespaces, wish).ok()) co_return true;
   for (const pid_t pid : living_processes(node, sandbox)) {
     namespaces_from_process(sandbox, wish, pid);
   }
   // Only detached, so nobody can find it again: containers from now on share a new one.
-  const bool lost_shm =
-      wish.ipc && sandbox.namespaces.ipc.valid() && !sandbox.namespaces.shm.valid();
-  if (lost_shm) sandbox.namespaces.shm = co_await make_shm();
+  if (!sandbox.namespaces.tmpfs.valid()) {
+    sandbox.namespaces.tmpfs = co_await make_pod_tmpfs(record);
+  }
   if (!check_complete(sandbox.id(), sandbox.namespaces, wish).ok()) co_return false;
   report.mended.push_back("sandbox " + sandbox.id() +
                           " got its namespaces back from its processes");
@@ -190,8 +191,7 @@ Task<void> finish_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox, Report& 
     co_return;
   }
   const records::SandboxRecord record = co_await records::load_sandbox(node.state, sandbox->id());
-  const NamespaceWish wish = NamespaceWish::of(record.config());
-  const bool whole = co_await regain_namespaces(node, *sandbox, wish, report);
+  const bool whole = co_await regain_namespaces(node, *sandbox, record, report);
   if (whole) co_return;
   report.mended.push_back("sandbox " + sandbox->id() + " lost its namespaces: stopped");
   co_await stop_sandbox(node, sandbox);

@@ -150,6 +150,8 @@ Result<UniqueMount> mount_classic(const OverlayLayers& layers, std::uint64_t att
 
 MountFeatures MountFeatures::probe() {
   MountFeatures features;
+  const Result<UniqueMount> detached = mount_filesystem("tmpfs", "size=4k");
+  features.clones_detached = detached.ok() && open_tree_clone(detached->get(), ".", false).ok();
   Result<FsContext> context = FsContext::open("overlay");
   if (!context.ok()) return features;
   features.overlay = true;

@@ -19,8 +19,9 @@ struct MountFeatures {
   bool overlay = false;  // the kernel has overlayfs at all
   bool overlay_lowerdir_append = false;
   bool overlay_layers_by_fd = false;
+  bool clones_detached = false;  // 6.15: open_tree takes a part of a detached mount
 
-  // A few fsopen calls; mounts nothing.
+  // A few fsopen calls; attaches nothing.
   static MountFeatures probe();
   // One sentence for `berth doctor`.
   std::string describe() const;

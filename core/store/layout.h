@@ -6,8 +6,9 @@
 //     keeper.sock     the keeper's              images/             LMDB, durable
 //     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
 //     snapshots/      LMDB, not durable
-//     pods/<pod id>/  hosts hostname resolv.conf  snapshots/mount-points/
+//                                               snapshots/mount-points/
 //                                               artifact-volumes/<container id>/<n>/
+//                                               pods/<pod id>/
 #pragma once
 
 #include <string>
@@ -32,15 +33,6 @@ class Layout {
   std::string keeper_socket() const { return state_dir_ + "/keeper.sock"; }
   std::string state_store() const { return state_dir_ + "/state"; }
   std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
-  std::string pods() const { return state_dir_ + "/pods"; }
-  // Pod ids are made by us (hexadecimal), so they are safe as a path component.
-  std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
-  std::string pod_hosts(std::string_view pod_id) const { return pod(pod_id) + "/hosts"; }
-  std::string pod_hostname(std::string_view pod_id) const { return pod(pod_id) + "/hostname"; }
-  std::string pod_resolv_conf(std::string_view pod_id) const {
-    return pod(pod_id) + "/resolv.conf";
-  }
-
   // What a container finds at /sys/fs/cgroup where hierarchies are several: empty directories, onto
   // which its own groups are mounted.
   std::string cgroup_view() const { return state_dir_ + "/cgroup-view"; }
@@ -55,6 +47,10 @@ class Layout {
   std::string artifact_volume(std::string_view container_id) const {
     return artifact_volumes() + "/" + std::string(container_id);
   }
+  // Files of a pod that its containers may write to (cri/sandbox/files.h).
+  std::string pods() const { return root_dir_ + "/pods"; }
+  // Pod ids are made by us (hexadecimal), so they are safe as a path component.
+  std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

@@ -61,10 +61,10 @@ Result<std::uint64_t> attributes_of(const std::string& field, const v1::Mount& w
   return attributes;
 }
 
-// A clone of the host tree at `path` into the plan.
-Result<oci::Mount> bind_tree(MountPlan& plan, const std::string& path,
+// A clone of the tree at `path` into the plan.
+Result<oci::Mount> bind_tree(MountPlan& plan, int directory, const std::string& path,
                              const std::string& destination) {
-  TRY(sys::UniqueMount tree, sys::open_tree_clone(AT_FDCWD, path, false));
+  TRY(sys::UniqueMount tree, sys::open_tree_clone(directory, path, false));
   struct stat status {};
   if (::fstatat(tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
     return sys_error(errno, "fstat", path);
@@ -134,8 +134,8 @@ bool has_volume_at(const v1::ContainerConfig& config, const std::string& destina
 
 Status add_pod_file(MountPlan& plan, const MountWish& wish, const std::string& path,
                     const char* destination) {
-  if (path.empty() || has_volume_at(wish.config, destination)) return {};
-  TRY(oci::Mount mount, bind_tree(plan, path, destination));
+  if (has_volume_at(wish.config, destination)) return {};
+  TRY(oci::Mount mount, bind_tree(plan, wish.pod.directory, path, destination));
   const v1::LinuxContainerSecurityContext& security = wish.config.linux().security_context();
   if (security.readonly_rootfs()) mount.flags |= MOUNT_ATTR_RDONLY;
   plan.mounts.push_back(std::move(mount));
@@ -144,22 +144,13 @@ Status add_pod_file(MountPlan& plan, const MountWish& wish, const std::string& p
 
 Status add_shm(MountPlan& plan, const MountWish& wish) {
   if (has_volume_at(wish.config, "/dev/shm")) return {};
-  if (wish.shm_fd < 0) {
-    TRY(oci::Mount host, bind_tree(plan, "/dev/shm", "/dev/shm"));
-    plan.mounts.push_back(std::move(host));
-    return {};
-  }
-  // KERNEL 6.15: open_tree can clone a detached mount; before, only one of the caller's namespace.
-  // Then a container gets a /dev/shm of its own instead of the pod's.
-  Result<sys::UniqueMount> clone = sys::open_tree_clone(wish.shm_fd, "", false);
-  if (!clone.ok()) {
+  if (!wish.host_shm && wish.pod.shm.empty()) {
     plan.mounts.push_back(filesystem("/dev/shm", "tmpfs", "mode=1777,size=65536k", kNoSuidDevExec));
     return {};
   }
-  oci::Mount mount;
-  mount.destination = "/dev/shm";
-  mount.source_fd = clone->get();
-  plan.owned_fds.push_back(clone->release());
+  const int directory = wish.host_shm ? AT_FDCWD : wish.pod.directory;
+  const std::string path = wish.host_shm ? "/dev/shm" : wish.pod.shm;
+  TRY(oci::Mount mount, bind_tree(plan, directory, path, "/dev/shm"));
   plan.mounts.push_back(std::move(mount));
   return {};
 }
@@ -168,7 +159,7 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
 Status add_cgroup_views(MountPlan& plan, const MountWish& wish) {
   if (wish.cgroup_views.empty() || has_volume_at(wish.config, "/sys/fs/cgroup")) return {};
   const std::uint64_t flags = kNoSuidDevExec | (wish.privileged ? 0 : MOUNT_ATTR_RDONLY);
-  TRY(oci::Mount top, bind_tree(plan, wish.cgroup_view_root, "/sys/fs/cgroup"));
+  TRY(oci::Mount top, bind_tree(plan, AT_FDCWD, wish.cgroup_view_root, "/sys/fs/cgroup"));
   top.flags |= kNoSuidDevExec | MOUNT_ATTR_RDONLY;
   plan.mounts.push_back(std::move(top));
   for (const plugins::CgroupView& view : wish.cgroup_views) {
@@ -238,9 +229,9 @@ Result<MountPlan> plan_mounts(const MountWish& wish) {
   plan.mounts = kernel_mounts(wish);
   TRY_(add_cgroup_views(plan, wish));
   TRY_(add_shm(plan, wish));
-  TRY_(add_pod_file(plan, wish, wish.hosts_path, "/etc/hosts"));
-  TRY_(add_pod_file(plan, wish, wish.hostname_path, "/etc/hostname"));
-  TRY_(add_pod_file(plan, wish, wish.resolv_conf_path, "/etc/resolv.conf"));
+  TRY_(add_pod_file(plan, wish, wish.pod.hosts, "/etc/hosts"));
+  TRY_(add_pod_file(plan, wish, wish.pod.hostname, "/etc/hostname"));
+  TRY_(add_pod_file(plan, wish, wish.pod.resolv_conf, "/etc/resolv.conf"));
   for (int i = 0; i < wish.config.mounts_size(); ++i) {
     TRY(oci::Mount mount, volume(plan, wish, i));
     plan.mounts.push_back(std::move(mount));

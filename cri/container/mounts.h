@@ -13,6 +13,7 @@
 #include "core/oci/spec.h"
 #include "cri/container/volumes.h"
 #include "cri/proto/services.grpc.pb.h"
+#include "cri/sandbox/files.h"
 #include "plugins/api/resources.h"
 
 namespace berth::cri {
@@ -31,12 +32,10 @@ struct MountWish {
   bool cgroup_v2 = false;                           // the unified hierarchy is the node's only one
   std::vector<plugins::CgroupView> cgroup_views{};  // else: what stands for it
   std::string cgroup_view_root{};                   // CgroupViewDirectory, with them
-  int shm_fd = -1;                                  // the pod's /dev/shm; -1: the host's
+  bool host_shm = false;                            // the node's /dev/shm, not the pod's
   ImageTrees* images = nullptr;                     // of mounts with an image; the plan takes them
   HostTrees* hosts = nullptr;                       // of mounts with a host_path; the same
-  std::string hosts_path;  // the pod's files; a volume at the same place wins
-  std::string hostname_path;
-  std::string resolv_conf_path;
+  PodFiles pod{};                                   // a volume at the same place wins
 };
 
 // Not for mounts of this container; asked before anything is opened.

@@ -30,8 +30,7 @@ constexpr int kExitCodeStartError = 128;
 Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
                             const records::ContainerRecord& record,
                             const records::SandboxRecord& pod) {
-  const std::vector<std::string> ips(pod.ips().begin(), pod.ips().end());
-  const PodFiles files = co_await make_pod_files(node.layout, pod.id(), pod.config(), ips);
+  PodFiles files = co_await find_pod_files(node, *container->sandbox, pod);
   std::vector<plugins::CgroupView> views =
       co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
   std::string view_root = co_await node.cgroup_view.with(views);
@@ -45,12 +44,10 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
       .cgroup_v2 = node.resources.name() == "cgroup2",
       .cgroup_views = std::move(views),
       .cgroup_view_root = std::move(view_root),
-      .shm_fd = container->sandbox->namespaces.shm.get(),
+      .host_shm = !NamespaceWish::of(pod.config()).ipc,
       .images = &images,
       .hosts = &hosts,
-      .hosts_path = files.hosts,
-      .hostname_path = files.hostname,
-      .resolv_conf_path = files.resolv_conf,
+      .pod = std::move(files),
   };
   MountPlan plan = co_await plan_mounts(wish);
   co_return plan;

@@ -9,7 +9,9 @@
 #include <filesystem>
 
 #include "core/base/unique_fd.h"
+#include "core/linux/mount.h"
 #include "core/linux/openat2.h"
+#include "core/ring/offload.h"
 #include "cri/sandbox/namespaces.h"
 
 namespace berth::cri {
@@ -18,19 +20,57 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-bool is_there(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0;
+constexpr const char* kShm = "shm";
+constexpr const char* kHosts = "hosts";
+constexpr const char* kHostname = "hostname";
+constexpr const char* kResolvConf = "resolv.conf";
+
+struct PodFile {
+  const char* name;
+  std::string text;
+};
+
+std::string resolv_conf_of(const records::SandboxRecord& record) {
+  if (record.config().has_dns_config()) return resolv_conf_text(record.config().dns_config());
+  // Without an order of its own the pod resolves as the node does.
+  constexpr std::size_t kResolvConfBytesMax = 64 * 1024;
+  Result<std::string> host =
+      sys::read_small_file(AT_FDCWD, "/etc/resolv.conf", kResolvConfBytesMax);
+  return host.ok() ? std::move(*host) : std::string();
 }
 
-Status write_if_missing(const std::string& path, const std::string& text) {
-  if (is_there(path)) return {};
-  const std::string aside = path + ".new";
-  const UniqueFd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file.valid()) return sys_error(errno, "open", aside);
+std::vector<PodFile> files_of(const records::SandboxRecord& record) {
+  return {{kHosts, hosts_text(record)},
+          {kHostname, hostname_of(record.config()) + "\n"},
+          {kResolvConf, resolv_conf_of(record)}};
+}
+
+Status write_file(int directory, const std::string& name, const std::string& text) {
+  TRY(const UniqueFd file, sys::openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC, 0644));
   if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return sys_error(errno == 0 ? ENOSPC : errno, "write", aside);
+    return sys_error(errno == 0 ? ENOSPC : errno, "write", name);
   }
-  if (::rename(aside.c_str(), path.c_str()) != 0) return sys_error(errno, "rename", path);
+  return {};
+}
+
+bool are_on_disk(const std::string& directory) {
+  for (const char* name : {kHosts, kHostname, kResolvConf}) {
+    if (::access((directory + "/" + name).c_str(), F_OK) != 0) return false;
+  }
+  return true;
+}
+
+// Whole or not there: a container's start must not find half of one that a crash left.
+Status write_on_disk(const store::Layout& layout, const records::SandboxRecord& record) {
+  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pods(), 0711));
+  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pod(record.id()), 0711));
+  for (const PodFile& file : files_of(record)) {
+    const std::string path = layout.pod(record.id()) + "/" + file.name;
+    if (::access(path.c_str(), F_OK) == 0) continue;
+    const std::string aside = path + ".new";
+    TRY_(write_file(AT_FDCWD, aside, file.text));
+    if (::rename(aside.c_str(), path.c_str()) != 0) return sys_error(errno, "rename", path);
+  }
   return {};
 }
 
@@ -42,13 +82,14 @@ std::string joined(const google::protobuf::RepeatedPtrField<std::string>& words)
 
 }  // namespace
 
-std::string hosts_text(const std::string& hostname, const std::vector<std::string>& ips) {
+std::string hosts_text(const records::SandboxRecord& record) {
+  const std::string hostname = hostname_of(record.config());
   std::string text =
       "127.0.0.1\tlocalhost\n"
       "::1\tlocalhost ip6-localhost ip6-loopback\n";
-  for (const std::string& ip : ips) text += ip + "\t" + hostname + "\n";
+  for (const std::string& ip : record.ips()) text += ip + "\t" + hostname + "\n";
   // Without an address the name still resolves, to the pod itself.
-  if (ips.empty()) text += "127.0.0.1\t" + hostname + "\n";
+  if (record.ips().empty()) text += "127.0.0.1\t" + hostname + "\n";
   return text;
 }
 
@@ -60,35 +101,51 @@ std::string resolv_conf_text(const v1::DNSConfig& dns) {
   return text;
 }
 
-Result<PodFiles> make_pod_files(const store::Layout& layout, const std::string& pod_id,
-                                const v1::PodSandboxConfig& config,
-                                const std::vector<std::string>& ips) {
-  PodFiles files{layout.pod_hosts(pod_id), layout.pod_hostname(pod_id),
-                 layout.pod_resolv_conf(pod_id)};
-  if (is_there(files.hosts) && is_there(files.hostname) && is_there(files.resolv_conf))
-    return files;
-  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pods(), 0711));
-  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pod(pod_id), 0711));
-  const std::string hostname = hostname_of(config);
-  TRY_(write_if_missing(files.hosts, hosts_text(hostname, ips)));
-  TRY_(write_if_missing(files.hostname, hostname + "\n"));
-  if (config.has_dns_config()) {
-    TRY_(write_if_missing(files.resolv_conf, resolv_conf_text(config.dns_config())));
-  } else {
-    // Without an order of its own the pod resolves as the node does.
-    constexpr std::size_t kResolvConfBytesMax = 64 * 1024;
-    Result<std::string> host =
-        sys::read_small_file(AT_FDCWD, "/etc/resolv.conf", kResolvConfBytesMax);
-    TRY_(write_if_missing(files.resolv_conf, host.ok() ? *host : std::string()));
+Result<UniqueFd> make_pod_tmpfs(const records::SandboxRecord& record) {
+  TRY(sys::UniqueMount mount,
+      sys::mount_filesystem("tmpfs", "mode=755,size=65536k",
+                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  if (::mkdirat(mount.get(), kShm, 0700) != 0 || ::fchmodat(mount.get(), kShm, 01777, 0) != 0) {
+    return sys_error(errno, "mkdir", "the pod's /dev/shm");
   }
-  return files;
+  for (const PodFile& file : files_of(record)) {
+    TRY_(write_file(mount.get(), file.name, file.text));
+  }
+  return mount.release();
 }
 
-Status remove_pod_files(const store::Layout& layout, const std::string& pod_id) {
-  std::error_code failed;
-  std::filesystem::remove_all(layout.pod(pod_id), failed);
-  if (failed) return sys_error(failed.value(), "remove_all", layout.pod(pod_id));
-  return {};
+Task<PodFiles> find_pod_files(Node& node, const Sandbox& sandbox,
+                              const records::SandboxRecord& record) {
+  if (node.mount_features.clones_detached) {
+    co_return PodFiles{.directory = sandbox.namespaces.tmpfs.get(),
+                       .shm = kShm,
+                       .hosts = kHosts,
+                       .hostname = kHostname,
+                       .resolv_conf = kResolvConf};
+  }
+  const store::Layout& layout = node.layout;
+  const std::string directory = layout.pod(record.id());
+  if (!are_on_disk(directory)) {
+    const auto write = [&layout, &record]() { return write_on_disk(layout, record); };
+    co_await offload(node.ring, write);
+  }
+  co_return PodFiles{.directory = AT_FDCWD,
+                     .shm = {},
+                     .hosts = directory + "/" + kHosts,
+                     .hostname = directory + "/" + kHostname,
+                     .resolv_conf = directory + "/" + kResolvConf};
+}
+
+Task<void> remove_pod_files(Node& node, std::string pod_id) {
+  const std::string directory = node.layout.pod(pod_id);
+  if (::access(directory.c_str(), F_OK) != 0) co_return;
+  const auto remove = [&directory]() -> Status {
+    std::error_code failed;
+    std::filesystem::remove_all(directory, failed);
+    if (failed) return sys_error(failed.value(), "remove_all", directory);
+    return {};
+  };
+  co_await offload(node.ring, remove);
 }
 
 }  // namespace berth::cri

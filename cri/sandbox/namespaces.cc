@@ -12,7 +12,6 @@
 #include <thread>
 #include <utility>
 
-#include "core/linux/mount.h"
 #include "core/linux/namespace.h"
 #include "core/ring/offload.h"
 
@@ -31,7 +30,7 @@ constexpr HeldSlot kHeldSlots[] = {{'n', &PodNamespaces::net},
                                    {'i', &PodNamespaces::ipc},
                                    {'u', &PodNamespaces::uts},
                                    {'p', &PodNamespaces::pid},
-                                   {'s', &PodNamespaces::shm}};
+                                   {'s', &PodNamespaces::tmpfs}};
 
 Status enter(int fd, int flag, const char* what) {
   if (fd >= 0 && ::setns(fd, flag) != 0) return sys_error(errno, "setns", what);
@@ -103,7 +102,7 @@ Status check_complete(const std::string& pod_id, const PodNamespaces& namespaces
     const char* name;
   } parts[] = {{wish.net, namespaces.net, "network namespace"},
                {wish.ipc, namespaces.ipc, "ipc namespace"},
-               {wish.ipc, namespaces.shm, "/dev/shm"},
+               {true, namespaces.tmpfs, "tmpfs"},
                {wish.uts, namespaces.uts, "uts namespace"},
                {wish.shared_pid, namespaces.pid, "pid namespace"}};
   for (const auto& part : parts) {
@@ -182,13 +181,6 @@ PodNamespaces namespaces_of_held(const std::string& name, std::vector<UniqueFd> 
     }
   }
   return namespaces;
-}
-
-Result<UniqueFd> make_shm() {
-  TRY(sys::UniqueMount mount,
-      sys::mount_filesystem("tmpfs", "mode=1777,size=65536k",
-                            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-  return mount.release();
 }
 
 }  // namespace berth::cri

@@ -32,10 +32,8 @@ std::string hostname_of(const runtime::v1::PodSandboxConfig& config);
 // Sets the host name and the sysctls inside the pod's namespaces, on a thread that enters them.
 Task<void> configure_namespaces(Node& node, const PodNamespaces& namespaces,
                                 const runtime::v1::PodSandboxConfig& config);
-// A tmpfs of 64 MiB, the containers' /dev/shm. Detached.
-Result<UniqueFd> make_shm();
 
-// Descriptors in the fixed order net, ipc, uts, pid, shm; which of them are there is coded in the
+// Descriptors in the fixed order net, ipc, uts, pid, tmpfs; which of them are there is coded in the
 // name under which the keeper holds them.
 Task<void> hold_namespaces(Node& node, const std::string& pod_id, const PodNamespaces& namespaces);
 // Everything held for the pod, under whatever name. Nothing held: fine.

@@ -19,7 +19,7 @@ Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
     if (container != nullptr) co_await remove_container_now(node, container);
   }
   co_await node.resources.cleanup_pod(sandbox->id());
-  co_await remove_pod_files(node.layout, sandbox->id());
+  co_await remove_pod_files(node, sandbox->id());
   const std::string id = sandbox->id();
   Status forgotten = node.state.write([&id](store::WriteTxn& txn) -> Status {
     TRY_(store::ledger_clear_owner(txn, id));

@@ -84,14 +84,15 @@ Task<void> attach_network(Node& node, Sandbox& sandbox, const Request& request,
   for (const std::string& ip : attached.ips) record.add_ips(ip);
 }
 
-Task<void> take_namespaces(Node& node, Sandbox& sandbox, const v1::PodSandboxConfig& config) {
+Task<void> take_namespaces(Node& node, Sandbox& sandbox, const records::SandboxRecord& record) {
+  const v1::PodSandboxConfig& config = record.config();
   const NamespaceWish wish = NamespaceWish::of(config);
   if (wish.ipc || wish.uts) {
     sys::NamespaceSet set = co_await node.ipc_uts.take();
     if (wish.ipc) sandbox.namespaces.ipc = std::move(set.ipc);
     if (wish.uts) sandbox.namespaces.uts = std::move(set.uts);
   }
-  if (wish.ipc) sandbox.namespaces.shm = co_await make_shm();
+  sandbox.namespaces.tmpfs = co_await make_pod_tmpfs(record);
   co_await configure_namespaces(node, sandbox.namespaces, config);
 }
 
@@ -103,24 +104,6 @@ Task<void> enter_cgroup(Node& node, const Sandbox& sandbox, const v1::PodSandbox
   cgroup.resources = co_await resources_of("config.linux.resources", config.linux().resources());
   undo.push([&node, id = sandbox.id()]() { return node.resources.cleanup_pod(id); });
   co_await node.resources.prepare_pod(std::move(cgroup));
-}
-
-// Made here so that the first container need not wait for them.
-Task<void> write_files(Node& node, const records::SandboxRecord& record) {
-  const std::vector<std::string> ips(record.ips().begin(), record.ips().end());
-  const PodFiles files = co_await make_pod_files(node.layout, record.id(), record.config(), ips);
-  static_cast<void>(files);
-}
-
-Task<void> remove_files(Node& node, std::string pod_id) {
-  co_await remove_pod_files(node.layout, pod_id);
-}
-
-// All that is left to do while the keeper is at work.
-Task<void> prepare_beside(Node& node, const Sandbox& sandbox, const records::SandboxRecord& record,
-                          bool wants_cgroup, AsyncUndo& undo) {
-  if (wants_cgroup) co_await enter_cgroup(node, sandbox, record.config(), undo);
-  co_await write_files(node, record);
 }
 
 Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& undo) {
@@ -141,7 +124,7 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
   stages.enter("network.attach");
   co_await attach_network(node, *sandbox, request, record, undo);
   stages.enter("namespaces");
-  co_await take_namespaces(node, *sandbox, request.config());
+  co_await take_namespaces(node, *sandbox, record);
   const bool has_init = NamespaceWish::of(request.config()).shared_pid;
   if (has_init) {
     stages.enter("cgroup.prepare");
@@ -151,15 +134,18 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
     co_await start_pod_init(node, *sandbox);
     record.set_init_pid(sandbox->init_pid);
   }
-  stages.enter(has_init ? "keeper.hold+files" : "keeper.hold+cgroup.prepare+files");
+  stages.enter(has_init ? "keeper.hold" : "keeper.hold+cgroup.prepare");
   undo.push([&node, id = sandbox->id()]() { return drop_namespaces(node, id); });
-  undo.push([&node, id = sandbox->id()]() { return remove_files(node, id); });
   Task<void> held = hold_namespaces(node, sandbox->id(), sandbox->namespaces);
-  Task<void> prepared = prepare_beside(node, *sandbox, record, !has_init, undo);
-  auto outcomes = co_await both(std::move(held), std::move(prepared));
-  auto& [of_hold, of_prepare] = outcomes;
-  co_await std::move(of_hold);
-  co_await std::move(of_prepare);
+  if (has_init) {
+    co_await std::move(held);
+  } else {
+    Task<void> prepared = enter_cgroup(node, *sandbox, request.config(), undo);
+    auto outcomes = co_await both(std::move(held), std::move(prepared));
+    auto& [of_hold, of_prepare] = outcomes;
+    co_await std::move(of_hold);
+    co_await std::move(of_prepare);
+  }
 
   stages.enter("state.commit");
   record.set_phase(state::v1::SANDBOX_READY);

@@ -57,6 +57,9 @@ berth run -d --name web --memory 64m --cpus 0.5 "$image" \
   sh -c 'echo "hello from $(hostname)"; exec sleep 1000'
 await 10 logged || fail "the log does not come"
 [ "$(berth exec web cat /etc/motd)" = upper ] || fail "the image was not unpacked rightly"
+[ "$(berth exec web cat /etc/hostname)" = "$(berth exec web hostname)" ] || fail "no /etc/hostname"
+berth exec web sh -c 'echo mine >>/etc/hosts' || fail "/etc/hosts cannot be written"
+[ "$(cat /var/lib/berth/pods/*/hosts | tail -n 1)" = mine ] || fail "the pod's files are not on disk"
 find /sys/fs/cgroup -name memory.max -exec grep -lx 67108864 {} + || fail "no memory.max of 64 MiB"
 find /sys/fs/cgroup -name cpu.max -exec grep -lx '50000 100000' {} + || fail "no cpu.max of 0.5"
 berth explain web
@@ -67,5 +70,6 @@ gone() {
   cmp -s /tmp/before /tmp/after
 }
 await 10 gone || fail "cgroups stayed: $(diff /tmp/before /tmp/after)"
+[ -z "$(ls /var/lib/berth/pods)" ] || fail "files of the pod stayed"
 [ "$(wc -l </proc/self/mounts)" = "$mounts" ] || fail "the mount table grew"
 echo "vm: ok on $(uname -r)"

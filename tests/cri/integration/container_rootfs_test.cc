@@ -2,6 +2,7 @@
 // A container's files: root filesystem, volumes, the pod's files, devices, masked paths.
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -91,6 +92,31 @@ TEST_F(Rootfs, PodsNameAndResolverAreInItsFiles) {
   const std::string hosts = printed(pod, "cat /etc/hosts");
   EXPECT_NE(hosts.find("127.0.0.1\tlocalhost"), std::string::npos) << hosts;
   EXPECT_NE(hosts.find("harbour"), std::string::npos) << hosts;
+}
+
+// The agent's own state is on a tmpfs, and an agent that cannot write it cannot do anything. Nor
+// does one pod fill what another needs.
+TEST_F(Rootfs, WhatIsWrittenToThePodsFilesTakesNoSpaceButThePodsOwn) {
+  const auto state_free = [] { return std::filesystem::space(std::getenv("BERTH_STATE")).free; };
+  const auto before = state_free();
+  const std::string pod = run_pod();
+  const std::string id =
+      start_script(pod, "dd if=/dev/zero bs=1M count=100 >>/etc/hostname; echo full; sleep 1000");
+  EXPECT_TRUE(wait_until([&] { return stdout_of(id) == "full\n"; }, 20)) << stdout_of(id);
+  EXPECT_GT(state_free() + (24 << 20), before);
+  EXPECT_EQ(printed(run_pod(), "echo more >>/etc/hosts && tail -n 1 /etc/hosts"), "more\n");
+  // A pod that is in its own way goes like any other.
+  EXPECT_EQ(printed(pod, "echo fine"), "fine\n");
+}
+
+TEST_F(Rootfs, ContainersOfAPodShareItsFiles) {
+  const std::string pod = run_pod();
+  EXPECT_EQ(printed(pod, "echo 10.1.2.3 friend >>/etc/hosts"), "");
+  EXPECT_EQ(printed(pod, "tail -n 1 /etc/hosts"), "10.1.2.3 friend\n");
+  const std::string text =
+      printed(pod, "echo x 2>/dev/null >>/etc/hosts || echo refused",
+              [](v1::ContainerConfig& config) { security(config).set_readonly_rootfs(true); });
+  EXPECT_EQ(text, "refused\n");
 }
 
 TEST_F(Rootfs, DevicesAndKernelFilesystemsAreThere) {

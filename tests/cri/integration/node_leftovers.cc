@@ -113,7 +113,7 @@ void add_snapshots(Holdings& held, const std::string& dir) {
 Holdings Node::holdings() {
   Holdings held;
   add_cgroups(held, dir("BERTH_CGROUP"));
-  add_tree(held, "pod files", dir("BERTH_STATE") + "/berth/pods");
+  add_tree(held, "pod files", dir("BERTH_ROOT") + "/pods");
   add_snapshots(held, dir("BERTH_ROOT") + "/snapshots/overlay");
   add_descriptors(held, berthd_pid());
   add_children(held, keeper_pid());
