@@ -59,7 +59,7 @@ await 10 logged || fail "the log does not come"
 [ "$(berth exec web cat /etc/motd)" = upper ] || fail "the image was not unpacked rightly"
 [ "$(berth exec web cat /etc/hostname)" = "$(berth exec web hostname)" ] || fail "no /etc/hostname"
 berth exec web sh -c 'echo mine >>/etc/hosts' || fail "/etc/hosts cannot be written"
-[ "$(cat /var/lib/berth/pods/*/hosts | tail -n 1)" = mine ] || fail "the pod's files are not on disk"
+[ "$(tail -n 1 /var/lib/berth/pods/*/hosts)" = mine ] || fail "the files of the pod are not on disk"
 find /sys/fs/cgroup -name memory.max -exec grep -lx 67108864 {} + || fail "no memory.max of 64 MiB"
 find /sys/fs/cgroup -name cpu.max -exec grep -lx '50000 100000' {} + || fail "no cpu.max of 0.5"
 berth explain web
