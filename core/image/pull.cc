@@ -62,7 +62,7 @@ Task<PullResult> Puller::Impl::pull(PullRequest request) {
 }
 
 Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference) {
-  while (sweeping) co_await sweep_ended.wait();
+  co_await no_sweep();
   // Nothing is built on files that are lost.
   if (files_lost) co_await sweep();
   if (closing) {
@@ -76,6 +76,7 @@ Task<PullResult> Puller::Impl::pull_one(PullRequest request, Reference reference
 
 Task<PullResult> Puller::Impl::start(JobPtr job) {
   if (job->request.watch != nullptr) job->request.watch->job_ = job;
+  job->claim = Claims::Claim(claims);
   join_line_of_host(*job);
   // A caller that goes away is not torn out of the middle: the pull is told, takes back in order
   // what it made, and leaves what others want.
@@ -101,6 +102,7 @@ void Puller::Impl::join_line_of_host(Job& job) {
 
 void Puller::Impl::job_ended(const JobPtr& job) {
   jobs.remove(job);
+  job->claim.clear();
 }
 
 Task<PullResult> Puller::Impl::run(JobPtr job) {
@@ -140,6 +142,8 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
   Resolved resolved =
       co_await under(job->transfers, resolve_manifest(*job->session, root, job->request.platform));
   co_await check_sizes(resolved.manifest, options.layer_size_max);
+  std::vector<std::string> keys = blobs_of(resolved);
+  co_await claim(job, std::move(keys));
   std::string id;
   if (oci::is_artifact(resolved.manifest)) {
     id = co_await get_artifact(job, resolved);
@@ -158,14 +162,23 @@ Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
 Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult& result) {
   if (root.empty()) co_return false;
   std::shared_ptr<const CachedImage> image;
+  std::vector<std::string> keys;
   for (const ImageEntry& entry : images.list()) {
     const bool fits = entry.image->is_artifact() ||
                       oci::platform_matches(job->request.platform, entry.image->config.platform);
     for (const std::string& reference : entry.repo_digests) {
-      if (fits && reference.ends_with("@" + root.text())) image = entry.image;
+      if (!fits || !reference.ends_with("@" + root.text())) continue;
+      image = entry.image;
+      keys = image->chain_ids;
+      for (const oci::Digest& blob : needed_blobs(entry)) keys.push_back(blob.text());
     }
   }
   if (image == nullptr) co_return false;
+  co_await claim(job, std::move(keys));
+  // A sweep may have come before the claim.
+  const ImageName by_id = named_by_id(image->id);
+  const std::optional<ImageEntry> still = co_await images.find(by_id);
+  if (!still.has_value()) co_return false;
   if (image->is_artifact()) {
     const bool whole = co_await artifact_is_whole(*image);
     if (!whole) co_return false;
@@ -216,6 +229,9 @@ Task<std::string> Puller::Impl::plan_layers(JobPtr job, const Resolved& resolved
   const oci::Image config = co_await oci::parse_image(json);
   co_await check_layers(resolved.manifest, config);
   const std::vector<oci::Digest> chain = oci::chain_ids(config.diff_ids);
+  std::vector<std::string> keys;
+  for (const oci::Digest& chain_id : chain) keys.push_back(chain_id.text());
+  co_await claim(job, std::move(keys));
   for (std::size_t i = 0; i < chain.size(); ++i) {
     auto layer = std::make_unique<LayerJob>();
     layer->blob = resolved.manifest.layers[i];

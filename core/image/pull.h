@@ -23,6 +23,7 @@
 
 #include "core/base/log.h"
 #include "core/image/auth.h"
+#include "core/image/claims.h"
 #include "core/image/content.h"
 #include "core/image/image_store.h"
 #include "core/image/layer_store.h"
@@ -117,31 +118,41 @@ class Puller {
   // for pull; not_found: a blob is missing.
   Task<PullResult> add_local(LocalImage image);
 
-  // While one lives no sweep removes anything: for blobs that are put before a record names them,
-  // or read while somebody may remove the image. The Puller outlives it.
+  // What a sweep must leave alone. What it left goes with the last hold. The Puller outlives it.
   class [[nodiscard]] Hold {
    public:
     Hold() = default;
-    Hold(Hold&& other) noexcept : puller_(std::exchange(other.puller_, nullptr)) {}
+    Hold(Hold&& other) noexcept
+        : puller_(std::exchange(other.puller_, nullptr)),
+          everything_(other.everything_),
+          claim_(std::move(other.claim_)) {}
     Hold& operator=(Hold&& other) noexcept {
       std::swap(puller_, other.puller_);
+      std::swap(everything_, other.everything_);
+      claim_ = std::move(other.claim_);
       return *this;
     }
     ~Hold();
-    // For who stores blobs under it: what no image names in the end goes with the last hold.
+    // For who may leave blobs that no image names.
     void sweep_afterwards() noexcept;
 
    private:
     friend class Puller;
     explicit Hold(Puller& puller) : puller_(&puller) {}
     Puller* puller_ = nullptr;
+    bool everything_ = false;
+    Claims::Claim claim_;
   };
+  // Everything, for blobs that are put before a record names them: not for long, nor while waiting
+  // for a stranger.
   Task<Hold> hold();
+  // The blobs of images that are read, however long, and that somebody may remove meanwhile.
+  Task<Hold> hold(std::vector<ImageEntry> images);
 
   // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.
   Task<bool> remove(ImageName name);
-  // Removes blobs and layers that no image and no running pull needs. Layers still used by a
-  // container stay until a later sweep. Called at start, after removals and failed pulls.
+  // Removes blobs and layers that no image, no running pull and no claim needs. Layers still used
+  // by a container stay until a later sweep. Called at start, after removals and failed pulls.
   Task<void> sweep();
 
   // Waits until everything pulled so far is on disk, or could not be put there.

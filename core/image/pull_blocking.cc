@@ -47,6 +47,17 @@ Status check_sizes(const oci::Manifest& manifest, std::uint64_t layer_size_max) 
   return {};
 }
 
+std::vector<std::string> blobs_of(const Resolved& resolved) {
+  std::vector<std::string> digests = {resolved.manifest.config.digest.text()};
+  for (const Resolved::Document& document : resolved.documents) {
+    digests.push_back(document.digest.text());
+  }
+  for (const oci::Descriptor& layer : resolved.manifest.layers) {
+    digests.push_back(layer.digest.text());
+  }
+  return digests;
+}
+
 Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
                                 oci::Platform platform) {
   constexpr int kDepthMax = 3;  // an index of an index is the most that anyone makes

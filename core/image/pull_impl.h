@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <set>
 
 #include "core/image/pull_budget.h"
 #include "core/image/pull_job.h"
@@ -52,6 +53,7 @@ struct Puller::Impl {
   Task<PullResult> start(JobPtr job);
   Task<PullResult> run_steps(JobPtr job);
   Task<bool> add_if_present(JobPtr job, oci::Digest root, PullResult& result);
+  Task<void> claim(JobPtr job, std::vector<std::string> keys);
   Task<std::string> fetch_documents(JobPtr job, const Resolved& resolved);
   Task<void> get_layers(JobPtr job);
   Task<void> find_missing(JobPtr job);
@@ -64,7 +66,8 @@ struct Puller::Impl {
   Task<bool> artifact_is_whole(const CachedImage& artifact);
   Task<PullResult> run_local(JobPtr job);
   Task<Resolved> resolve_local(oci::Digest manifest);
-  void release_hold();
+  void release_hold(bool everything);
+  Task<void> no_sweep();
 
   // pull_layers.cc: each blob and each chain id once.
   Task<void> join(JobPtr job, InFlight& table, std::string key, std::function<Task<void>()> start);
@@ -112,8 +115,8 @@ struct Puller::Impl {
   // sweep.cc
   Task<void> sweep();
   Task<void> sweep_now();
-  Task<void> sweep_layers();
-  Status sweep_blobs();
+  Task<void> sweep_layers(const std::set<std::string>& claimed);
+  Status sweep_blobs(const std::set<std::string>& claimed, bool alone);
 
   void job_started(const JobPtr& job);
   void job_ended(const JobPtr& job);
@@ -124,6 +127,7 @@ struct Puller::Impl {
   LayerStore& layers;
   Log& log;
   PullOptions options;
+  Claims claims;  // outlives the jobs
   RegistryClient registries;
   OffloadPool pool;
   Scope scope;
@@ -137,10 +141,12 @@ struct Puller::Impl {
   std::map<std::string, std::shared_ptr<Arrival>> arrivals;  // of blobs_in_flight
   InFlight chains_in_flight;
   std::list<JobPtr> jobs;
-  // Pulls and sweeps exclude each other: a sweep takes away what no *record* needs.
+  // A sweep takes away what neither a record nor a claim needs; nothing is claimed while it is at
+  // work, since what is found to be there must stay.
   bool sweeping = false;
   bool sweep_wanted = false;
   unsigned holds = 0;
+  unsigned holds_of_everything = 0;
   bool settling = false;
   Event settle_ended;
   std::atomic<bool> files_lost{false};  // of unsettled images

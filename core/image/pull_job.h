@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/image/claims.h"
 #include "core/image/content.h"
 #include "core/image/fetch.h"
 #include "core/image/inflate.h"
@@ -34,6 +35,9 @@ struct Resolved {
   oci::Manifest manifest;
   std::vector<Document> documents;  // the index, if there is one, and the manifest
 };
+
+// Digests of the documents, the configuration and the layers.
+std::vector<std::string> blobs_of(const Resolved& resolved);
 
 // Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD
 // told, or empty.
@@ -83,6 +87,7 @@ struct Job {
   // Instead of a registry: the blobs are here.
   std::optional<LocalImage> local;
   std::atomic<std::uint64_t> transferred{0};
+  Claims::Claim claim;  // before it looks whether something is there
   // Filled once, before `layers_known`; the elements do not move.
   std::vector<std::unique_ptr<LayerJob>> layers;
   bool layers_known = false;

@@ -66,7 +66,7 @@ Task<bool> Puller::Impl::artifact_is_whole(const CachedImage& artifact) {
 
 Task<PullResult> Puller::add_local(LocalImage image) {
   Impl& impl = *impl_;
-  while (impl.sweeping) co_await impl.sweep_ended.wait();
+  co_await impl.no_sweep();
   if (impl.closing) co_await fail(Errc::unavailable, "shutting down");
   Reference reference = image.references.empty() ? Reference{} : image.references.front();
   auto job = std::make_shared<Job>(PullRequest{}, std::move(reference));
@@ -92,6 +92,8 @@ Task<Resolved> Puller::Impl::resolve_local(oci::Digest manifest) {
 // Every name is one more record of what the first made.
 Task<PullResult> Puller::Impl::run_local(JobPtr job) {
   const Resolved resolved = co_await resolve_local(job->local->manifest_digest);
+  std::vector<std::string> keys = blobs_of(resolved);
+  co_await claim(job, std::move(keys));
   const bool artifact = oci::is_artifact(resolved.manifest);
   std::string config_json;
   if (!artifact) {
@@ -113,22 +115,48 @@ Task<PullResult> Puller::Impl::run_local(JobPtr job) {
   co_return result;
 }
 
-Task<Puller::Hold> Puller::hold() {
-  while (impl_->sweeping) co_await impl_->sweep_ended.wait();
+Task<void> Puller::Impl::no_sweep() {
+  while (sweeping) co_await sweep_ended.wait();
+}
+
+Task<void> Puller::Impl::claim(JobPtr job, std::vector<std::string> keys) {
+  co_await under(job->transfers, no_sweep());
+  for (std::string& key : keys) job->claim.add(std::move(key));
+}
+
+Task<Puller::Hold> Puller::hold(std::vector<ImageEntry> images) {
+  co_await impl_->no_sweep();
+  Hold hold(*this);
   ++impl_->holds;
-  co_return Hold(*this);
+  hold.claim_ = Claims::Claim(impl_->claims);
+  for (const ImageEntry& image : images) {
+    for (const oci::Digest& digest : needed_blobs(image)) hold.claim_.add(digest.text());
+  }
+  co_return hold;
+}
+
+Task<Puller::Hold> Puller::hold() {
+  co_await impl_->no_sweep();
+  Hold hold(*this);
+  hold.everything_ = true;
+  ++impl_->holds;
+  ++impl_->holds_of_everything;
+  co_return hold;
 }
 
 Puller::Hold::~Hold() {
-  if (puller_ != nullptr) puller_->impl_->release_hold();
+  if (puller_ == nullptr) return;
+  claim_.clear();
+  puller_->impl_->release_hold(everything_);
 }
 
 void Puller::Hold::sweep_afterwards() noexcept {
   puller_->impl_->sweep_wanted = true;
 }
 
-void Puller::Impl::release_hold() {
+void Puller::Impl::release_hold(bool everything) {
   --holds;
+  if (everything) --holds_of_everything;
   if (holds == 0 && sweep_wanted && !closing) scope.spawn(sweep());
 }
 

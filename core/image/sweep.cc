@@ -21,9 +21,12 @@ void forget_layers(const std::vector<ImageEntry>& all, std::set<std::string>& ne
 
 Task<void> Puller::Impl::sweep() {
   while (sweeping) co_await sweep_ended.wait();
-  // The last pull or hold to end sweeps then.
-  sweep_wanted = !jobs.empty() || holds > 0;
-  if (sweep_wanted) co_return;
+  // The last hold to end sweeps again.
+  sweep_wanted = holds > 0;
+  // On lost files, which go with their images, running pulls may be built.
+  const bool files_are_used = files_lost && !jobs.empty();
+  if (files_are_used) sweep_wanted = true;
+  if (files_are_used || holds_of_everything > 0) co_return;
   sweeping = true;
   sweep_ended.reset();
   Result<void> outcome = co_await shield(sweep_now()).result();
@@ -35,16 +38,20 @@ Task<void> Puller::Impl::sweep() {
 
 // A step that fails does not keep the others from giving back what they can; the first error tells.
 Task<void> Puller::Impl::sweep_now() {
-  Result<void> aborted = co_await layers.abort_unfinished().result();
+  const std::set<std::string> claimed = claims.all();
+  // Else what is unfinished may be a running pull's.
+  const bool alone = jobs.empty();
+  Result<void> aborted;
+  if (alone) aborted = co_await layers.abort_unfinished().result();
   Result<void> dropped;
   if (files_lost) {
     const auto remove = [this] { return remove_unsettled(); };
     dropped = co_await offload(pool, remove).result();
   }
   // Blobs first: on a full disk, taking away a layer's record may need the room that they give.
-  const auto blobs = [this] { return sweep_blobs(); };
+  const auto blobs = [this, &claimed, alone] { return sweep_blobs(claimed, alone); };
   Result<void> blobs_swept = co_await offload(pool, blobs).result();
-  Result<void> layers_swept = co_await sweep_layers().result();
+  Result<void> layers_swept = co_await sweep_layers(claimed).result();
   co_await std::move(aborted);
   co_await std::move(dropped);
   co_await std::move(blobs_swept);
@@ -53,8 +60,8 @@ Task<void> Puller::Impl::sweep_now() {
 
 // A layer can go only after those built on it. The store knows the order, we do not: what refuses
 // is tried again as long as something goes.
-Task<void> Puller::Impl::sweep_layers() {
-  std::set<std::string> needed;
+Task<void> Puller::Impl::sweep_layers(const std::set<std::string>& claimed) {
+  std::set<std::string> needed = claimed;
   for (const ImageEntry& entry : images.list()) {
     needed.insert(entry.image->chain_ids.begin(), entry.image->chain_ids.end());
   }
@@ -81,16 +88,18 @@ Task<void> Puller::Impl::sweep_layers() {
   }
 }
 
-Status Puller::Impl::sweep_blobs() {
+Status Puller::Impl::sweep_blobs(const std::set<std::string>& claimed, bool alone) {
   std::set<std::string> needed;
   for (const ImageEntry& entry : images.list()) {
     for (const oci::Digest& digest : needed_blobs(entry)) needed.insert(digest.text());
   }
   if (!options.keep_layer_blobs) forget_layers(images.list(), needed);
+  needed.insert(claimed.begin(), claimed.end());
   TRY(const std::vector<BlobInfo> blobs, content.list());
   for (const BlobInfo& blob : blobs) {
     if (needed.count(blob.digest.text()) == 0) TRY_(content.remove(blob.digest));
   }
+  if (!alone) return {};
   // Partial files of a killed pull are worth keeping for the pull that comes next.
   return content.sweep_ingests(kPartialAgeMaxS);
 }

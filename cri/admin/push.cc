@@ -71,7 +71,8 @@ Task<void> push(Node& node, rpc::Call& call) {
   wanted.auth = auth_of(request.auth());
   wanted.manifest = entry.image->manifest_digest;
   wanted.mount_from = mount_sources(entry, wanted.target);
-  const image::Puller::Hold hold = co_await node.puller.hold();
+  std::vector<image::ImageEntry> read(1, entry);
+  const image::Puller::Hold hold = co_await node.puller.hold(std::move(read));
   image::PushProgress progress;
   auto look = [&progress]() { return event_of(progress); };
   Task<image::PushResult> work =

@@ -38,14 +38,14 @@ void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) 
   images.push_back(std::move(saved));
 }
 
-Task<std::vector<image::SavedImage>> saved_images(Node& node, const wire::SaveRequest& request) {
-  std::vector<image::SavedImage> images;
+Task<std::vector<image::ImageEntry>> entries_of(Node& node, const wire::SaveRequest& request) {
+  std::vector<image::ImageEntry> entries;
   for (const std::string& name : request.images()) {
     co_await check_name("images", name);
     image::ImageEntry entry = co_await need_image(node, name);
-    add_image(saved_image(std::move(entry)), images);
+    entries.push_back(std::move(entry));
   }
-  co_return images;
+  co_return entries;
 }
 
 }  // namespace
@@ -57,9 +57,11 @@ Task<void> save(Node& node, rpc::Call& call) {
   const image::ArchiveFormat format = request.format() == wire::SaveRequest::DOCKER_ARCHIVE
                                           ? image::ArchiveFormat::docker_archive
                                           : image::ArchiveFormat::oci_layout;
+  std::vector<image::ImageEntry> entries = co_await entries_of(node, request);
   // A removal meanwhile takes the names at once and the blobs afterwards.
-  const image::Puller::Hold hold = co_await node.puller.hold();
-  const std::vector<image::SavedImage> images = co_await saved_images(node, request);
+  const image::Puller::Hold hold = co_await node.puller.hold(entries);
+  std::vector<image::SavedImage> images;
+  for (image::ImageEntry& entry : entries) add_image(saved_image(std::move(entry)), images);
   const image::ContentStore& content = node.content;
   auto open = [&content, &images, format]() {
     return image::ArchiveSource::open(content, images, format);

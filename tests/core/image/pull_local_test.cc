@@ -70,6 +70,21 @@ TEST_F(PullLocal, AnArtifactThatIsThereGetsTheNamesOfAnotherRepository) {
   EXPECT_LE(registry_.server().requests().size(), 2u) << "a HEAD each at most";
 }
 
+TEST_F(PullLocal, WhatIsReadStaysThoughItsImageIsRemoved) {
+  add("app", "1", {"layer"});
+  ASSERT_TRUE(pull("app:1").ok());
+  const std::vector<ImageEntry> read = {*find(name("app:1"))};
+  {
+    const Puller::Hold hold = ring_->run_until(puller_->hold(read)).value();
+    ASSERT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
+    EXPECT_EQ(content_->list()->size(), 3u);
+    EXPECT_TRUE(layers_.committed.empty()) << "only blobs are read";
+  }
+  // The hold began a sweep of its own; this one waits for it and finds nothing to do.
+  ring_->run_until(puller_->sweep()).value();
+  expect_nothing_left();
+}
+
 TEST_F(PullLocal, WhatWasStoredForNothingGoesWithTheHold) {
   {
     Puller::Hold hold = ring_->run_until(puller_->hold()).value();
