@@ -48,64 +48,98 @@ class LayoutLoader {
       return make_error(Errc::resource_exhausted,
                         "archive: index.json names more than 1000 images");
     }
-    for (const oci::Descriptor& descriptor : index->manifests) TRY_(add(descriptor));
-    if (images_.empty()) {
+    if (index->manifests.empty()) {
       return make_error(Errc::not_found,
                         "archive: index.json names no image for " + platform_.text());
     }
-    TRY_(store_blobs());
-    return std::move(images_);
+    for (const oci::Descriptor& descriptor : index->manifests) {
+      TRY(std::optional<Reference> name, name_of(descriptor));
+      named_.push_back({descriptor, std::move(name), std::nullopt});
+    }
+    TRY_(find_manifests());
+    TRY_(store_members(archive_, content_, wanted_));
+    return images();
   }
 
  private:
+  // A line of index.json and the manifest that it leads to.
+  struct Named {
+    oci::Descriptor at;  // the manifest, or an index on the way to it
+    std::optional<Reference> name;
+    std::optional<oci::Digest> manifest;
+  };
+
   Result<std::string> document(const std::string& name) {
     TRY(auto found, archive_.read({name}, oci::kDocumentSizeMax));
     return std::move(found.begin()->second);
   }
 
-  // Reads and verifies a manifest or an index.
-  Result<std::string> document(const oci::Descriptor& descriptor) {
-    const std::string path = blob_path(descriptor.digest);
-    if (!archive_.has(path)) {
-      return make_error(Errc::invalid_argument, "archive: " + path + " is missing");
+  // One walk for each level of indexes, however many images there are.
+  Status find_manifests() {
+    for (int depth = 0; depth < kIndexDepthMax; ++depth) {
+      std::map<std::string, std::vector<Named*>> open;  // by the document's member
+      for (Named& named : named_) {
+        if (!named.manifest) open[blob_path(named.at.digest)].push_back(&named);
+      }
+      if (open.empty()) return {};
+      std::set<std::string> paths;
+      for (const auto& [path, lines] : open) {
+        if (!archive_.has(path)) {
+          return make_error(Errc::invalid_argument, "archive: " + path + " is missing");
+        }
+        paths.insert(path);
+      }
+      const auto take = [&](const std::string& path, std::string text) {
+        return take_document(path, text, open.at(path));
+      };
+      TRY_(archive_.read_each(paths, oci::kDocumentSizeMax, take));
     }
-    TRY(std::string text, document(path));
-    if (oci::digest_of(text, descriptor.digest.algorithm()) != descriptor.digest) {
+    for (const Named& named : named_) {
+      if (named.manifest) continue;
+      return make_error(Errc::invalid_argument,
+                        "archive: index " + named.at.digest.text() + ": indexes in indexes");
+    }
+    return {};
+  }
+
+  // A manifest or an index that `lines` lead to.
+  Status take_document(const std::string& path, const std::string& text,
+                       const std::vector<Named*>& lines) {
+    const oci::Descriptor at = lines.front()->at;
+    if (oci::digest_of(text, at.digest.algorithm()) != at.digest) {
       return make_error(Errc::data_loss, "archive: " + path + " has another digest");
     }
-    return text;
-  }
-
-  Status add(const oci::Descriptor& named) {
-    TRY(const std::optional<Reference> name, name_of(named));
-    oci::Descriptor at = named;
-    for (int depth = 0; depth < kIndexDepthMax; ++depth) {
-      TRY(const std::string text, document(at));
-      TRY(const oci::DocumentKind kind, oci::document_kind(text, at.media_type));
-      if (kind == oci::DocumentKind::manifest) return add_manifest(at.digest, text, name);
-      TRY(const oci::Index index, oci::parse_index(text));
-      TRY(at, oci::choose_platform(index, platform_));
+    TRY(const oci::DocumentKind kind, oci::document_kind(text, at.media_type));
+    if (kind == oci::DocumentKind::manifest) {
+      TRY_(take_manifest(at.digest, text));
+      for (Named* line : lines) line->manifest = at.digest;
+      return {};
     }
-    return make_error(Errc::invalid_argument,
-                      "archive: index " + named.digest.text() + ": indexes in indexes");
-  }
-
-  Status add_manifest(const oci::Digest& digest, const std::string& text,
-                      const std::optional<Reference>& name) {
-    ArchivedImage* image = nullptr;
-    for (ArchivedImage& known : images_) {
-      if (known.manifest_digest == digest) image = &known;
-    }
-    if (image == nullptr) {
-      TRY(const oci::Manifest manifest, oci::parse_manifest(text));
-      TRY_(want(manifest.config));
-      for (const oci::Descriptor& layer : manifest.layers) TRY_(want(layer));
-      TRY_(content_.put(digest, text));
-      images_.push_back({digest, {}});
-      image = &images_.back();
-    }
-    if (name) image->names.push_back(*name);
+    TRY(const oci::Index index, oci::parse_index(text));
+    TRY(const oci::Descriptor chosen, oci::choose_platform(index, platform_));
+    for (Named* line : lines) line->at = chosen;
     return {};
+  }
+
+  Status take_manifest(const oci::Digest& digest, const std::string& text) {
+    TRY(const oci::Manifest manifest, oci::parse_manifest(text));
+    TRY_(want(manifest.config));
+    for (const oci::Descriptor& layer : manifest.layers) TRY_(want(layer));
+    return content_.put(digest, text);
+  }
+
+  // In the order of index.json.
+  std::vector<ArchivedImage> images() {
+    std::vector<ArchivedImage> all;
+    for (Named& named : named_) {
+      const auto same = [&named](const ArchivedImage& image) {
+        return image.manifest_digest == *named.manifest;
+      };
+      auto image = std::find_if(all.begin(), all.end(), same);
+      if (image == all.end()) image = all.insert(all.end(), {*named.manifest, {}});
+      if (named.name) image->names.push_back(*std::move(named.name));
+    }
+    return all;
   }
 
   Status want(const oci::Descriptor& blob) {
@@ -124,12 +158,10 @@ class LayoutLoader {
     return {};
   }
 
-  Status store_blobs() { return store_members(archive_, content_, wanted_); }
-
   const ArchiveReader& archive_;
   ContentStore& content_;
   const oci::Platform& platform_;
-  std::vector<ArchivedImage> images_;
+  std::vector<Named> named_;
   std::map<std::string, oci::Digest> wanted_;  // member -> digest
 };
 

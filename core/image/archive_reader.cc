@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/base/check.h"
@@ -60,7 +61,9 @@ std::string_view directory_of(std::string_view name) {
 // One walk from the beginning.
 class TarWalk {
  public:
-  TarWalk() : archive_(archive_read_new()) { CHECK(archive_ != nullptr); }
+  explicit TarWalk(std::stop_token stop) : archive_(archive_read_new()), stop_(std::move(stop)) {
+    CHECK(archive_ != nullptr);
+  }
   TarWalk(const TarWalk&) = delete;
   ~TarWalk() { archive_read_free(archive_); }
 
@@ -75,6 +78,7 @@ class TarWalk {
   }
   // Null at the end.
   Result<archive_entry*> next() {
+    TRY_(check_stop());
     archive_entry* entry = nullptr;
     const int code = archive_read_next_header(archive_, &entry);
     if (code == ARCHIVE_EOF) return static_cast<archive_entry*>(nullptr);
@@ -83,6 +87,7 @@ class TarWalk {
   }
   // Empty at the end of the member.
   Result<std::string_view> data() {
+    TRY_(check_stop());
     buffer_.resize(128_KiB);
     const la_ssize_t got = archive_read_data(archive_, buffer_.data(), buffer_.size());
     if (got < 0) TRY_(check(ARCHIVE_FATAL));
@@ -93,6 +98,7 @@ class TarWalk {
   Result<bool> pass(std::uint64_t size) {
     if (archive_filter_count(archive_) <= 1) return true;
     for (std::uint64_t passed = 0; passed <= size;) {
+      TRY_(check_stop());
       const void* piece = nullptr;
       std::size_t bytes = 0;
       la_int64_t at = 0;
@@ -105,6 +111,10 @@ class TarWalk {
   }
 
  private:
+  Status check_stop() const {
+    if (stop_.stop_requested()) return make_error(Errc::cancelled, "archive: told to stop");
+    return {};
+  }
   Status check(int code) {
     if (code == ARCHIVE_OK || code == ARCHIVE_WARN) return {};
     const char* text = archive_error_string(archive_);
@@ -113,6 +123,7 @@ class TarWalk {
   }
 
   archive* archive_;
+  std::stop_token stop_;
   std::string buffer_;
 };
 
@@ -155,7 +166,10 @@ Result<ArchiveReader> ArchiveReader::open(int fd, ArchiveLimits limits) {
 }
 
 Status ArchiveReader::list() {
-  TarWalk walk;
+  struct stat file {};
+  if (::fstat(fd_, &file) != 0) return sys_error(errno, "fstat", "archive");
+  const std::uint64_t bytes_of_file = static_cast<std::uint64_t>(file.st_size);
+  TarWalk walk(limits_.stop);
   TRY_(walk.open(fd_));
   std::uint64_t total = 0;
   std::size_t names = 0;
@@ -171,6 +185,11 @@ Status ArchiveReader::list() {
     // A pax header may give a name of a megabyte, and compresses to nothing.
     if (member) names += name.size() + member->link.size();
     if (total > limits_.bytes_max || names > limits_.names_max) return too_much(limits_);
+    if (total > limits_.ratio_grace && total / limits_.ratio_max > bytes_of_file) {
+      return make_error(Errc::resource_exhausted, "archive: inflates to more than " +
+                                                      std::to_string(limits_.ratio_max) +
+                                                      " times its size");
+    }
     if (member && !members_.emplace(name, *std::move(member)).second) {
       return bad("member " + quoted(name) + " is there twice");
     }
@@ -217,14 +236,18 @@ Result<std::string> ArchiveReader::resolve(const std::string& field,
 
 Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& visit) const {
   if (wanted.empty()) return {};
-  TarWalk walk;
+  TarWalk walk(limits_.stop);
   TRY_(walk.open(fd_));
   std::size_t found = 0;
   while (found < wanted.size()) {
     TRY(archive_entry * entry, walk.next());
     if (entry == nullptr) return make_error(Errc::data_loss, "archive: ends before a member");
     TRY(const std::string name, name_of(entry));
-    if (wanted.count(name) == 0 || archive_entry_filetype(entry) != S_IFREG) continue;
+    if (wanted.count(name) == 0 || archive_entry_filetype(entry) != S_IFREG) {
+      TRY(const bool honest, walk.pass(size_of(entry)));
+      if (!honest) return other_size(name, size_of(entry));
+      continue;
+    }
     ++found;
     std::uint64_t left = size(name);
     for (;;) {
@@ -242,6 +265,15 @@ Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& v
 Result<std::map<std::string, std::string>> ArchiveReader::read(const std::set<std::string>& wanted,
                                                                std::size_t size_max) const {
   std::map<std::string, std::string> all;
+  TRY_(read_each(wanted, size_max, [&all](const std::string& name, std::string text) -> Status {
+    all[name] = std::move(text);
+    return {};
+  }));
+  return all;
+}
+
+Status ArchiveReader::read_each(const std::set<std::string>& wanted, std::size_t size_max,
+                                const Taker& take) const {
   for (const std::string& name : wanted) {
     const auto member = members_.find(name);
     if (member == members_.end()) return bad(quoted(name) + " is not in the archive");
@@ -250,13 +282,15 @@ Result<std::map<std::string, std::string>> ArchiveReader::read(const std::set<st
                         "archive: " + quoted(name) + " has " + std::to_string(member->second.size) +
                             " bytes, more than the " + std::to_string(size_max) + " allowed");
     }
-    all[name];
+    // The walk never sees it.
+    if (member->second.size == 0) TRY_(take(name, ""));
   }
-  TRY_(walk(wanted, [&all](const std::string& name, std::string_view piece) -> Status {
-    all[name] += piece;
-    return {};
-  }));
-  return all;
+  std::string text;
+  return walk(wanted, [&](const std::string& name, std::string_view piece) -> Status {
+    text += piece;
+    if (text.size() < size(name)) return {};
+    return take(name, std::exchange(text, {}));
+  });
 }
 
 }  // namespace berth::image

@@ -7,7 +7,8 @@
 //
 // Errors: invalid_argument (no tar archive, a name that leads out of it, occurs twice or is longer
 // than PATH_MAX, a link in a circle, a member of another size than its header says),
-// resource_exhausted (too many members, a document that is too large), data_loss (cut short).
+// resource_exhausted (too many members, a document that is too large, a bomb), data_loss (cut
+// short), cancelled.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -28,6 +30,10 @@ struct ArchiveLimits {
   std::size_t members_max = 100'000;       // also directories and whatever else has a header
   std::uint64_t bytes_max = 256ull << 30;  // of all members, inflated
   std::size_t names_max = 16 << 20;        // bytes of all names, which are kept in memory
+  // Bytes of members for each byte of the file, looked at once they are more than the grace.
+  std::uint64_t ratio_max = 200;
+  std::uint64_t ratio_grace = 256ull << 20;
+  std::stop_token stop{};  // ends a walk with cancelled
 };
 
 class ArchiveReader {
@@ -44,6 +50,10 @@ class ArchiveReader {
   // The whole of each member of `wanted`, none larger than `size_max`.
   Result<std::map<std::string, std::string>> read(const std::set<std::string>& wanted,
                                                   std::size_t size_max) const;
+  // The same one at a time, in the archive's order.
+  using Taker = std::function<Status(const std::string& member, std::string text)>;
+  Status read_each(const std::set<std::string>& wanted, std::size_t size_max,
+                   const Taker& take) const;
   // Gives the bytes of each member of `wanted` piece by piece, in the archive's order: as many as
   // size() says, or the walk fails.
   using Visitor = std::function<Status(const std::string& member, std::string_view piece)>;

@@ -9,13 +9,15 @@
 //
 // The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the
 // loop. Its captures live in the awaiting frame until it has returned. Cancelling withdraws a
-// function that has not started; one that runs is waited for and keeps its result.
+// function that has not started; one that runs is waited for and keeps its result. One that takes a
+// std::stop_token is told there.
 #pragma once
 
 #include <pthread.h>
 
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -64,11 +66,30 @@ class OffloadPool {
 };
 
 template <typename F>
+constexpr bool kStoppable = std::is_invocable_v<F&, std::stop_token>;
+
+template <typename F, bool = kStoppable<F>>
+struct OffloadCall {
+  using Outcome = std::invoke_result_t<F&>;
+  F function;
+  Outcome operator()() { return function(); }
+  void request_stop() noexcept {}
+};
+template <typename F>
+struct OffloadCall<F, true> {
+  using Outcome = std::invoke_result_t<F&, std::stop_token>;
+  F function;
+  std::stop_source stop{};
+  Outcome operator()() { return function(stop.get_token()); }
+  void request_stop() noexcept { stop.request_stop(); }
+};
+
+template <typename F>
 class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
  public:
-  using Outcome = std::invoke_result_t<F&>;
+  using Outcome = typename OffloadCall<F>::Outcome;
 
-  Offload(OffloadPool& pool, F function) : pool_(&pool), function_(std::move(function)) {}
+  Offload(OffloadPool& pool, F function) : pool_(&pool), call_{std::move(function)} {}
   Offload(Offload&&) noexcept = default;
   AsResult<Offload> result() && { return AsResult<Offload>(std::move(*this)); }
 
@@ -83,15 +104,19 @@ class [[nodiscard]] Offload final : public Leaf, private OffloadJob {
     return std::move(*outcome_);
   }
   void on_cancel() noexcept override {
-    if (pool_->withdraw(*this)) wake();
+    if (pool_->withdraw(*this)) {
+      wake();
+    } else {
+      call_.request_stop();
+    }
   }
 
  private:
-  void work() noexcept override { outcome_.emplace(guarded(function_)); }
+  void work() noexcept override { outcome_.emplace(guarded(call_)); }
   void run() noexcept override { wake(); }
 
   OffloadPool* pool_;
-  F function_;
+  OffloadCall<F> call_;
   std::optional<Outcome> outcome_;
 };
 

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <stop_token>
+
 #include "core/image/archive_load.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
@@ -53,7 +55,9 @@ Task<void> load(Node& node, rpc::Call& call) {
   hold.sweep_afterwards();
   image::ContentStore& content = node.content;
   const int fd = spool.get();
-  auto work = [fd, &content]() { return image::load_archive(fd, content, oci::host_platform()); };
+  auto work = [fd, &content](std::stop_token stop) {
+    return image::load_archive(fd, content, oci::host_platform(), {.stop = std::move(stop)});
+  };
   std::vector<image::ArchivedImage> archived = co_await offload(pool, std::move(work));
   wire::LoadResponse response;
   for (image::ArchivedImage& one : archived) {

@@ -401,6 +401,19 @@ TEST_F(Archive, AMemberNobodyAsksForCannotBeLargerThanItSaysEither) {
             "archive: member `bomb` has not the 100 bytes that its header says");
 }
 
+TEST_F(Archive, AWalkEndsWhenItIsToldTo) {
+  const UniqueFd fd = spool(tar({{"a", "x"}, {"b", "y"}}));
+  std::stop_source stop;
+  const Result<ArchiveReader> archive = ArchiveReader::open(fd.get(), {.stop = stop.get_token()});
+  ASSERT_TRUE(archive.ok());
+  const auto stop_at_the_first = [&stop](const std::string& name, std::string_view) -> Status {
+    EXPECT_EQ(name, "a");
+    stop.request_stop();
+    return {};
+  };
+  EXPECT_EQ(archive->walk({"a", "b"}, stop_at_the_first).error().code, Errc::cancelled);
+}
+
 TEST_F(Archive, ThereAreLimitsToMembersBytesAndNames) {
   std::vector<Item> many;
   for (int i = 0; i < 50; ++i) many.push_back({"m" + std::to_string(i), "0123456789"});
@@ -416,6 +429,10 @@ TEST_F(Archive, ThereAreLimitsToMembersBytesAndNames) {
   EXPECT_TRUE(ArchiveReader::open(folders.get(), {.members_max = 50}).ok());
   EXPECT_EQ(ArchiveReader::open(folders.get(), {.members_max = 49}).error().code,
             Errc::resource_exhausted);
+  const UniqueFd bomb = spool(tar({{"zeros", std::string(1'000'000, '\0')}}, ARCHIVE_FILTER_GZIP));
+  EXPECT_TRUE(ArchiveReader::open(bomb.get(), {.ratio_grace = 1'000'000}).ok());
+  EXPECT_EQ(ArchiveReader::open(bomb.get(), {.ratio_grace = 999'999}).error().message(),
+            "archive: inflates to more than 200 times its size");
   const UniqueFd named = spool(tar({{"a", "x"}, {std::string(900, 'n'), "a", 's'}}));
   EXPECT_TRUE(ArchiveReader::open(named.get(), {.names_max = 902}).ok());
   EXPECT_EQ(ArchiveReader::open(named.get(), {.names_max = 901}).error().code,

@@ -15,6 +15,7 @@
 
 #include "core/ring/may_hang.h"
 #include "core/ring/offload.h"
+#include "core/ring/with_deadline.h"
 #include "core/task/event.h"
 #include "tests/core/ring/fixture.h"
 
@@ -97,6 +98,21 @@ Task<int> offload_throwing(Ring& ring) {
   auto work = []() -> Result<int> { throw std::runtime_error("library"); };
   int answer = co_await offload(ring, work);
   co_return answer;
+}
+
+Task<int> offload_until_stopped(Ring& ring) {
+  auto work = [](std::stop_token stop) -> Result<int> {
+    while (!stop.stop_requested()) std::this_thread::yield();
+    return 1;
+  };
+  int answer = co_await offload(ring, work);
+  co_return answer;
+}
+
+TEST_F(RingThreads, AFunctionThatTakesAStopTokenIsToldOfItsCallersCancellation) {
+  const Deadline soon = Deadline::after_ms(50);
+  Result<int> ended = ring().run_until(with_deadline(ring(), soon, offload_until_stopped(ring())));
+  EXPECT_EQ(*ended, 1) << "work that ends on being told keeps its result";
 }
 
 TEST_F(RingThreads, AnExceptionInAnOffloadedFunctionBecomesAnError) {
