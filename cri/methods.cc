@@ -64,7 +64,8 @@ rpc::Methods runtime_v1(Node& node) {
   runtime.add("ListContainers", &list_containers);
   runtime.add("ContainerStatus", &container_status);
   runtime.add("ReopenContainerLog", &reopen_container_log);
-  runtime.add("ExecSync", &exec_sync);
+  // Nobody else can have its answer, and without a timeout nobody would end it.
+  runtime.add("ExecSync", &exec_sync, true);
   Service image(node, methods, "runtime.v1.ImageService");
   image.add("ListImages", &list_images);
   image.add("ImageStatus", &image_status);

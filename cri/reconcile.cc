@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "core/linux/namespace.h"
 #include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
@@ -47,11 +48,17 @@ void adopt_namespaces(Node& node, Sandbox& sandbox) {
 
 // What the keeper held is gone when both programs died, but a living process of the pod is still in
 // its namespaces.
-void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish, pid_t pid) {
-  const std::string base = "/proc/" + std::to_string(pid) + "/ns/";
-  const auto open_one = [&base](bool wanted, const char* kind, UniqueFd& into) {
+struct LivingProcess {
+  pid_t pid = 0;
+  int pidfd = -1;  // borrowed
+};
+
+void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish,
+                             const LivingProcess& process) {
+  const auto open_one = [&process](bool wanted, const char* kind, UniqueFd& into) {
     if (!wanted || into.valid()) return;
-    into.reset(::open((base + kind).c_str(), O_RDONLY | O_CLOEXEC));
+    Result<UniqueFd> fd = sys::open_namespace_of(process.pid, process.pidfd, kind);
+    if (fd.ok()) into = std::move(*fd);
   };
   open_one(wish.net, "net", sandbox.namespaces.net);
   open_one(wish.ipc, "ipc", sandbox.namespaces.ipc);
@@ -59,15 +66,16 @@ void namespaces_from_process(Sandbox& sandbox, const NamespaceWish& wish, pid_t 
   open_one(wish.shared_pid, "pid", sandbox.namespaces.pid);
 }
 
-std::vector<pid_t> living_processes(const Node& node, const Sandbox& sandbox) {
-  std::vector<pid_t> pids;
+std::vector<LivingProcess> living_processes(const Node& node, const Sandbox& sandbox) {
+  std::vector<LivingProcess> living;
   for (const std::string& id : sandbox.container_ids) {
     const std::shared_ptr<Container> container = node.pods.container(id);
-    if (container != nullptr && container->living()) pids.push_back(container->pid);
+    if (container == nullptr || !container->living()) continue;
+    living.push_back({container->pid, container->pidfd.get()});
   }
   const std::optional<keeper::KnownProcess> init = node.keeper.find(pod_init_name(sandbox.id()));
-  if (init && !init->exit) pids.push_back(init->pid);
-  return pids;
+  if (init && !init->exit) living.push_back({init->pid, init->pidfd});
+  return living;
 }
 
 // False: the pod cannot run another container.
@@ -76,8 +84,8 @@ Task<bool> regain_namespaces(Node& node, Sandbox& sandbox, const records::Sandbo
   const NamespaceWish wish = NamespaceWish::of(record.config());
   if (wish.shared_pid && !node.keeper.find(pod_init_name(sandbox.id()))) co_return false;
   if (check_complete(sandbox.id(), sandbox.namespaces, wish).ok()) co_return true;
-  for (const pid_t pid : living_processes(node, sandbox)) {
-    namespaces_from_process(sandbox, wish, pid);
+  for (const LivingProcess& process : living_processes(node, sandbox)) {
+    namespaces_from_process(sandbox, wish, process);
   }
   // Only detached, so nobody can find it again: containers from now on share a new one.
   if (!sandbox.namespaces.tmpfs.valid()) {

@@ -94,7 +94,8 @@ class KeeperClient {
   // Ends when the program was executed, or with the failing step and errno; then nothing is left.
   // already_exists: a process of this id is in the table.
   Task<Started> launch(LaunchOrder order, Deadline deadline);
-  // When it ends everything written before is complete in the old file.
+  // When it ends everything written before is complete in the old file. unavailable: another one of
+  // this process is under way.
   Task<void> reopen_log(std::string id, UniqueFd log, Deadline deadline);
   // Drops the keeper's and the client's write end of stdin: the process reads EOF.
   Task<void> close_stdin(std::string id, Deadline deadline);
@@ -145,6 +146,7 @@ class KeeperClient {
   struct Holding {
     ProcessRecord record;
     UniqueFd pidfd, log, log_next, out, err, in;
+    bool reopening = false;  // log_next is being handed over
     bool abandoned = false;  // its caller went away before the answer: killed and forgotten
   };
   // Not an aggregate: GCC 12 copies a temporary aggregate in a co_await expression bit by bit.

@@ -90,6 +90,19 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
 Task<void> KeeperClient::reopen_log(std::string id, UniqueFd log, Deadline deadline) {
   const auto found = processes_.find(id);
   if (found == processes_.end()) co_await fail(Errc::not_found, "no process " + id);
+  if (found->second.reopening) {
+    co_await fail(Errc::unavailable, "the log of " + id + " is being reopened");
+  }
+  struct Reopening {
+    std::map<std::string, Holding>& processes;
+    const std::string& id;
+    ~Reopening() {
+      const auto process = processes.find(id);
+      if (process != processes.end()) process->second.reopening = false;
+    }
+  };
+  found->second.reopening = true;
+  const Reopening reopening{processes_, id};
   std::vector<int> fds(1, log.get());
   // Both files are kept until the answer: if the keeper dies meanwhile, only its table knows which
   // of them got the last write.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -65,6 +66,19 @@ void return_home(const NamespaceSet& home) {
 
 Result<UniqueFd> open_own_namespace(const std::string& kind) {
   return openat(AT_FDCWD, "/proc/thread-self/ns/" + kind, O_RDONLY);
+}
+
+Result<UniqueFd> open_namespace_of(pid_t pid, int pidfd, const std::string& kind) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + kind;
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const int saved = errno;
+  // A pidfd is readable once its process has ended; until then nobody else has the number.
+  pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
+  if (pidfd < 0 || ::poll(&ended, 1, 0) != 0) {
+    return make_error(Errc::not_found, "process " + std::to_string(pid) + " has ended");
+  }
+  if (!fd.valid()) return sys_error(saved, "open", path);
+  return fd;
 }
 
 Status setns(int fd, int flags) {

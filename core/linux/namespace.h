@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sched.h>
+#include <sys/types.h>
 
 #include <string>
 
@@ -26,6 +27,9 @@ Result<NamespaceSet> make_namespaces(int flags);
 
 // The calling thread's own: "net", "ipc", "uts", "mnt", "pid", "cgroup", "user".
 Result<UniqueFd> open_own_namespace(const std::string& kind);
+// One of another process, which `pidfd` keeps from being taken for a later one of the same number.
+// not_found: it has ended.
+Result<UniqueFd> open_namespace_of(pid_t pid, int pidfd, const std::string& kind);
 // setns(2); `flags` is one CLONE_NEW*, or several when `fd` is a pidfd (Linux 5.8).
 Status setns(int fd, int flags);
 Status unshare(int flags);

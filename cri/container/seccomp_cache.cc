@@ -56,7 +56,8 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
   if (reference.empty()) return invalid_field(kField, "localhost_ref is required");
   if (has_dot_dot(reference)) return invalid_field(kField, "localhost_ref must not contain `..`");
   const std::string path = reference.front() == '/' ? reference : root_ + "/" + reference;
-  Result<UniqueFd> file = sys::openat(AT_FDCWD, path, O_RDONLY);
+  // A pipe would wait for its writer.
+  Result<UniqueFd> file = sys::openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
   if (!file.ok()) {
     return Error{Errc::invalid_argument, file.error().sys_errno, "open", path, kField};
   }

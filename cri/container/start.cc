@@ -71,10 +71,7 @@ Result<UniqueFd> target_pid_namespace(const Node& node, const records::Container
     return make_error(Errc::failed_precondition,
                       "the target container `" + options.target_id() + "` does not run");
   }
-  const std::string path = "/proc/" + std::to_string(target->pid) + "/ns/pid";
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return sys_error(errno, "open", path);
-  return fd;
+  return sys::open_namespace_of(target->pid, target->pidfd.get(), "pid");
 }
 
 Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,

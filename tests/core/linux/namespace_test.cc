@@ -3,11 +3,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/linux/openat2.h"
+#include "core/linux/pidfd.h"
 
 namespace berth::sys {
 namespace {
@@ -57,6 +60,22 @@ TEST(Namespaces, HostnameIsSetThereAndNotHere) {
   const NamespaceVisit visit = NamespaceVisit::enter(set.uts.get(), CLONE_NEWUTS).value();
   ::uname(&after);
   EXPECT_STREQ(after.nodename, "elsewhere");
+}
+
+TEST(Namespaces, OfAProcessThatHasEndedThereAreNone) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  const UniqueFd pidfd = pidfd_open(child).value();
+  const UniqueFd pid = open_namespace_of(child, pidfd.get(), "pid").value();
+  EXPECT_EQ(inode_of(pid.get()), own("pid"));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(open_namespace_of(child, pidfd.get(), "pid").error().code, Errc::not_found);
+  // Whoever has the number now is somebody else.
+  EXPECT_EQ(open_namespace_of(::getpid(), pidfd.get(), "pid").error().code, Errc::not_found);
 }
 
 TEST(Namespaces, WrongDescriptorIsAnError) {

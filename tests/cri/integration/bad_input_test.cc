@@ -274,6 +274,14 @@ TEST_F(BadInput, LimitsAndPrivilegesAreRefusedByField) {
          security(c).mutable_seccomp()->set_localhost_ref("/etc/passwd");
        },
        Code::INVALID_ARGUMENT, "/etc/passwd"},
+      {"profile that is a pipe",
+       [](C& c) {
+         const std::string pipe = dir("BERTH_NODE_DIR") + "/profile.pipe";
+         ::mkfifo(pipe.c_str(), 0600);
+         security(c).mutable_seccomp()->set_profile_type(Profile::Localhost);
+         security(c).mutable_seccomp()->set_localhost_ref(pipe);
+       },
+       Code::INVALID_ARGUMENT, "is no regular file"},
       {"target that does not exist",
        [](C& c) {
          security(c).mutable_namespace_options()->set_pid(v1::NamespaceMode::TARGET);

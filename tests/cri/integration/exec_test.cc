@@ -70,6 +70,16 @@ TEST_F(Exec, TimeoutHoldsWhereTheContainerStopsWhateverEntersIt) {
   EXPECT_TRUE(remove(warden).ok());
 }
 
+TEST_F(Exec, WithoutATimeoutTheCommandEndsWithItsClient) {
+  v1::ExecSyncRequest request;
+  request.set_container_id(id_);
+  for (const char* word : {"sh", "-c", "sleep 4324"}) request.add_cmd(word);
+  Client client(endpoint());
+  const auto answer = client.call(&Runtime::ExecSync, request, 1);
+  EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(wait_until([&] { return !runs("sleep 4324"); }, 5));
+}
+
 TEST_F(Exec, TimeoutKillsWhatTheCommandStarted) {
   const auto answer = exec(id_, "sleep 4322 & sleep 4323; true", 1);
   EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << answer.text();
