@@ -168,18 +168,28 @@ Task<void> settle_all(Node& node, Known& known, Report& report) {
   }
 }
 
+// Without its log a container stops at its next line, so this is tried for as long as it lives.
 Task<void> regain_log(Node& node, std::shared_ptr<Container> container) {
-  Result<void> reopened = co_await reopen_log(node, container).result();
-  if (reopened.ok() || !container->living()) co_return;
-  node.log.warn("reconcile", "log of " + container->id() + ": " + reopened.error().message());
+  constexpr std::int64_t kAgainMs = 1000;
+  bool told = false;
+  while (container->living()) {
+    Result<void> reopened = co_await reopen_log(node, container).result();
+    if (reopened.ok()) co_return;
+    if (!std::exchange(told, true)) {
+      node.log.warn("reconcile", "log of " + container->id() + ": " + reopened.error().message());
+    }
+    co_await node.ring.sleep_until(Deadline::after_ms(kAgainMs));
+  }
 }
 
 // A keeper that neither its predecessor nor an agent handed anything to found its containers and
 // their pipes again, but not their logs. Not awaited: a log directory may hang.
 void regain_logs(Node& node) {
-  if (node.keeper.starts() == 0) return;
-  for (const auto& [id, container] : node.pods.containers()) {
-    if (container->living()) node.attempts.spawn(regain_log(node, container));
+  for (const keeper::KnownProcess& process : node.keeper.list()) {
+    const bool lost = (process.flags & keeper::kLogged) != 0 && !process.has_log;
+    const std::shared_ptr<Container> container = node.pods.container(process.id);
+    if (!lost || process.exit || container == nullptr || !container->living()) continue;
+    node.attempts.spawn(regain_log(node, container));
   }
 }
 
@@ -237,6 +247,12 @@ Task<void> sweep_keeper(Node& node, const Known& known, Report& report) {
     co_await try_step(report, "process " + id, std::move(step));
   }
   for (const keeper::KnownProcess& process : node.keeper.list()) {
+    if (process.kind == keeper::ProcessKind::exec && !process.exit) {
+      // Its client went with the agent that asked for it, and nobody has its timeout.
+      report.mended.push_back("exec " + process.id + " belonged to no call");
+      Task<void> step = node.handler.signal(process.id, SIGKILL);
+      co_await try_step(report, "exec " + process.id, std::move(step));
+    }
     if (process.kind != keeper::ProcessKind::pod_init) continue;
     const std::string pod = pod_of_init(process.id);
     if (node.pods.sandbox(pod) != nullptr) continue;

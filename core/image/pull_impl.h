@@ -114,7 +114,7 @@ struct Puller::Impl {
 
   // sweep.cc
   Task<void> sweep();
-  Task<void> sweep_now();
+  Task<void> sweep_now(bool lost);
   Task<void> sweep_layers(const std::set<std::string>& claimed);
   Status sweep_blobs(const std::set<std::string>& claimed, bool alone);
 
@@ -144,7 +144,8 @@ struct Puller::Impl {
   // A sweep takes away what neither a record nor a claim needs; nothing is claimed while it is at
   // work, since what is found to be there must stay.
   bool sweeping = false;
-  bool sweep_wanted = false;
+  bool sweep_wanted = false;       // when the last job or hold of everything ends
+  bool sweep_after_holds = false;  // when the last hold ends
   unsigned holds = 0;
   unsigned holds_of_everything = 0;
   bool settling = false;

@@ -121,6 +121,8 @@ Task<void> Puller::Impl::no_sweep() {
 
 Task<void> Puller::Impl::claim(JobPtr job, std::vector<std::string> keys) {
   co_await under(job->transfers, no_sweep());
+  // Told while it waited for nothing, it holds nothing any more.
+  if (job->transfers.cancelled()) co_await fail(Errc::cancelled, "given up");
   for (std::string& key : keys) job->claim.add(std::move(key));
 }
 
@@ -157,7 +159,9 @@ void Puller::Hold::sweep_afterwards() noexcept {
 void Puller::Impl::release_hold(bool everything) {
   --holds;
   if (everything) --holds_of_everything;
-  if (holds == 0 && sweep_wanted && !closing) scope.spawn(sweep());
+  const bool wanted =
+      (sweep_wanted && holds_of_everything == 0) || (sweep_after_holds && holds == 0);
+  if (wanted && !closing) scope.spawn(sweep());
 }
 
 std::vector<LayerProgress> PullWatch::layers() const {

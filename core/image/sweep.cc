@@ -21,15 +21,15 @@ void forget_layers(const std::vector<ImageEntry>& all, std::set<std::string>& ne
 
 Task<void> Puller::Impl::sweep() {
   while (sweeping) co_await sweep_ended.wait();
-  // The last hold to end sweeps again.
-  sweep_wanted = holds > 0;
+  const bool lost = files_lost;
   // On lost files, which go with their images, running pulls may be built.
-  const bool files_are_used = files_lost && !jobs.empty();
-  if (files_are_used) sweep_wanted = true;
-  if (files_are_used || holds_of_everything > 0) co_return;
+  sweep_wanted = holds_of_everything > 0 || (lost && !jobs.empty());
+  if (sweep_wanted) co_return;
+  // What is held now.
+  sweep_after_holds = holds > 0;
   sweeping = true;
   sweep_ended.reset();
-  Result<void> outcome = co_await shield(sweep_now()).result();
+  Result<void> outcome = co_await shield(sweep_now(lost)).result();
   sweeping = false;
   sweep_ended.set();
   settle_soon();  // what a killed agent left to do
@@ -37,14 +37,15 @@ Task<void> Puller::Impl::sweep() {
 }
 
 // A step that fails does not keep the others from giving back what they can; the first error tells.
-Task<void> Puller::Impl::sweep_now() {
-  const std::set<std::string> claimed = claims.all();
+Task<void> Puller::Impl::sweep_now(bool lost) {
+  // Lost files are nobody's: who reads them must not, and a later pull must not trust them.
+  const std::set<std::string> claimed = lost ? std::set<std::string>() : claims.all();
   // Else what is unfinished may be a running pull's.
   const bool alone = jobs.empty();
   Result<void> aborted;
   if (alone) aborted = co_await layers.abort_unfinished().result();
   Result<void> dropped;
-  if (files_lost) {
+  if (lost) {
     const auto remove = [this] { return remove_unsettled(); };
     dropped = co_await offload(pool, remove).result();
   }

@@ -215,6 +215,7 @@ void KeeperClient::take_launch_answer(const std::string& id, const Header& heade
   if (found == processes_.end()) return;
   const auto* body = message.body<LaunchAnswer>();
   if (header.sys_errno != 0 || body == nullptr) {
+    close_log(std::move(found->second.log));
     processes_.erase(found);
     return;
   }
@@ -258,9 +259,30 @@ void KeeperClient::note_exit(const ExitRecord& record) {
   exits_ready_.set();
 }
 
+namespace {
+
+Task<void> close_now(Ring& ring, UniqueFd fd) {
+  co_await ring.close(std::move(fd));
+}
+
+}  // namespace
+
+// KERNEL: close(2) of a file of NFS or FUSE waits for its server, whoever else has it open.
+void KeeperClient::close_log(UniqueFd log) {
+  if (log.valid()) scope_->spawn(close_now(ring_, std::move(log)));
+}
+
+void KeeperClient::drop_process(const std::string& id) {
+  const auto found = processes_.find(id);
+  if (found == processes_.end()) return;
+  close_log(std::move(found->second.log));
+  close_log(std::move(found->second.log_next));
+  processes_.erase(found);
+}
+
 Task<void> KeeperClient::forget_abandoned(std::string id) {
   co_await insist(MessageType::forget, id, {}, Deadline::never());
-  processes_.erase(id);
+  drop_process(id);
 }
 
 // Our child since the keeper that made it died: its exit code is ours to fetch.

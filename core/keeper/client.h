@@ -74,6 +74,7 @@ struct KnownProcess {
   int pidfd = -1;     // -1 once exited
   int stdin_fd = -1;  // write end of stdin, or the terminal's master
   std::uint8_t flags = 0;
+  bool has_log = false;  // false though it is to have one: lost with a keeper and an agent
   std::int64_t started_at_ns = 0;
   std::optional<ProcessExit> exit;
 };
@@ -182,6 +183,8 @@ class KeeperClient {
   Task<void> read_all();
   void dispatch(Incoming& message);
   void take_launch_answer(const std::string& id, const Header& header, Incoming& message);
+  void close_log(UniqueFd log);
+  void drop_process(const std::string& id);
   void abandon_launch(std::uint64_t request, const std::string& id);
   void fail_pending();
   void note_exit(const ExitRecord& record);

@@ -103,14 +103,16 @@ Task<void> KeeperClient::reopen_log(std::string id, UniqueFd log, Deadline deadl
   };
   found->second.reopening = true;
   const Reopening reopening{processes_, id};
-  std::vector<int> fds(1, log.get());
+  // This call's own: the other one may go when a new keeper is told of everything.
+  const UniqueFd mine = co_await duplicate(log);
+  std::vector<int> fds(1, mine.get());
   // Both files are kept until the answer: if the keeper dies meanwhile, only its table knows which
   // of them got the last write.
   found->second.log_next = std::move(log);
   co_await insist(MessageType::reopen_log, id, std::move(fds), deadline);
   const auto after = processes_.find(id);
   if (after != processes_.end() && after->second.log_next.valid()) {
-    after->second.log = std::move(after->second.log_next);
+    close_log(std::exchange(after->second.log, std::move(after->second.log_next)));
   }
 }
 
@@ -122,7 +124,7 @@ Task<void> KeeperClient::close_stdin(std::string id, Deadline deadline) {
 
 Task<void> KeeperClient::forget(std::string id, Deadline deadline) {
   co_await insist(MessageType::forget, id, {}, deadline);
-  processes_.erase(id);
+  drop_process(id);
   std::erase_if(exits_, [&id](const ProcessExit& exit) { return exit.id == id; });
 }
 
@@ -170,6 +172,7 @@ std::optional<KnownProcess> KeeperClient::find(const std::string& id) const {
       .pidfd = holding.record.state == ProcessState::exited ? -1 : holding.pidfd.get(),
       .stdin_fd = terminal ? holding.out.get() : holding.in.get(),
       .flags = holding.record.flags,
+      .has_log = holding.log.valid(),
       .started_at_ns = holding.record.started_at_ns,
       .exit = exit_of(id, holding.record)};
 }

@@ -89,6 +89,9 @@ void Keeper::dispatch(Token token, int result) noexcept {
     case TokenKind::log_retry:
       pump_->on_retry();
       return;
+    case TokenKind::log_closed:
+      pump_->on_closed();
+      return;
     default:
       break;
   }

@@ -120,7 +120,7 @@ void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
   const std::optional<LogFile> log = look_at_log(process.log);
   states_[slot_index].device = log ? log->device : 0;
   if (!log) {
-    block(slot_index);
+    block(slot_index, EBADF);
     return;
   }
   piece.batch_start = piece.raw_done;
@@ -181,14 +181,19 @@ void LogPump::on_written(std::uint32_t slot_index, int result) noexcept {
     state = {};
     return;
   }
-  if (result > 0) state.refused = false;
+  if (result > 0) {
+    state.full = false;
+    flow(slot(slot_index).entry).odd = 0;
+  }
   if (result > 0) state.out_done += static_cast<std::uint32_t>(result);
   if (state.out_done >= state.out_bytes) {
     end_batch(slot_index);
-  } else if (result > 0 || result == -EINTR || result == -EAGAIN) {
+  } else if (result > 0 || result == -EINTR) {
     submit(slot_index);
+  } else if (flow(slot(slot_index).entry).reopening != 0) {
+    take_new_log(slot_index);
   } else {
-    block(slot_index);
+    block(slot_index, -result);
   }
 }
 
@@ -206,6 +211,12 @@ void LogPump::end_batch(std::uint32_t slot_index) noexcept {
     begin_batch(slot_index);
     return;
   }
+  finish_piece(slot_index);
+}
+
+// Its bytes are in the log, or nobody wants them.
+void LogPump::finish_piece(std::uint32_t slot_index) noexcept {
+  LogSlot& piece = slot(slot_index);
   const std::uint32_t entry = piece.entry;
   const Stream stream = static_cast<Stream>(piece.stream);
   const bool at_eof = piece.at_eof != 0;
@@ -229,12 +240,14 @@ void LogPump::release(std::uint32_t slot_index) noexcept {
   if (state.ready != 0) enqueue(entry);
 }
 
-void LogPump::block(std::uint32_t slot_index) noexcept {
+void LogPump::block(std::uint32_t slot_index, int sys_errno) noexcept {
   SlotState& state = states_[slot_index];
-  state.blocked = state.refused = true;
+  state.blocked = true;
+  state.full = sys_errno == ENOSPC;
+  flow(slot(slot_index).entry).odd = state.full ? 0 : 1;
   arm_retry();
   check_drained(slot(slot_index).entry);
-  // Those in line for the same filesystem wait for nothing now.
+  // Of those in line some wait for nothing now.
   for (std::uint32_t entry = first_; entry != kNoEntry;) {
     const std::uint32_t next = flow(entry).next;
     if (flow(entry).draining != 0) check_drained(entry);
@@ -256,6 +269,10 @@ void LogPump::on_retry() noexcept {
   retry_armed_ = false;
   for (std::uint32_t i = 0; i < kLogSlots; ++i) {
     if (!states_[i].blocked) continue;
+    if (flow(slot(i).entry).odd != 0 && (odd_slots() > 1 || odd_wait())) {
+      finish_piece(i);
+      continue;
+    }
     states_[i].blocked = false;
     if (slot(i).writing != 0) {
       submit(i);
@@ -286,6 +303,8 @@ void LogPump::on_stream(std::uint32_t entry, Stream stream) noexcept {
 void LogPump::drain(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
   state.draining = kDrainTicks;
+  // Not for what still hangs.
+  if (state.slot == 0) state.overdue = 0;
   state.budget = kDrainPieces;
   const Entry& process = table_->at(entry);
   for (const Stream stream : {kStdout, kStderr}) {
@@ -300,7 +319,8 @@ void LogPump::check_drained(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
   if (state.draining == 0) return;
   const bool idle = state.slot == 0 && state.ready == 0;
-  const bool stuck = state.slot != 0 ? states_[state.slot - 1].blocked : refuses(entry);
+  const bool stuck =
+      state.slot != 0 ? states_[state.slot - 1].blocked : state.odd != 0 || is_full(entry);
   if (!idle && !stuck && state.overdue == 0 && state.budget > 0) return;
   state.draining = 0;
   owner_->drained(entry);
@@ -308,7 +328,7 @@ void LogPump::check_drained(std::uint32_t entry) noexcept {
 
 void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
   Flow& state = flow(entry);
-  if (state.reopening != 0) UniqueFd replaced(state.next_log);
+  if (state.reopening != 0) close_log(state.next_log);
   state.next_log = log.release();
   state.reopening = 1;
   if (state.slot != 0 && states_[state.slot - 1].in_flight) return;
@@ -316,15 +336,19 @@ void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
     switch_log(entry);
     return;
   }
-  // The old file refused a batch: what of it was written is taken back, the new file gets it whole.
-  const std::uint32_t slot_index = state.slot - 1u;
+  take_new_log(state.slot - 1u);
+}
+
+// The old file refused a batch: what of it was written is taken back, the new file gets it whole.
+void LogPump::take_new_log(std::uint32_t slot_index) noexcept {
   LogSlot& piece = slot(slot_index);
+  const std::uint32_t entry = piece.entry;
   if (piece.writing != 0 && states_[slot_index].out_done > 0) {
     const int ignored = ::ftruncate(table_->at(entry).log, piece.log_size_before);
     static_cast<void>(ignored);
   }
   piece.writing = 0;
-  states_[slot_index].blocked = states_[slot_index].refused = false;
+  states_[slot_index].blocked = states_[slot_index].full = false;
   switch_log(entry);
   begin_batch(slot_index);
 }
@@ -332,9 +356,10 @@ void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
 void LogPump::switch_log(std::uint32_t entry) noexcept {
   Flow& state = flow(entry);
   Entry& process = table_->at(entry);
-  UniqueFd old(std::exchange(process.log, std::exchange(state.next_log, -1)));
+  close_log(std::exchange(process.log, std::exchange(state.next_log, -1)));
   state.reopening = 0;
   state.device = 0;
+  state.odd = 0;
   process.flags |= kLogged;
   owner_->log_reopened(entry);
 }

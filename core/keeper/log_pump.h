@@ -20,9 +20,11 @@
 // and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
 // A process without a log has its output read and discarded.
 //
-// Logs that cannot be written do not hold up those that can: while a filesystem refuses, nothing
-// more is taken from a pipe for it, and the last free slot is not for a filesystem that has all the
-// others, whose writes may hang in the kernel.
+// Logs that cannot be written do not hold up those that can: while a filesystem is full, nothing
+// more is taken from a pipe for it; the last free slot is not for a filesystem whose writes have
+// all the others, since they may hang in the kernel; and logs that refuse for reasons of their own
+// (EFBIG, EIO, EDQUOT) share one slot: when there are several, what they refused is dropped in
+// turn.
 #pragma once
 
 #include <cstdint>
@@ -77,10 +79,11 @@ class LogPump {
   void on_stream(std::uint32_t entry, Stream stream) noexcept;
   void on_written(std::uint32_t slot, int result) noexcept;
   void on_retry() noexcept;
+  void on_closed() noexcept { --closing_; }
   // Carries what can be carried. True: there is more to do at once.
   bool run() noexcept;
-  // No write is in the kernel (re-execution waits for this).
-  bool quiet() const noexcept { return in_flight_ == 0; }
+  // Nothing of it is in the kernel (re-execution waits for this).
+  bool quiet() const noexcept { return in_flight_ == 0 && closing_ == 0; }
 
  private:
   struct Flow {
@@ -92,6 +95,7 @@ class LogPump {
     std::uint8_t overdue;   // its output is waited for no longer
     std::uint8_t budget;    // pieces left while draining
     std::uint8_t last;      // stream served last
+    std::uint8_t odd;       // the log refused for a reason of its own, and has taken nothing since
     std::uint8_t reopening;
     std::int32_t next_log;  // while reopening
     std::uint32_t next;     // in the line
@@ -100,7 +104,7 @@ class LogPump {
   struct SlotState {
     bool in_flight = false;
     bool blocked = false;  // waits for the retry timer or a reopen
-    bool refused = false;  // the log refused, and has not taken anything since
+    bool full = false;     // its filesystem is, and has not taken anything since
     std::uint32_t device = 0;
     std::uint32_t out_bytes = 0;
     std::uint32_t out_done = 0;
@@ -118,7 +122,9 @@ class LogPump {
   void leave_line(std::uint32_t entry, std::uint32_t before) noexcept;
   std::uint32_t take_next() noexcept;
   bool may_have_slot(std::uint32_t entry) noexcept;
-  bool refuses(std::uint32_t entry) noexcept;
+  bool is_full(std::uint32_t entry) noexcept;
+  int odd_slots() noexcept;
+  bool odd_wait() noexcept;
   std::uint32_t device_of(std::uint32_t entry) noexcept;
   void arm(std::uint32_t entry, Stream stream) noexcept;
   void disarm(std::uint32_t entry, Stream stream) noexcept;
@@ -130,7 +136,10 @@ class LogPump {
   void submit(std::uint32_t slot) noexcept;
   void end_batch(std::uint32_t slot) noexcept;
   void release(std::uint32_t slot) noexcept;
-  void block(std::uint32_t slot) noexcept;
+  void block(std::uint32_t slot, int sys_errno) noexcept;
+  void finish_piece(std::uint32_t slot) noexcept;
+  void take_new_log(std::uint32_t slot) noexcept;
+  void close_log(int log) noexcept;
   void arm_retry() noexcept;
   void switch_log(std::uint32_t entry) noexcept;
   void check_drained(std::uint32_t entry) noexcept;
@@ -145,6 +154,7 @@ class LogPump {
   std::uint32_t first_ = kNoEntry;  // the line of entries with something to carry
   std::uint32_t last_ = kNoEntry;
   unsigned in_flight_ = 0;
+  unsigned closing_ = 0;
   bool retry_armed_ = false;
 };
 

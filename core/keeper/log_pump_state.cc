@@ -107,24 +107,44 @@ std::uint32_t LogPump::take_next() noexcept {
 }
 
 bool LogPump::may_have_slot(std::uint32_t entry) noexcept {
+  if (flow(entry).odd != 0 && odd_slots() > 0) return false;
   int busy = 0;
-  bool refusals = false;
+  bool any_full = false;
   for (int i = 0; i < kLogSlots; ++i) {
     if (table_->header().slots[i].phase != SlotPhase::free) ++busy;
-    refusals = refusals || states_[i].refused;
+    any_full = any_full || states_[i].full;
   }
   const bool last_slot = busy == kLogSlots - 1;
-  if ((!refusals && !last_slot) || (table_->at(entry).flags & kLogged) == 0) return true;
-  if (refuses(entry)) return false;
+  if ((!any_full && !last_slot) || (table_->at(entry).flags & kLogged) == 0) return true;
+  if (is_full(entry)) return false;
   const std::uint32_t device = device_of(entry);
-  const auto same = [device](const SlotState& slot) { return slot.device == device; };
+  const auto same = [device](const SlotState& slot) {
+    return slot.in_flight && slot.device == device;
+  };
   return !last_slot || std::count_if(states_, states_ + kLogSlots, same) < busy;
 }
 
-bool LogPump::refuses(std::uint32_t entry) noexcept {
+int LogPump::odd_slots() noexcept {
+  int count = 0;
+  for (const LogSlot& piece : table_->header().slots) {
+    const bool busy = piece.phase != SlotPhase::free && piece.entry != kNoEntry;
+    if (busy && flow(piece.entry).odd != 0) ++count;
+  }
+  return count;
+}
+
+bool LogPump::odd_wait() noexcept {
+  for (std::uint32_t entry = first_; entry != kNoEntry; entry = flow(entry).next) {
+    if (flow(entry).odd != 0) return true;
+  }
+  return false;
+}
+
+// Whether the log's filesystem is known to be.
+bool LogPump::is_full(std::uint32_t entry) noexcept {
   if ((table_->at(entry).flags & kLogged) == 0) return false;
   return std::any_of(states_, states_ + kLogSlots, [&](const SlotState& slot) {
-    return slot.refused && slot.device == device_of(entry);
+    return slot.full && slot.device == device_of(entry);
   });
 }
 
@@ -212,11 +232,22 @@ bool LogPump::close(std::uint32_t entry) noexcept {
     leave_line(entry, before);
   }
   Entry& process = table_->at(entry);
-  UniqueFd log(std::exchange(process.log, -1));
-  if (state.reopening != 0) UniqueFd next(state.next_log);
+  close_log(std::exchange(process.log, -1));
+  if (state.reopening != 0) close_log(state.next_log);
   state = {};
   state.next_log = -1;
   return true;
+}
+
+// Through the ring, behind the writes that are queued there. KERNEL: close(2) of a file of NFS or
+// FUSE waits for its server, whoever else has it open; io_uring leaves that to a worker.
+void LogPump::close_log(int log) noexcept {
+  if (log < 0) return;
+  io_uring_sqe* sqe = ring_->get_sqe();
+  CHECK(sqe != nullptr);
+  io_uring_prep_close(sqe, log);
+  sqe->user_data = Token{TokenKind::log_closed, 0, 0, 0}.pack();
+  ++closing_;
 }
 
 void LogPump::recover() noexcept {

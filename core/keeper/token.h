@@ -17,6 +17,7 @@ enum class TokenKind : std::uint8_t {
   stream,     // arg: Stream
   log_write,  // index: slot
   log_retry,
+  log_closed,
   report,  // the launch report of an entry
   pidfd,   // an adopted process
   exit_retry,

@@ -79,6 +79,7 @@ Result<UniqueMount> open_tree_clone(int dirfd, const std::string& path, bool rec
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
   if (path.empty()) flags |= AT_EMPTY_PATH;
   if (recursive) flags |= AT_RECURSIVE;
+  if (dirfd != AT_FDCWD) flags |= AT_SYMLINK_NOFOLLOW;
   const int fd = ::open_tree(dirfd, path.c_str(), flags);
   if (fd < 0) return sys_error(errno, "open_tree", path);
   return UniqueMount(UniqueFd(fd));

@@ -68,7 +68,7 @@ Result<UniqueMount> mount_filesystem(const std::string& type, std::string_view d
                                      std::uint64_t attributes = 0);
 
 // A clone of the mounted tree at `path` (a directory or a file), with what is mounted below it when
-// `recursive`. An empty path means `dirfd` itself.
+// `recursive`. An empty path means `dirfd` itself. Below a `dirfd` the last part is no link.
 Result<UniqueMount> open_tree_clone(int dirfd, const std::string& path, bool recursive);
 
 // Attaches `from_fd` on `path` (empty: on `dirfd` itself, which may be O_PATH).

@@ -14,19 +14,47 @@ namespace berth::cri {
 
 namespace {
 
-// A pod that may write to the log directory may have put a pipe or a device there: opening alone
-// may act, and writing hang.
-Status refuse_odd_file(const UniqueFd& directory, const std::string& log_directory,
-                       const std::string& log_path) {
-  const UniqueFd there(sys::openat2(directory.get(), log_path.c_str(), O_PATH | O_NOFOLLOW, 0,
-                                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
+constexpr std::uint64_t kResolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+// KERNEL: io_uring ends a write with EAGAIN where the file is O_NONBLOCK and its filesystem cannot
+// write without waiting (NFS, FUSE), and leaves it to a worker otherwise. So it is not.
+constexpr int kFlags = O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC;
+
+Error open_error(int sys_errno, const std::string& path) {
+  Error error = sys_error(sys_errno, "open", path);
+  if (sys_errno == ELOOP || sys_errno == EXDEV) error.code = Errc::invalid_argument;
+  return error;
+}
+
+// A pod that may write to the log directory may have put a pipe or a device there, or put one in
+// place of the file at any moment: opening alone may act, and writing hang. So what is looked at is
+// what is opened.
+Result<UniqueFd> open_there(const UniqueFd& there, const std::string& path) {
   struct stat status {};
-  // What cannot be looked at is opened below, and the error is told then. So is a link.
-  if (!there.valid() || ::fstat(there.get(), &status) != 0) return {};
-  if (S_ISREG(status.st_mode) || S_ISLNK(status.st_mode)) return {};
-  return make_error(Errc::invalid_argument,
-                    "`" + log_directory + "/" + log_path + "` is not a regular file")
-      .with("config.log_path");
+  if (::fstat(there.get(), &status) != 0) return open_error(errno, path);
+  if (S_ISLNK(status.st_mode)) return open_error(ELOOP, path);
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(Errc::invalid_argument, "`" + path + "` is not a regular file");
+  }
+  const std::string link = "/proc/self/fd/" + std::to_string(there.get());
+  UniqueFd file(::open(link.c_str(), kFlags));
+  if (!file.valid()) return open_error(errno, path);
+  return file;
+}
+
+Result<UniqueFd> open_or_make(const UniqueFd& directory, const std::string& name,
+                              const std::string& path) {
+  constexpr int kTries = 8;  // it may come and go meanwhile
+  for (int i = 0; i < kTries; ++i) {
+    const UniqueFd there(
+        sys::openat2(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW, 0, kResolve));
+    if (there.valid()) return open_there(there, path);
+    if (errno != ENOENT) return open_error(errno, path);
+    UniqueFd made(
+        sys::openat2(directory.get(), name.c_str(), kFlags | O_CREAT | O_EXCL, 0640, kResolve));
+    if (made.valid()) return made;
+    if (errno != EEXIST) return open_error(errno, path);
+  }
+  return open_error(EEXIST, path);
 }
 
 Result<UniqueFd> open_now(const std::string& log_directory, const std::string& log_path) {
@@ -38,16 +66,8 @@ Result<UniqueFd> open_now(const std::string& log_directory, const std::string& l
   if (!parent.empty()) {
     TRY([[maybe_unused]] const UniqueFd made, sys::mkdirs_in_root(directory.get(), parent));
   }
-  TRY_(refuse_odd_file(directory, log_directory, log_path));
-  UniqueFd file(sys::openat2(directory.get(), log_path.c_str(),
-                             O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-                             0640, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
-  if (!file.valid()) {
-    const int failed_errno = errno;
-    Error error = sys_error(failed_errno, "open", log_directory + "/" + log_path);
-    if (failed_errno == ELOOP || failed_errno == EXDEV) error.code = Errc::invalid_argument;
-    return std::move(error).with("config.log_path");
-  }
+  Result<UniqueFd> file = open_or_make(directory, log_path, log_directory + "/" + log_path);
+  if (!file.ok()) return std::move(file).error().with("config.log_path");
   return file;
 }
 

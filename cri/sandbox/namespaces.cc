@@ -30,7 +30,7 @@ constexpr HeldSlot kHeldSlots[] = {{'n', &PodNamespaces::net},
                                    {'i', &PodNamespaces::ipc},
                                    {'u', &PodNamespaces::uts},
                                    {'p', &PodNamespaces::pid},
-                                   {'s', &PodNamespaces::tmpfs}};
+                                   {'f', &PodNamespaces::tmpfs}};
 
 Status enter(int fd, int flag, const char* what) {
   if (fd >= 0 && ::setns(fd, flag) != 0) return sys_error(errno, "setns", what);
@@ -176,9 +176,11 @@ PodNamespaces namespaces_of_held(const std::string& name, std::vector<UniqueFd> 
   std::size_t next = 0;
   const std::size_t colon = name.find(':');
   for (const char letter : name.substr(colon + 1)) {
+    if (next == fds.size()) break;
     for (const HeldSlot& slot : kHeldSlots) {
-      if (slot.letter == letter && next < fds.size()) namespaces.*slot.fd = std::move(fds[next++]);
+      if (slot.letter == letter) namespaces.*slot.fd = std::move(fds[next]);
     }
+    ++next;  // also of a letter that is not known: another version's
   }
   return namespaces;
 }

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "tests/core/keeper/keeper_node.h"
 
@@ -93,6 +94,29 @@ TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
   }
 }
 
+// A file that is as long as a file can be refuses for a reason of its own, for ever.
+TEST_F(FullDiskTest, LogsThatRefuseForReasonsOfTheirOwnHoldUpNobodyOnTheirFilesystem) {
+  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) {
+    ids.push_back("long" + std::to_string(i));
+    UniqueFd log = open_log(disk_ + "/" + ids.back());
+    ASSERT_EQ(::ftruncate(log.get(), std::numeric_limits<off_t>::max()), 0);
+    launch(ids.back(), {.args = {"sh", "-c", "sleep 0.1; while :; do echo line; done"}});
+    ASSERT_TRUE(run(client_->reopen_log(ids.back(), std::move(log), soon())).ok());
+  }
+  ::usleep(500'000);
+  launch("fine", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  ASSERT_TRUE(run(client_->reopen_log("fine", open_log(disk_ + "/fine"), soon())).ok());
+  EXPECT_EQ(wait_exit("fine").exit_code, 0);
+  EXPECT_EQ(joined_log(read_file(disk_ + "/fine")) == much(), true);
+  for (const std::string& id : ids) {
+    ASSERT_EQ(::kill(client_->find(id)->pid, SIGKILL), 0);
+    EXPECT_EQ(wait_exit(id).exit_code, 128 + SIGKILL);
+    forget(id);
+  }
+}
+
 // A pipe that nobody reads stands for a server that does not answer: the write does not end.
 class HungLogTest : public KeeperTest {
  protected:
@@ -116,7 +140,7 @@ class HungLogTest : public KeeperTest {
 
 TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
   std::vector<Hung> hung;
-  for (int i = 0; i < 6; ++i) hung.push_back(launch_hung("hung" + std::to_string(i)));
+  for (int i = 0; i < 5; ++i) hung.push_back(launch_hung("hung" + std::to_string(i)));
   ::usleep(500'000);
   shell("fine", "echo alive");
   EXPECT_EQ(wait_exit("fine").exit_code, 0);

@@ -145,6 +145,21 @@ TEST_F(Survival, ExitWhileTheAgentWasAwayIsRecordedRight) {
   expect_settled();
 }
 
+TEST_F(Survival, CommandOfACallThatDiedWithTheAgentIsEnded) {
+  const std::string id = start(run_pod(), {"sleep", "1000"});
+  v1::ExecSyncRequest request;
+  request.set_container_id(id);
+  for (const char* word : {"sleep", "4325"}) request.add_cmd(word);
+  std::thread caller([&request] { Client(endpoint()).call(&Runtime::ExecSync, request, 20); });
+  const auto runs = [] { return shell("grep -l 432[5] /proc/[0-9]*/cmdline").out != ""; };
+  EXPECT_TRUE(wait_until(runs, 5));
+  kill_berthd();
+  caller.join();
+  ASSERT_TRUE(start_berthd());
+  EXPECT_TRUE(wait_until([&runs] { return !runs(); }, 5));
+  EXPECT_EQ(status(id).state(), v1::ContainerState::CONTAINER_RUNNING);
+}
+
 TEST_F(Survival, UpgradeByRestartKeepsContainersAndTheirPods) {
   const std::string pod = run_pod();
   const std::string id = start_script(pod, kCounter);
