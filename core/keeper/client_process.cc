@@ -94,21 +94,22 @@ Task<void> KeeperClient::reopen_log(std::string id, UniqueFd log, Deadline deadl
     co_await fail(Errc::unavailable, "the log of " + id + " is being reopened");
   }
   struct Reopening {
-    std::map<std::string, Holding>& processes;
+    KeeperClient& client;
     const std::string& id;
+    UniqueFd mine;  // the other one may go when a new keeper is told of everything
     ~Reopening() {
-      const auto process = processes.find(id);
-      if (process != processes.end()) process->second.reopening = false;
+      client.close_log(std::move(mine));
+      const auto process = client.processes_.find(id);
+      if (process != client.processes_.end()) process->second.reopening = false;
     }
   };
+  Reopening reopening{*this, id, UniqueFd()};
+  reopening.mine = co_await duplicate(log);
   found->second.reopening = true;
-  const Reopening reopening{processes_, id};
-  // This call's own: the other one may go when a new keeper is told of everything.
-  const UniqueFd mine = co_await duplicate(log);
-  std::vector<int> fds(1, mine.get());
+  std::vector<int> fds(1, reopening.mine.get());
   // Both files are kept until the answer: if the keeper dies meanwhile, only its table knows which
   // of them got the last write.
-  found->second.log_next = std::move(log);
+  close_log(std::exchange(found->second.log_next, std::move(log)));
   co_await insist(MessageType::reopen_log, id, std::move(fds), deadline);
   const auto after = processes_.find(id);
   if (after != processes_.end() && after->second.log_next.valid()) {

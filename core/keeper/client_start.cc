@@ -247,7 +247,8 @@ Task<void> KeeperClient::adopt_all(Deadline deadline) {
   staging_ = std::move(answer.fds);
   // What was to be reopened was.
   for (auto& [id, holding] : processes_) {
-    if (holding.log_next.valid()) holding.log = std::move(holding.log_next);
+    if (!holding.log_next.valid()) continue;
+    close_log(std::exchange(holding.log, std::move(holding.log_next)));
   }
 }
 
@@ -263,7 +264,11 @@ Task<void> KeeperClient::learn_all(Deadline deadline) {
     listed[std::string(record.id.view())] = true;
     learn_process(part);
   }
-  std::erase_if(processes_, [&listed](const auto& known) { return !listed.contains(known.first); });
+  std::vector<std::string> gone;
+  for (const auto& [id, holding] : processes_) {
+    if (!listed.contains(id)) gone.push_back(id);
+  }
+  for (const std::string& id : gone) drop_process(id);
   std::vector<Answer> held_parts;
   Request ask_held(MessageType::held);
   Answer held = co_await exchange(std::move(ask_held), deadline, &held_parts);
@@ -284,6 +289,7 @@ void KeeperClient::learn_process(Answer& part) {
   const bool exited = record.state == ProcessState::exited;
   const bool told = holding.record.state == ProcessState::exited;
   holding.record = record;
+  close_log(std::move(holding.log));
   for (UniqueFd* fd : {&holding.pidfd, &holding.log, &holding.out, &holding.err, &holding.in}) {
     fd->reset();
   }

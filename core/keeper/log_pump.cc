@@ -120,7 +120,11 @@ void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
   const std::optional<LogFile> log = look_at_log(process.log);
   states_[slot_index].device = log ? log->device : 0;
   if (!log) {
-    block(slot_index, EBADF);
+    if (flow(piece.entry).reopening != 0) {
+      take_new_log(slot_index);
+    } else {
+      block(slot_index, EBADF);
+    }
     return;
   }
   piece.batch_start = piece.raw_done;
@@ -243,7 +247,9 @@ void LogPump::release(std::uint32_t slot_index) noexcept {
 void LogPump::block(std::uint32_t slot_index, int sys_errno) noexcept {
   SlotState& state = states_[slot_index];
   state.blocked = true;
-  state.full = sys_errno == ENOSPC;
+  // EBADF: its log was lost with a keeper and an agent, and is brought again. Device 0 is those
+  // logs'.
+  state.full = sys_errno == ENOSPC || sys_errno == EBADF;
   flow(slot(slot_index).entry).odd = state.full ? 0 : 1;
   arm_retry();
   check_drained(slot(slot_index).entry);
@@ -270,6 +276,7 @@ void LogPump::on_retry() noexcept {
   for (std::uint32_t i = 0; i < kLogSlots; ++i) {
     if (!states_[i].blocked) continue;
     if (flow(slot(i).entry).odd != 0 && (odd_slots() > 1 || odd_wait())) {
+      take_back(i);
       finish_piece(i);
       continue;
     }
@@ -339,14 +346,19 @@ void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
   take_new_log(state.slot - 1u);
 }
 
-// The old file refused a batch: what of it was written is taken back, the new file gets it whole.
+// What was written of a batch before the rest was refused.
+void LogPump::take_back(std::uint32_t slot_index) noexcept {
+  const LogSlot& piece = slot(slot_index);
+  if (piece.writing == 0 || states_[slot_index].out_done == 0) return;
+  const int ignored = ::ftruncate(table_->at(piece.entry).log, piece.log_size_before);
+  static_cast<void>(ignored);
+}
+
+// The old file refused a batch: the new file gets it whole.
 void LogPump::take_new_log(std::uint32_t slot_index) noexcept {
   LogSlot& piece = slot(slot_index);
   const std::uint32_t entry = piece.entry;
-  if (piece.writing != 0 && states_[slot_index].out_done > 0) {
-    const int ignored = ::ftruncate(table_->at(entry).log, piece.log_size_before);
-    static_cast<void>(ignored);
-  }
+  take_back(slot_index);
   piece.writing = 0;
   states_[slot_index].blocked = states_[slot_index].full = false;
   switch_log(entry);

@@ -71,6 +71,8 @@ class LogPump {
   void reopen(std::uint32_t entry, UniqueFd log) noexcept;
   // For recovery, before start(): a reopen that a dead keeper may or may not have done.
   void expect_reopen(std::uint32_t entry, UniqueFd log) noexcept;
+  // Behind the writes that are queued there, and without waiting for a server. -1: nothing to do.
+  void close_log(int log) noexcept;
   // Closes the streams and the log. False: a write is in flight; call again after drained(), which
   // comes in any case.
   bool close(std::uint32_t entry) noexcept;
@@ -122,6 +124,7 @@ class LogPump {
   void leave_line(std::uint32_t entry, std::uint32_t before) noexcept;
   std::uint32_t take_next() noexcept;
   bool may_have_slot(std::uint32_t entry) noexcept;
+  bool would_have_all(std::uint32_t entry) noexcept;
   bool is_full(std::uint32_t entry) noexcept;
   int odd_slots() noexcept;
   bool odd_wait() noexcept;
@@ -138,8 +141,8 @@ class LogPump {
   void release(std::uint32_t slot) noexcept;
   void block(std::uint32_t slot, int sys_errno) noexcept;
   void finish_piece(std::uint32_t slot) noexcept;
+  void take_back(std::uint32_t slot) noexcept;
   void take_new_log(std::uint32_t slot) noexcept;
-  void close_log(int log) noexcept;
   void arm_retry() noexcept;
   void switch_log(std::uint32_t entry) noexcept;
   void check_drained(std::uint32_t entry) noexcept;

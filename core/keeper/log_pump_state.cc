@@ -117,11 +117,23 @@ bool LogPump::may_have_slot(std::uint32_t entry) noexcept {
   const bool last_slot = busy == kLogSlots - 1;
   if ((!any_full && !last_slot) || (table_->at(entry).flags & kLogged) == 0) return true;
   if (is_full(entry)) return false;
+  return !last_slot || !would_have_all(entry);
+}
+
+// Whether the last slot would leave none to a log that can be written, should the writes to this
+// one's filesystem hang.
+bool LogPump::would_have_all(std::uint32_t entry) noexcept {
   const std::uint32_t device = device_of(entry);
-  const auto same = [device](const SlotState& slot) {
-    return slot.in_flight && slot.device == device;
-  };
-  return !last_slot || std::count_if(states_, states_ + kLogSlots, same) < busy;
+  bool writes = false;
+  for (std::uint32_t i = 0; i < kLogSlots; ++i) {
+    const SlotState& state = states_[i];
+    if (slot(i).phase == SlotPhase::free) continue;
+    const bool same = state.in_flight && state.device == device;
+    const bool odd = slot(i).entry != kNoEntry && flow(slot(i).entry).odd != 0;
+    if (!same && !odd && !state.full) return false;
+    writes = writes || same;
+  }
+  return writes;
 }
 
 int LogPump::odd_slots() noexcept {

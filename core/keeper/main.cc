@@ -55,6 +55,10 @@ int serve(berth::Result<berth::keeper::Station> placed, int connection) {
   berth::RawRing ring;
   berth::Status ready = ring.init({.entries = 128, .cq_entries = 1024});
   if (!ready.ok()) return give_up(ready.error(), connection);
+  // Of the kernel's default, four for each CPU, closing the logs of a server that is gone would
+  // leave none to write the others. The kernel's choice stays where it does not take ours.
+  unsigned workers_max[2] = {64, 0};
+  static_cast<void>(io_uring_register_iowq_max_workers(ring.get(), workers_max));
   berth::keeper::Keeper keeper(*placed, ring);
   berth::Status opened = keeper.open();
   if (!opened.ok()) return give_up(opened.error(), connection);

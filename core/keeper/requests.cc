@@ -116,9 +116,11 @@ void Keeper::reopen_log(Incoming& message, std::uint32_t entry) noexcept {
   UniqueFd log = message.take_fd(0);
   if (!log.valid()) return refuse(header.request, header.type, EBADF, "reopen_log");
   if (!listable(station_.table.at(entry)) || life(entry).forgetting != 0) {
+    pump_->close_log(log.release());
     return refuse(header.request, header.type, EBUSY, "reopen_log", "not running");
   }
   if (life(entry).reopen_request != 0) {
+    pump_->close_log(log.release());
     return refuse(header.request, header.type, EBUSY, "reopen_log", "one is being done");
   }
   life(entry).reopen_request = header.request;
