@@ -19,7 +19,7 @@ using image::ArchivedImage;
 using image::ArchiveReader;
 using image::ContentStore;
 
-constexpr image::ArchiveLimits kLimits = {.members_max = 200, .bytes_max = 4 << 20};
+const image::ArchiveLimits kLimits = {.members_max = 200, .bytes_max = 4 << 20};
 constexpr std::size_t kReadMax = 1 << 20;
 
 struct Place {
