@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mkdirs_in_root_raw alone in its object file: the keeper's child links it without the rest.
+// What makes missing paths, alone in its object file: the keeper's child links it without the rest.
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +8,9 @@
 
 namespace berth::sys {
 namespace {
+
+constexpr int kLinksMax = 40;  // as the kernel's own limit, path_resolution(7)
+constexpr int kIsLink = -2;
 
 // A path that grows at the end and is cut in front, in place.
 struct PathBuffer {
@@ -108,6 +111,20 @@ int make_first_missing(int root_fd, PathBuffer* path, const MkdirOptions& option
   return 0;
 }
 
+// An O_PATH descriptor of the file `name` in `parent_fd`, made where it is missing; kIsLink with
+// its target when it is a symbolic link, -1 and errno.
+int make_last(int parent_fd, const char* name, mode_t mode, PathBuffer* target) noexcept {
+  constexpr int kMake =
+      O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const int made = ::openat(parent_fd, name, kMake, mode);
+  if (made >= 0) ::close(made);
+  if (made < 0 && errno != EEXIST) return -1;
+  const ssize_t length = ::readlinkat(parent_fd, name, target->text, sizeof target->text - 1);
+  if (length < 0) return ::openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  target->text[length] = '\0';
+  return kIsLink;
+}
+
 }  // namespace
 
 int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& options) noexcept {
@@ -123,7 +140,40 @@ int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& option
     if (fd >= 0 || errno != ENOENT) return fd;
     const int made = make_first_missing(root_fd, &current, options);
     if (made < 0) return -1;
-    if (made == 1 && ++links > 40) break;
+    if (made == 1 && ++links > kLinksMax) break;
+  }
+  errno = ELOOP;
+  return -1;
+}
+
+int make_file_in_root_raw(int root_fd, const char* path, mode_t mode) noexcept {
+  PathBuffer current;
+  if (!current.assign(path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  for (int links = 0; links <= kLinksMax; ++links) {
+    char* const slash = ::strrchr(current.text, '/');
+    const char* const name = slash == nullptr ? current.text : slash + 1;
+    if (name[0] == '\0' || ::strcmp(name, ".") == 0 || ::strcmp(name, "..") == 0) {
+      errno = EISDIR;
+      return -1;
+    }
+    PathBuffer parent;
+    parent.assign(current.text);
+    parent.text[slash == nullptr ? 0 : slash - current.text] = '\0';
+    const int parent_fd = mkdirs_in_root_raw(root_fd, parent.text, {});
+    if (parent_fd < 0) return -1;
+    PathBuffer target;
+    const int made = make_last(parent_fd, name, mode, &target);
+    const int saved = errno;
+    ::close(parent_fd);
+    errno = saved;
+    if (made != kIsLink) return made;
+    if (!follow(&current, parent.text, target.text, "")) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
   }
   errno = ELOOP;
   return -1;

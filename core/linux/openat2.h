@@ -49,6 +49,10 @@ struct MkdirOptions {
 // made, including the missing target of a symbolic link; -1 and errno otherwise (ENAMETOOLONG:
 // longer than PATH_MAX on the way; ELOOP: more than 40 links to missing targets).
 int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& options) noexcept;
+// No-heap form: an O_PATH descriptor of the file `path` below `root_fd`, made empty where it is
+// missing, with every directory above it, and at the missing target of a symbolic link; -1 and
+// errno otherwise (EISDIR: the path ends with a slash or with dots).
+int make_file_in_root_raw(int root_fd, const char* path, mode_t mode) noexcept;
 
 // Trusted path relative to `dirfd`, plain resolution. O_CLOEXEC is added, here and below.
 Result<UniqueFd> openat(int dirfd, const std::string& path, int flags, mode_t mode = 0);
