@@ -69,7 +69,7 @@ struct Node {
   Quiet& quiet;
   PodOptions options;
   LayerUsages layer_usages{};
-  CgroupViewDirectory cgroup_view{layout.cgroup_view()};
+  CgroupViewTree cgroup_view{mount_features.clones_detached};
   // For look_at_host. Apart, so that a device that hangs keeps nobody from a log.
   HangingThreads log_threads{ring, kHangingMax};
   HangingThreads device_threads{ring, kHangingMax};

@@ -35,7 +35,6 @@ class Layout {
   std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
   // What a container finds at /sys/fs/cgroup where hierarchies are several: empty directories, onto
   // which its own groups are mounted.
-  std::string cgroup_view() const { return state_dir_ + "/cgroup-view"; }
 
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }

@@ -156,11 +156,14 @@ Status add_shm(MountPlan& plan, const MountWish& wish) {
 }
 
 // Tools look for controllers by name below /sys/fs/cgroup.
-Status add_cgroup_views(MountPlan& plan, const MountWish& wish) {
+Status add_cgroup_views(MountPlan& plan, MountWish& wish) {
   if (wish.cgroup_views.empty() || has_volume_at(wish.config, "/sys/fs/cgroup")) return {};
   const std::uint64_t flags = kNoSuidDevExec | (wish.privileged ? 0 : MOUNT_ATTR_RDONLY);
-  TRY(oci::Mount top, bind_tree(plan, AT_FDCWD, wish.cgroup_view_root, "/sys/fs/cgroup"));
-  top.flags |= kNoSuidDevExec | MOUNT_ATTR_RDONLY;
+  oci::Mount top;
+  top.destination = "/sys/fs/cgroup";
+  top.source_fd = wish.cgroup_view_root.get();
+  top.flags = kNoSuidDevExec | MOUNT_ATTR_RDONLY;
+  plan.owned_fds.push_back(wish.cgroup_view_root.release());
   plan.mounts.push_back(std::move(top));
   for (const plugins::CgroupView& view : wish.cgroup_views) {
     TRY(sys::UniqueMount tree, sys::open_tree_clone(view.directory.get(), "", false));
@@ -224,7 +227,7 @@ Status check_propagation(const v1::ContainerConfig& config, bool privileged) {
   return {};
 }
 
-Result<MountPlan> plan_mounts(const MountWish& wish) {
+Result<MountPlan> plan_mounts(MountWish wish) {
   MountPlan plan;
   plan.mounts = kernel_mounts(wish);
   TRY_(add_cgroup_views(plan, wish));

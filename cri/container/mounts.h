@@ -31,7 +31,7 @@ struct MountWish {
   bool privileged = false;
   bool cgroup_v2 = false;                           // the unified hierarchy is the node's only one
   std::vector<plugins::CgroupView> cgroup_views{};  // else: what stands for it
-  std::string cgroup_view_root{};                   // CgroupViewDirectory, with them
+  sys::UniqueMount cgroup_view_root{};              // CgroupViewTree, with them; the plan takes it
   bool host_shm = false;                            // the node's /dev/shm, not the pod's
   ImageTrees* images = nullptr;                     // of mounts with an image; the plan takes them
   HostTrees* hosts = nullptr;                       // of mounts with a host_path; the same
@@ -43,7 +43,7 @@ Status check_propagation(const runtime::v1::ContainerConfig& config, bool privil
 
 // Gives the list in the order of depth. Blocks for nothing that a stranger serves: the volumes have
 // been opened. Errors name config.mounts[i].
-Result<MountPlan> plan_mounts(const MountWish& wish);
+Result<MountPlan> plan_mounts(MountWish wish);
 
 // The kernel's file systems alone. Pure.
 std::vector<oci::Mount> kernel_mounts(const MountWish& wish);

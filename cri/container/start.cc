@@ -33,12 +33,12 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
   PodFiles files = co_await find_pod_files(node, *container->sandbox, pod);
   std::vector<plugins::CgroupView> views =
       co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
-  std::string view_root = co_await node.cgroup_view.with(views);
+  sys::UniqueMount view_root = co_await node.cgroup_view.with(views);
   const bool privileged = record.config().linux().security_context().privileged();
   co_await check_propagation(record.config(), privileged);
   ImageTrees images = co_await mount_image_volumes(node, record);
   HostTrees hosts = co_await node.volumes.open(record.config());
-  const MountWish wish{
+  MountWish wish{
       .config = record.config(),
       .privileged = privileged,
       .cgroup_v2 = node.resources.name() == "cgroup2",
@@ -49,7 +49,7 @@ Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
       .hosts = &hosts,
       .pod = std::move(files),
   };
-  MountPlan plan = co_await plan_mounts(wish);
+  MountPlan plan = co_await plan_mounts(std::move(wish));
   co_return plan;
 }
 

@@ -58,6 +58,8 @@ void add_descriptors(Holdings& held, pid_t pid) {
     constexpr const char* kLoops[] = {"anon_inode:[io_uring]", "anon_inode:[eventfd]",
                                       "anon_inode:[eventpoll]"};
     if (std::find(std::begin(kLoops), std::end(kLoops), target) != std::end(kLoops)) continue;
+    // The tree behind /sys/fs/cgroup of all containers, made with the first that starts.
+    if (target == "/" && fs::exists(entry->path() / "unified", failed)) continue;
     const bool whole = target[0] == '/' || target.rfind("anon_inode:", 0) == 0;
     held.insert("fd " + (whole ? target : target.substr(0, target.find(':'))));
   }
