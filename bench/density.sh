@@ -54,9 +54,10 @@ other_processes() {
     pid=${pid#/proc/}
     [[ $(readlink "/proc/$pid/ns/pid" 2>/dev/null) == "$(readlink /proc/self/ns/pid)" ]] || continue
     case $(readlink "/proc/$pid/exe" 2>/dev/null) in
-      */berthd | */berth-keeper | */docker-registry | */bash | */awk | */gawk | */mawk) ;;
+      */berthd | */docker-registry | */bash | */awk | */gawk | */mawk) ;;
       ?*)
-        ps -o pid=,comm= -p "$pid" | grep -vE ' (ps|readlink|sleep|env|setpriv|unshare)$' || true
+        ps -o pid=,comm= -p "$pid" |
+          grep -vE ' (berth-keeper|ps|readlink|sleep|env|setpriv|unshare)$' || true
         ;;
     esac
   done

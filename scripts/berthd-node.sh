@@ -18,11 +18,12 @@ socket=$BERTH_STATE/berth.sock
 
 # The node has its own PID namespace and /proc, so every keeper seen here is this node's.
 keeper_pids() {
-  local link
-  for link in /proc/[0-9]*/exe; do
-    case $(readlink "$link" 2>/dev/null) in
-      */berth-keeper | */berth-keeper\ *) basename "$(dirname "$link")" ;;
-    esac
+  local file name
+  for file in /proc/[0-9]*/comm; do
+    # By its name: the program file is on a mount of its own, which has no path.
+    name=
+    { read -r name <"$file"; } 2>/dev/null || continue
+    if [[ $name == berth-keeper ]]; then basename "$(dirname "$file")"; fi
   done
 }
 

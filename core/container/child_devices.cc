@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/container/child.h"
+#include "core/linux/mount.h"
 #include "core/linux/openat2.h"
 
 #ifndef TIOCGPTPEER
@@ -139,18 +141,8 @@ void bind_console(Child& child) noexcept {
   ::close(place);
 }
 
-}  // namespace
-
-void make_devices(Child& child) noexcept {
-  child.step = Step::devices;
-  child.dev_fd = sys::openat2(child.root_fd, "/dev", O_PATH | O_DIRECTORY, 0, sys::kResolveInRoot);
-  for (const PlanDevice& device : child.plan->devices()) make_device(child, device);
-  if (child.dev_fd >= 0 && has_own_dev(child)) make_links(child);
-}
-
 void make_terminal(Child& child) noexcept {
   child.step = Step::terminal;
-  if (!child.plan->has(kPlanTerminal)) return;
   const int master_fd = open_master(child);
   int locked = 0;
   if (::ioctl(master_fd, TIOCSPTLCK, &locked) != 0) fail(child, "unlock");
@@ -164,11 +156,81 @@ void make_terminal(Child& child) noexcept {
   send_master(child, master_fd);
   ::close(master_fd);
   bind_console(child);
-  if (::ioctl(child.slave_fd, TIOCSCTTY, 0) != 0) fail(child, "controlling terminal");
   for (int target = 0; target < 3; ++target) {
     if (::dup2(child.slave_fd, target) < 0) fail(child, "stdio");
   }
   ::close(child.slave_fd);
+}
+
+bool is_null_device(int fd) noexcept {
+  struct stat info {};
+  return fd >= 0 && ::fstat(fd, &info) == 0 && S_ISCHR(info.st_mode) &&
+         info.st_rdev == ::makedev(1, 3);
+}
+
+// The container's /dev/null; -1 when it has none. What is something else is not opened.
+int open_own_null(Child& child) noexcept {
+  const int place = sys::openat2(child.root_fd, "/dev/null", O_PATH, 0, sys::kResolveInRoot);
+  const bool is_null = is_null_device(place);
+  if (place >= 0) ::close(place);
+  if (!is_null) return -1;
+  const int fd = sys::openat2(child.root_fd, "/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
+                              sys::kResolveInRoot);
+  // A process of the container may have put something else there meanwhile.
+  if (is_null_device(fd)) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+// A null device on a file system of this process alone, gone with the last descriptor.
+int make_private_null() noexcept {
+  const int context = ::fsopen("tmpfs", FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  const bool made = ::fsconfig(context, FSCONFIG_SET_STRING, "size", "4k", 0) == 0 &&
+                    ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
+  const int root = made ? ::fsmount(context, FSMOUNT_CLOEXEC, 0) : -1;
+  ::close(context);
+  if (root < 0) return -1;
+  int fd = -1;
+  if (::mknodat(root, "null", S_IFCHR | 0666, ::makedev(1, 3)) == 0) {
+    fd = ::openat(root, "null", O_RDWR | O_CLOEXEC);
+  }
+  const int saved = errno;
+  ::close(root);
+  errno = saved;
+  return fd;
+}
+
+// Streams that the caller gave no descriptor for: not the host's /dev/null, whose mode and owner
+// the container could then change through /proc/self/fd.
+void open_null_streams(Child& child) noexcept {
+  child.step = Step::devices;
+  const int given[] = {child.request->stdin_fd, child.request->stdout_fd, child.request->stderr_fd};
+  int null_fd = -1;
+  for (int target = 0; target < 3; ++target) {
+    if (given[target] >= 0) continue;
+    if (null_fd < 0) null_fd = open_own_null(child);
+    if (null_fd < 0) null_fd = make_private_null();
+    if (null_fd < 0 || ::dup2(null_fd, target) < 0) fail(child, "/dev/null");
+  }
+  if (null_fd > 2) ::close(null_fd);
+}
+
+}  // namespace
+
+void make_devices(Child& child) noexcept {
+  child.step = Step::devices;
+  child.dev_fd = sys::openat2(child.root_fd, "/dev", O_PATH | O_DIRECTORY, 0, sys::kResolveInRoot);
+  for (const PlanDevice& device : child.plan->devices()) make_device(child, device);
+  if (child.dev_fd >= 0 && has_own_dev(child)) make_links(child);
+}
+
+void make_stdio(Child& child) noexcept {
+  if (child.plan->has(kPlanTerminal)) {
+    make_terminal(child);
+  } else {
+    open_null_streams(child);
+  }
 }
 
 }  // namespace berth::container

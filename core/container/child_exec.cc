@@ -19,6 +19,7 @@ namespace berth::container {
 namespace {
 
 constexpr int kCapabilities = 64;
+constexpr char kMagicLink[] = " leads through a link of /proc";
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct CapabilitySets {
@@ -113,49 +114,28 @@ const char* find_path(char* const* environment) noexcept {
   return kDefaultPath;
 }
 
-// "DIR/NAME" for the first entry of the search path `directory`, an empty one being the working
-// directory. False: it is too long to be a path.
-bool candidate_of(const char* directory, const char* name, char (&candidate)[PATH_MAX]) noexcept {
-  const auto length = static_cast<size_t>(::strchrnul(directory, ':') - directory);
-  const size_t name_length = ::strlen(name);
-  if (length + name_length + 2 > sizeof candidate) return false;
-  ::memcpy(candidate, directory, length);
-  candidate[length] = '/';
-  ::memcpy(length == 0 ? candidate : candidate + length + 1, name, name_length + 1);
-  return true;
-}
-
-// Null: that was the last.
-const char* next_entry(const char* directory) noexcept {
-  const char* const colon = ::strchrnul(directory, ':');
-  return *colon == '\0' ? nullptr : colon + 1;
-}
-
-// The rest of the search path that begins where there is something of the name, or all of it. To
-// look costs less than an execve that fails, but a filter may forbid it: so before the filter.
-const char* skip_empty_entries(const char* path, const char* name) noexcept {
-  for (const char* at = path; at != nullptr; at = next_entry(at)) {
-    char candidate[PATH_MAX];
-    struct stat status;
-    if (candidate_of(at, name, candidate) && ::stat(candidate, &status) == 0) return at;
+// What the last steps need: the sets of the plan, and for a filter without no_new_privs
+// CAP_SYS_ADMIN (seccomp(2)).
+CapabilitySets needed_capabilities(const PlanView& plan, std::uint64_t permitted) noexcept {
+  const PlanCapabilities& wanted = plan.header().capabilities;
+  CapabilitySets sets;
+  sets.permitted = wanted.permitted | wanted.inheritable;
+  if (!plan.has(kPlanNoNewPrivileges) && !plan.seccomp().empty()) {
+    sets.permitted |= std::uint64_t{1} << CAP_SYS_ADMIN;
   }
-  return path;
+  sets.permitted &= permitted;
+  sets.effective = sets.permitted;
+  return sets;
 }
 
-// As execvp(3), with the container's PATH and without its fall-back to a shell. Returns with errno
-// of the most telling failure: a file that may not be executed says more than one that is not
-// there.
-void exec_by_path(const char* path, char* const* argv, char* const* environment) noexcept {
-  bool refused = false;
-  for (const char* at = path; at != nullptr; at = next_entry(at)) {
-    char candidate[PATH_MAX];
-    if (!candidate_of(at, argv[0], candidate)) continue;
-    ::execve(candidate, argv, environment);
-    if (errno == EACCES) refused = true;
-    const bool go_on = errno == EACCES || errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-    if (!go_on) return;
-  }
-  errno = refused ? EACCES : ENOENT;
+[[noreturn]] void refuse_program(Child& child, const char* name) noexcept {
+  if (errno != ELOOP) fail(child, name);
+  Report told;
+  char text[sizeof told.detail];
+  const size_t length = ::strnlen(name, sizeof text - sizeof kMagicLink);
+  ::memcpy(text, name, length);
+  ::memcpy(text + length, kMagicLink, sizeof kMagicLink);
+  fail(child, text);
 }
 
 }  // namespace
@@ -173,8 +153,8 @@ void set_identity(Child& child) noexcept {
   if (::syscall(SYS_setresuid, header.uid, header.uid, header.uid) != 0) fail(child, "uid");
   CapabilitySets mine;
   if (get_capabilities(&mine) != 0) fail(child, "capget");
-  mine.effective = mine.permitted;
-  if (set_capabilities(mine) != 0) fail(child, "capset");
+  const CapabilitySets needed = needed_capabilities(*child.plan, mine.permitted);
+  if (set_capabilities(needed) != 0) fail(child, "capset");
 }
 
 void filter_and_exec(Child& child) noexcept {
@@ -183,8 +163,10 @@ void filter_and_exec(Child& child) noexcept {
   if (child.plan->has(kPlanNoNewPrivileges) && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     fail(child, "no_new_privs");
   }
-  const bool by_path = argv[0][0] != '\0' && ::strchr(argv[0], '/') == nullptr;
-  const char* const path = by_path ? skip_empty_entries(find_path(environment), argv[0]) : nullptr;
+  child.step = Step::exec;
+  char buffer[PATH_MAX];
+  const char* const program = find_program(argv[0], find_path(environment), buffer, sizeof buffer);
+  if (program == nullptr) refuse_program(child, argv[0]);
   mark(child, kStageReady);
   child.step = Step::exec;
   report(child, ReportKind::ready, 0, "");
@@ -195,11 +177,7 @@ void filter_and_exec(Child& child) noexcept {
   set_final_capabilities(child);
   if (child.plan->has(kPlanNoNewPrivileges)) install_filter(child);
   child.step = Step::exec;
-  if (by_path) {
-    exec_by_path(path, argv, environment);
-  } else {
-    ::execve(argv[0], argv, environment);
-  }
+  ::execve(program, argv, environment);
   fail(child, argv[0]);
 }
 

@@ -24,27 +24,6 @@ int open_path(Child& child, const char* path, std::uint64_t extra_resolve = 0) n
   return sys::openat2(child.root_fd, path, O_PATH, 0, kInRoot | extra_resolve);
 }
 
-// An empty file at `path` and the directories above it; an O_PATH descriptor, or -1 and errno.
-int make_file(Child& child, const char* path) noexcept {
-  char parent[PATH_MAX];
-  const char* slash = ::strrchr(path, '/');
-  const size_t length = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
-  if (length >= sizeof parent) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  ::memcpy(parent, path, length);
-  parent[length] = '\0';
-  const int parent_fd = sys::mkdirs_in_root_raw(child.root_fd, parent, {});
-  if (parent_fd < 0) return -1;
-  ::close(parent_fd);
-  constexpr int kFlags = O_CREAT | O_RDONLY | O_NONBLOCK | O_NOCTTY;
-  const int made = sys::openat2(child.root_fd, path, kFlags, 0644, kInRoot);
-  if (made < 0) return -1;
-  ::close(made);
-  return open_path(child, path);
-}
-
 int open_destination(Child& child, const PlanMount& mount) noexcept {
   const char* path = child.plan->text(mount.destination);
   const char* type = child.plan->text(mount.type);
@@ -53,7 +32,9 @@ int open_destination(Child& child, const PlanMount& mount) noexcept {
   const bool trusted = ::strcmp(type, "proc") == 0 || ::strcmp(type, "sysfs") == 0;
   const int fd = open_path(child, path, trusted ? RESOLVE_NO_SYMLINKS : 0);
   if (fd >= 0 || errno != ENOENT) return fd;
-  if (mount.destination_is_file != 0) return make_file(child, path);
+  if (mount.destination_is_file != 0) {
+    return sys::make_file_in_root_raw(child.root_fd, path, 0644);
+  }
   return sys::mkdirs_in_root_raw(child.root_fd, path, {});
 }
 
@@ -68,43 +49,42 @@ int prepare_given(Child& child, const PlanMount& mount) noexcept {
   return sys::mount_setattr_raw(fd, mount.flags, 0, 0, false) == 0 ? fd : -1;
 }
 
+// A procfs shows the PID namespace of its maker, and a stage is outside of the container's.
+int make_new(Child& child, const PlanMount& mount) noexcept {
+  const bool is_proc = ::strcmp(child.plan->text(mount.type), "proc") == 0;
+  if (is_proc && needs_stage(*child.plan)) return mount_joined_proc(child, mount);
+  return mount_new(*child.plan, mount);
+}
+
 bool is_absent() noexcept {
   return errno == ENOENT || errno == ENOTDIR;
 }
 
-void mask(Child& child, const char* path, int path_fd, int null_fd) noexcept {
+// KERNEL < 6.15: only a mount of this namespace can be cloned, so the first masked path gets the
+// cover itself and the others clones of it. Proof: tests/kernel/detached_mount_attach_test.cc.
+void mask(Child& child, const char* path, int path_fd) noexcept {
   struct stat info {};
   if (::fstat(path_fd, &info) != 0) fail(child, path);
-  const bool is_directory = S_ISDIR(info.st_mode);
-  if (!is_directory && null_fd < 0) {
-    errno = ENOENT;
-    fail(child, "/dev/null to mask files with");
-  }
-  if (is_directory && !child.empty_attached) {
-    // KERNEL < 6.15: only a mount of this namespace can be cloned, so the first directory gets the
-    // empty mount itself and the others clones of it.
-    if (attach(child.empty_fd, path_fd) != 0) fail(child, path);
-    child.empty_attached = true;
+  Child::Cover& cover = S_ISDIR(info.st_mode) ? child.empty_dir : child.empty_file;
+  if (!cover.attached) {
+    if (attach(cover.fd, path_fd) != 0) fail(child, path);
+    cover.attached = true;
     return;
   }
-  const int cover = clone_tree(is_directory ? child.empty_fd : null_fd, false);
-  if (cover < 0 || attach(cover, path_fd) != 0) fail(child, path);
-  ::close(cover);
+  const int copy = clone_tree(cover.fd, false);
+  if (copy < 0 || attach(copy, path_fd) != 0) fail(child, path);
+  ::close(copy);
 }
 
 void mask_paths(Child& child) noexcept {
-  const auto paths = child.plan->texts(child.plan->header().masked_paths);
-  if (paths.empty()) return;
-  const int null_fd = open_path(child, "/dev/null");
-  for (const PlanRef& ref : paths) {
+  for (const PlanRef& ref : child.plan->texts(child.plan->header().masked_paths)) {
     const char* path = child.plan->text(ref);
     const int path_fd = open_path(child, path);
     if (path_fd < 0 && is_absent()) continue;
     if (path_fd < 0) fail(child, path);
-    mask(child, path, path_fd, null_fd);
+    mask(child, path, path_fd);
     ::close(path_fd);
   }
-  if (null_fd >= 0) ::close(null_fd);
 }
 
 void make_readonly(Child& child, const char* path) noexcept {
@@ -126,15 +106,9 @@ void leave_old_root(Child& child) noexcept {
   if (::umount2(".", MNT_DETACH) != 0) fail(child, "umount of the old root");
 }
 
-int mount_small_tmpfs() noexcept {
-  const int context = ::fsopen("tmpfs", FSOPEN_CLOEXEC);
-  if (context < 0) return -1;
-  const bool made = ::fsconfig(context, FSCONFIG_SET_STRING, "mode", "0755", 0) == 0 &&
-                    ::fsconfig(context, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) == 0 &&
-                    ::fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) == 0 &&
-                    ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
-  const int fd = made ? ::fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY) : -1;
-  ::close(context);
+int take_cover(Child& child, const char* path) noexcept {
+  const int fd = ::open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (fd < 0) fail(child, path);
   return fd;
 }
 
@@ -151,42 +125,14 @@ int attach(int mount_fd, int on_fd) noexcept {
   return ::move_mount(mount_fd, "", on_fd, "", kFlags);
 }
 
-int mount_new(const PlanView& plan, const PlanMount& mount) noexcept {
-  const int context = ::fsopen(plan.text(mount.type), FSOPEN_CLOEXEC);
-  if (context < 0) return -1;
-  int fd = -1;
-  bool good = true;
-  if (mount.source.count != 0) {
-    good = ::fsconfig(context, FSCONFIG_SET_STRING, "source", plan.text(mount.source), 0) == 0;
-  }
-  for (const PlanOption& option : plan.options(mount)) {
-    if (!good) break;
-    const bool has_value = option.has_value != 0;
-    good = ::fsconfig(context, has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
-                      plan.text(option.key), has_value ? plan.text(option.value) : nullptr, 0) == 0;
-  }
-  good = good && ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
-  const std::uint64_t flags = mount.flags | mount.recursive_flags;
-  if (good) fd = ::fsmount(context, FSMOUNT_CLOEXEC, static_cast<unsigned>(flags));
-  const int saved = errno;
-  ::close(context);
-  errno = saved;
-  return fd;
-}
-
 // Before the pivot, while the keeper's directory can be named.
-void take_empty_directory(Child& child) noexcept {
+void take_covers(Child& child) noexcept {
   child.step = Step::rootfs;
-  const bool is_init = child.plan->kind() == PlanKind::pod_init;
-  if (!is_init && child.plan->header().masked_paths.count == 0) return;
-  const char* path = child.request->empty_dir;
-  if (path == nullptr && child.request->bare_root) path = "/";
-  if (path != nullptr) {
-    child.empty_fd = ::open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-  } else {
-    child.empty_fd = mount_small_tmpfs();
+  const bool masks = child.plan->header().masked_paths.count != 0;
+  if (masks || child.plan->kind() == PlanKind::pod_init) {
+    child.empty_dir.fd = take_cover(child, child.request->empty_dir);
   }
-  if (child.empty_fd < 0) fail(child, path != nullptr ? path : "empty directory");
+  if (masks) child.empty_file.fd = take_cover(child, child.request->empty_file);
 }
 
 // The container's root is attached over the root of this copy of the keeper's namespace. KERNEL:
@@ -214,7 +160,7 @@ void make_mounts(Child& child) noexcept {
   for (const PlanMount& mount : child.plan->mounts()) {
     const char* path = child.plan->text(mount.destination);
     const bool given = mount.fd >= 0;
-    const int source = given ? prepare_given(child, mount) : mount_new(*child.plan, mount);
+    const int source = given ? prepare_given(child, mount) : make_new(child, mount);
     if (source < 0) fail(child, path);
     const int destination = open_destination(child, mount);
     if (destination < 0) fail(child, path);
@@ -225,12 +171,13 @@ void make_mounts(Child& child) noexcept {
   }
 }
 
+// Read-only first, so that a mask is the last mount on its path and no clone is made above it.
 void protect_paths(Child& child) noexcept {
   child.step = Step::paths;
-  mask_paths(child);
   for (const PlanRef& ref : child.plan->texts(child.plan->header().readonly_paths)) {
     make_readonly(child, child.plan->text(ref));
   }
+  mask_paths(child);
 }
 
 void enter_cwd(Child& child) noexcept {

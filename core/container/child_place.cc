@@ -46,6 +46,19 @@ int current_oom_score_adj(int proc_fd) noexcept {
   return value;
 }
 
+// Raising a hard limit needs CAP_SYS_RESOURCE: without it the limit stays as near as may be.
+void set_rlimit(Child& child, const PlanRlimit& limit) noexcept {
+  const auto resource = static_cast<__rlimit_resource_t>(limit.type);
+  rlimit wanted{limit.soft, limit.hard};
+  if (::setrlimit(resource, &wanted) == 0) return;
+  if (errno != EPERM) fail(child, "setrlimit");
+  rlimit now{};
+  if (::getrlimit(resource, &now) != 0) fail(child, "getrlimit");
+  if (wanted.rlim_max > now.rlim_max) wanted.rlim_max = now.rlim_max;
+  if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
+  if (::setrlimit(resource, &wanted) != 0) fail(child, "setrlimit");
+}
+
 }  // namespace
 
 void open_proc(Child& child) noexcept {
@@ -100,7 +113,8 @@ void join_namespaces(Child& child) noexcept {
   child.step = Step::namespaces;
   const PlanView& plan = *child.plan;
   if (plan.kind() == PlanKind::exec) {
-    constexpr int kAll = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    constexpr int kAll =
+        CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
     if (::setns(child.fd(plan.header().target_fd), kAll) != 0) fail(child, "of the container");
     child.root_fd = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (child.root_fd < 0) fail(child, "/");
@@ -110,7 +124,8 @@ void join_namespaces(Child& child) noexcept {
     PlanNamespaceIndex index;
     int flag;
     const char* name;
-  } kJoins[] = {{kPlanIpc, CLONE_NEWIPC, "ipc namespace"},
+  } kJoins[] = {{kPlanPid, CLONE_NEWPID, "pid namespace"},  // of the stage's children only
+                {kPlanIpc, CLONE_NEWIPC, "ipc namespace"},
                 {kPlanUts, CLONE_NEWUTS, "uts namespace"},
                 {kPlanNetwork, CLONE_NEWNET, "network namespace"},
                 {kPlanCgroup, CLONE_NEWCGROUP, "cgroup namespace"}};
@@ -121,6 +136,7 @@ void join_namespaces(Child& child) noexcept {
   }
 }
 
+// Before a path of the container is touched: it takes the caller's procfs.
 void write_sysctls(Child& child) noexcept {
   child.step = Step::sysctl;
   const auto sysctls = child.plan->sysctls();
@@ -138,19 +154,20 @@ void write_sysctls(Child& child) noexcept {
   ::close(directory);
 }
 
-// Raising a hard limit needs CAP_SYS_RESOURCE: without it the limit stays as near as may be.
 void set_rlimits(Child& child) noexcept {
   child.step = Step::rlimits;
+  const bool is_stage = needs_stage(*child.plan);
   for (const PlanRlimit& limit : child.plan->rlimits()) {
-    const auto resource = static_cast<__rlimit_resource_t>(limit.type);
-    rlimit wanted{limit.soft, limit.hard};
-    if (::setrlimit(resource, &wanted) == 0) continue;
-    if (errno != EPERM) fail(child, "setrlimit");
-    rlimit now{};
-    if (::getrlimit(resource, &now) != 0) fail(child, "getrlimit");
-    if (wanted.rlim_max > now.rlim_max) wanted.rlim_max = now.rlim_max;
-    if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
-    if (::setrlimit(resource, &wanted) != 0) fail(child, "setrlimit");
+    // It counts processes of the user: the stage must not be one too many.
+    if (is_stage && limit.type == RLIMIT_NPROC) continue;
+    set_rlimit(child, limit);
+  }
+}
+
+void set_process_limit(Child& child) noexcept {
+  child.step = Step::rlimits;
+  for (const PlanRlimit& limit : child.plan->rlimits()) {
+    if (limit.type == RLIMIT_NPROC) set_rlimit(child, limit);
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The line that a container's process walks from clone to exec.
+// The line of steps that a container's process takes from clone to exec.
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,25 +14,36 @@
 #include "core/container/child.h"
 #include "core/linux/signals.h"
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
 namespace berth::container {
 namespace {
 
 constexpr int kKeyctlJoinSessionKeyring = 1;
 
-void become_container(Child& child) noexcept {
-  take_empty_directory(child);
+void furnish_container(Child& child) noexcept {
+  take_covers(child);
+  close_others(child, Keep::tree);
   enter_root(child, child.fd(child.plan->header().rootfs_fd));
   mark(child, kStageRootfs);
   make_mounts(child);
   mark(child, kStageMounts);
   make_devices(child);
-  make_terminal(child);
-  write_sysctls(child);
+  make_stdio(child);
   protect_paths(child);
+}
+
+void furnish_exec(Child& child) noexcept {
+  close_others(child, Keep::tree);
+  make_stdio(child);
+}
+
+// In place; the arrays are small and nearly sorted.
+void sort(int* values, size_t count) noexcept {
+  for (size_t i = 1; i < count; ++i) {
+    const int value = values[i];
+    size_t at = i;
+    for (; at > 0 && values[at - 1] > value; --at) values[at] = values[at - 1];
+    values[at] = value;
+  }
 }
 
 }  // namespace
@@ -72,38 +84,83 @@ void prepare_process(Child& child) noexcept {
   // Until the exec this process has the keeper's memory and program file: no process of the
   // container may read them through /proc, whatever it is allowed otherwise.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail(child, "not dumpable");
-  if (::setsid() < 0) fail(child, "setsid");
   ::umask(0);
-  // What the keeper holds is close-on-exec already; this is the second lock on that door.
-  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) fail(child, "close_range");
   // Otherwise the container would possess the keys of the keeper's session.
   if (::syscall(SYS_keyctl, kKeyctlJoinSessionKeyring, nullptr) < 0 && errno == EDQUOT) {
     fail(child, "session keyring");
   }
-  if (child.plan->kind() == PlanKind::pod_init || child.plan->has(kPlanTerminal)) return;
   const int stdio[] = {child.request->stdin_fd, child.request->stdout_fd, child.request->stderr_fd};
   for (int target = 0; target < 3; ++target) {
-    if (::dup2(stdio[target], target) < 0) fail(child, "stdio");
+    if (stdio[target] >= 0 && ::dup2(stdio[target], target) < 0) fail(child, "stdio");
   }
+}
+
+// KERNEL: close-on-exec acts only after execve(2) has resolved its path, so a descriptor that is
+// still open then can be named as /proc/self/fd/N. Proof: tests/core/container/descriptors_test.cc.
+void close_others(Child& child, Keep keep) noexcept {
+  constexpr size_t kOthers = 8;
+  int kept[kPlanFdsMax + kOthers];
+  size_t count = 0;
+  const auto add = [&kept, &count](int fd) {
+    if (fd > 2) kept[count++] = fd;
+  };
+  add(child.channel);
+  if (keep == Keep::plan) {
+    for (const int fd : child.request->fds) add(fd);
+    add(child.proc_fd);
+  } else if (keep == Keep::tree) {
+    for (const PlanMount& mount : child.plan->mounts()) add(child.fd(mount.fd));
+    add(child.fd(child.plan->header().rootfs_fd));
+    // A procfs of the joined PID namespace is mounted with it.
+    if (child.plan->kind() == PlanKind::container) add(child.fd(child.plan->ns(kPlanPid).fd));
+    add(child.root_fd);
+    add(child.empty_dir.fd);
+    add(child.empty_file.fd);
+  }
+  sort(kept, count);
+  unsigned next = 3;
+  for (size_t i = 0; i < count; ++i) {
+    const auto fd = static_cast<unsigned>(kept[i]);
+    if (fd > next) ::syscall(SYS_close_range, next, fd - 1, 0U);
+    next = fd < next ? next : fd + 1;
+  }
+  if (::syscall(SYS_close_range, next, ~0U, 0U) != 0) fail(child, "close_range");
+}
+
+void lead_session(Child& child) noexcept {
+  child.step = Step::terminal;
+  if (::setsid() < 0) fail(child, "setsid");
+  if (!child.plan->has(kPlanTerminal)) return;
+  if (::ioctl(0, TIOCSCTTY, 0) != 0) fail(child, "controlling terminal");
 }
 
 void init_main(Child& child) noexcept {
   mark(child, kStageStarted);
+  const bool is_stage = needs_stage(*child.plan);
+  if (!is_stage) drop_shared_memory(child);
   prepare_process(child);
   open_proc(child);
+  close_others(child, Keep::plan);
   set_oom_score_adj(child);
   place_in_cgroups(child);
   join_namespaces(child);
+  write_sysctls(child);
   mark(child, kStagePlaced);
   if (child.plan->kind() == PlanKind::container) {
-    become_container(child);
+    furnish_container(child);
   } else {
-    make_terminal(child);
+    furnish_exec(child);
   }
   mark(child, kStageFurnished);
   enter_cwd(child);
   set_rlimits(child);
+  close_others(child, Keep::nothing);
   set_identity(child);
+  if (is_stage) {
+    leave_stage(child);
+    set_process_limit(child);
+  }
+  lead_session(child);
   filter_and_exec(child);
 }
 

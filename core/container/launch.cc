@@ -74,7 +74,8 @@ class PlanWriter {
 
   Result<EncodedPlan> finish() {
     if (fds_.size() > kPlanFdsMax) {
-      reject(make_error(Errc::resource_exhausted, "the launch plan has more than 240 descriptors"));
+      reject(
+          make_error(Errc::resource_exhausted, "the launch plan has more than 1,280 descriptors"));
     }
     if (bytes_.size() > kPlanSizeMax) {
       reject(make_error(Errc::resource_exhausted, "the launch plan is larger than 4 MiB"));

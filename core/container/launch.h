@@ -36,7 +36,7 @@ Result<EncodedPlan> encode_exec(const oci::Process& process, const oci::SeccompP
 Result<EncodedPlan> encode_pod_init(const oci::Namespaces& namespaces, int oom_score_adj,
                                     const LaunchFds& fds);
 // Errors of all three: invalid_argument (a NUL inside a text, an empty args, a relative
-// destination, a duplicate rootfs), resource_exhausted (more than 4 MiB, 240 descriptors or 1,024
+// destination, a duplicate rootfs), resource_exhausted (more than 4 MiB, 1,280 descriptors or 1,024
 // mounts), unimplemented (a user namespace).
 
 }  // namespace berth::container

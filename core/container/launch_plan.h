@@ -15,10 +15,10 @@
 namespace berth::container {
 
 constexpr std::uint32_t kPlanMagic = 0x6e6c7062;  // "bpln"
-constexpr std::uint16_t kPlanVersion = 1;
+constexpr std::uint16_t kPlanVersion = 2;
 constexpr std::size_t kPlanSizeMax = std::size_t{4} << 20;
-// SCM_RIGHTS carries 253 descriptors in one message; the keeper's protocol adds some of its own.
-constexpr std::uint32_t kPlanFdsMax = 240;
+// Every mount may have a descriptor, and some more name namespaces and cgroups.
+constexpr std::uint32_t kPlanFdsMax = 1280;
 constexpr std::uint32_t kPlanMountsMax = 1024;
 constexpr std::uint32_t kPlanEntriesMax = 1U << 16;  // of any other array
 

@@ -15,11 +15,6 @@ namespace {
 
 constexpr unsigned kNobody = 65535;
 
-void close_all_but(int kept) noexcept {
-  ::syscall(SYS_close_range, 0U, static_cast<unsigned>(kept) - 1, 0U);
-  ::syscall(SYS_close_range, static_cast<unsigned>(kept) + 1, ~0U, 0U);
-}
-
 void drop_everything(Child& child) noexcept {
   child.step = Step::identity;
   for (int number = 0; ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0; ++number) {
@@ -57,14 +52,17 @@ sigset_t take_signals() noexcept {
 
 void pod_init_main(Child& child) noexcept {
   mark(child, kStageStarted);
+  drop_shared_memory(child);
   prepare_process(child);
+  if (::setsid() < 0) fail(child, "setsid");
   open_proc(child);
+  close_others(child, Keep::plan);
   set_oom_score_adj(child);
   place_in_cgroups(child);
   join_namespaces(child);
   mark(child, kStagePlaced);
-  take_empty_directory(child);
-  enter_root(child, child.empty_fd);
+  take_covers(child);
+  enter_root(child, child.empty_dir.fd);
   mark(child, kStageRootfs);
   child.step = Step::prepare;
   ::prctl(PR_SET_NAME, "berth-pod-init", 0, 0, 0);
@@ -72,8 +70,7 @@ void pod_init_main(Child& child) noexcept {
   const sigset_t ending = take_signals();
   mark(child, kStageReady);
   report(child, ReportKind::ready, 0, "");
-  close_all_but(child.channel);
-  ::close(child.channel);
+  ::syscall(SYS_close_range, 0U, ~0U, 0U);
   sleep_until(ending);
 }
 

@@ -4,18 +4,17 @@
 //
 //   created? --> terminal? --> ready? --> failed? --> end of file
 //
-// created: the process was made by a helper child (joined PID namespace); `pid` is the real one, in
-// the
-//   keeper's PID namespace, and it is the keeper's child. The helper exits by itself: reap its
+// - created: the process was made by a stage process (spawn.h); `pid` is the real one, in the
+//   keeper's PID namespace, and it is the keeper's child. The stage exits by itself: reap its
 //   pidfd. The pid cannot be reused before the keeper reaps it, so pidfd_open(pid) is safe then.
-// terminal: carries the master of the process's terminal (SCM_RIGHTS).
-// ready: all but the filter and the exec is done (pod_init: it is up); `stage_ns` says when what
-// was. failed: `step`, `sys_errno` and `detail` say what; the process exits with 127 right after.
-// An exec
-//   that is refused comes after ready.
-// end of file with ready and without failed: the program runs. Without either: the process was
-// killed
-//   on the way; its exit says by what.
+//   The process runs meanwhile: its own `ready` and `failed` may come before this one.
+// - terminal: carries the master of the process's terminal (SCM_RIGHTS).
+// - ready: all but the filter and the exec is done (pod_init: it is up); `stage_ns` says when each
+//   stage was done.
+// - failed: `step`, `sys_errno` and `detail` say what failed; the process exits with 127 right
+//   after. An exec that is refused comes after ready.
+// - end of file with ready and without failed: the program runs. Without either: the process was
+//   killed on the way; its exit says by what.
 #pragma once
 
 #include <sys/types.h>

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,40 +28,16 @@ bool fits(const SpawnRequest& request) noexcept {
     if (fd <= 2) return false;
   }
   const int stdio[] = {request.stdin_fd, request.stdout_fd, request.stderr_fd};
-  const bool wants_stdio = plan.kind() != PlanKind::pod_init && !plan.has(kPlanTerminal);
+  const bool takes_stdio = plan.kind() != PlanKind::pod_init && !plan.has(kPlanTerminal);
   for (const int fd : stdio) {
-    if (wants_stdio != (fd > 2)) return false;
+    if (fd != -1 && (fd <= 2 || !takes_stdio)) return false;
   }
-  return true;
+  const bool masks = plan.header().masked_paths.count != 0 || plan.kind() == PlanKind::pod_init;
+  return !masks || (request.empty_dir != nullptr && request.empty_file != nullptr);
 }
 
-bool needs_helper(const PlanView& plan) noexcept {
-  return plan.kind() == PlanKind::exec || plan.ns(kPlanPid).mode == PlanNamespaceMode::join;
-}
-
-// The clone that makes the process itself, from the keeper or from the helper.
-pid_t clone_process(Child& child, sys::Clone3 clone) noexcept {
-  const int cgroup_fd = child.fd(child.plan->header().cgroup_fd);
-  clone.flags |= process_clone_flags(*child.plan) | CLONE_CLEAR_SIGHAND;
-  if (cgroup_fd >= 0) {
-    clone.flags |= CLONE_INTO_CGROUP;
-    clone.cgroup_fd = cgroup_fd;
-  }
-  if (child.request->parent_tid != nullptr) {
-    clone.flags |= CLONE_PARENT_SETTID;
-    clone.parent_tid = child.request->parent_tid;
-  }
-  return sys::clone3(clone);
-}
-
-[[noreturn]] void process_main(Child& child) noexcept {
-  if (child.plan->kind() == PlanKind::pod_init) pod_init_main(child);
-  init_main(child);
-}
-
-}  // namespace
-
-std::uint64_t process_clone_flags(const PlanView& plan) noexcept {
+// Flags of the clone that makes the process, or its stage.
+std::uint64_t clone_flags(const PlanView& plan) noexcept {
   constexpr struct {
     PlanNamespaceIndex index;
     std::uint64_t flag;
@@ -69,25 +46,44 @@ std::uint64_t process_clone_flags(const PlanView& plan) noexcept {
                 {kPlanIpc, CLONE_NEWIPC},
                 {kPlanUts, CLONE_NEWUTS},
                 {kPlanNetwork, CLONE_NEWNET}};
-  std::uint64_t flags = 0;
+  std::uint64_t flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   for (const auto& fresh : kFresh) {
     if (plan.ns(fresh.index).mode == PlanNamespaceMode::fresh) flags |= fresh.flag;
   }
   return flags;
 }
 
-void helper_main(Child& child) noexcept {
-  child.step = Step::namespaces;
-  const PlanView& plan = *child.plan;
-  const bool is_exec = plan.kind() == PlanKind::exec;
-  const int fd = child.fd(is_exec ? plan.header().target_fd : plan.ns(kPlanPid).fd);
-  if (::setns(fd, CLONE_NEWPID) != 0) fail(child, "pid namespace");
+void ask_for_pid(const SpawnRequest& request, sys::Clone3& clone) noexcept {
+  if (request.parent_tid == nullptr) return;
+  clone.flags |= CLONE_PARENT_SETTID;
+  clone.parent_tid = request.parent_tid;
+}
+
+}  // namespace
+
+bool needs_stage(const PlanView& plan) noexcept {
+  return plan.kind() == PlanKind::exec || plan.ns(kPlanPid).mode == PlanNamespaceMode::join;
+}
+
+void drop_shared_memory(Child& child) noexcept {
+  const std::span<std::byte> shared = child.request->shared;
+  if (!shared.empty() && ::munmap(shared.data(), shared.size()) != 0) fail(child, "munmap");
+}
+
+// With CLONE_PARENT the keeper is the parent, and the number is one of its own PID namespace: the
+// stage itself has not moved, only its children do. The kernel writes that number through the
+// stage's mapping of the shared memory, which the process does not inherit.
+void leave_stage(Child& child) noexcept {
   child.step = Step::clone;
-  // With CLONE_PARENT the keeper is the parent, and the number is one of its own PID namespace: the
-  // helper itself has not moved, only its children do.
-  const pid_t pid = clone_process(child, {.flags = CLONE_PARENT});
+  const std::span<std::byte> shared = child.request->shared;
+  if (!shared.empty() && ::madvise(shared.data(), shared.size(), MADV_DONTFORK) != 0) {
+    fail(child, "madvise");
+  }
+  sys::Clone3 clone{.flags = CLONE_PARENT};
+  ask_for_pid(*child.request, clone);
+  const pid_t pid = sys::clone3(clone);
   if (pid < 0) fail(child, "clone3");
-  if (pid == 0) process_main(child);
+  if (pid == 0) return;
   report(child, ReportKind::created, pid, "");
   ::_exit(0);
 }
@@ -102,16 +98,19 @@ int spawn(const SpawnRequest& request, SpawnResult* result) noexcept {
   child.request = &request;
   child.plan = request.plan;
   child.channel = ends[1];
-  result->helper = needs_helper(*request.plan);
-  sys::Clone3 clone{.flags = CLONE_PIDFD, .pidfd = &result->pidfd, .exit_signal = SIGCHLD};
-  pid_t pid = -1;
-  if (result->helper) {
-    clone.flags |= CLONE_CLEAR_SIGHAND;
-    pid = sys::clone3(clone);
-    if (pid == 0) helper_main(child);
-  } else {
-    pid = clone_process(child, clone);
-    if (pid == 0) process_main(child);
+  result->helper = needs_stage(*request.plan);
+  sys::Clone3 clone{
+      .flags = clone_flags(*request.plan), .pidfd = &result->pidfd, .exit_signal = SIGCHLD};
+  const int cgroup_fd = child.fd(request.plan->header().cgroup_fd);
+  if (cgroup_fd >= 0) {
+    clone.flags |= CLONE_INTO_CGROUP;
+    clone.cgroup_fd = cgroup_fd;
+  }
+  ask_for_pid(request, clone);
+  const pid_t pid = sys::clone3(clone);
+  if (pid == 0) {
+    if (child.plan->kind() == PlanKind::pod_init) pod_init_main(child);
+    init_main(child);
   }
   const int saved = errno;
   ::close(ends[1]);

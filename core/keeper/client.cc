@@ -84,6 +84,41 @@ Task<void> KeeperClient::wait_connected(Deadline deadline) {
   while (!connected_.is_set()) co_await with_deadline(ring_, deadline, wait_for(connected_));
 }
 
+Task<void> KeeperClient::send_one(const Header& header, std::span<const std::byte> body,
+                                  std::span<const int> fds, Deadline deadline) {
+  for (;;) {
+    Status sent = send(socket_.get(), header, body, fds);
+    if (sent.ok()) co_return;
+    if (sent.error().sys_errno != EAGAIN) co_await fail(keeper_died());
+    // The socket is full: the keeper reads on as soon as it can.
+    co_await ring_.sleep_until(Deadline::earliest(deadline, Deadline::after_ms(1)));
+    if (deadline.passed()) co_await fail(Errc::deadline_exceeded, "the keeper does not read");
+  }
+}
+
+// Descriptors that do not fit into one message go ahead in others. The keeper drops them when the
+// launch that they belong to does not come: with the next launch, or the connection.
+Task<void> KeeperClient::send_whole(const Header& header, const Request& request,
+                                    Deadline deadline) {
+  constexpr auto kFdsMax = static_cast<std::size_t>(kMessageFdsMax);
+  std::span<const int> fds = request.fds;
+  if (fds.size() <= kFdsMax) {
+    co_await send_one(header, request.body, fds, deadline);
+    co_return;
+  }
+  const std::size_t own = request.own_fds;
+  std::vector<int> last(fds.begin(), fds.begin() + static_cast<std::ptrdiff_t>(own));
+  fds = fds.subspan(own);
+  const Mutex::Guard guard = co_await sending_.lock();
+  const Header ahead{.type = MessageType::launch_fds, .request = header.request};
+  while (fds.size() + own > kFdsMax) {
+    co_await send_one(ahead, {}, fds.first(kFdsMax), deadline);
+    fds = fds.subspan(kFdsMax);
+  }
+  last.insert(last.end(), fds.begin(), fds.end());
+  co_await send_one(header, request.body, last, deadline);
+}
+
 Task<KeeperClient::Answer> KeeperClient::exchange(Request request, Deadline deadline,
                                                   std::vector<Answer>* parts) {
   Pending pending;
@@ -91,14 +126,7 @@ Task<KeeperClient::Answer> KeeperClient::exchange(Request request, Deadline dead
   const std::uint64_t number = ++last_request_;
   PendingGuard guard(*this, number, pending);
   const Header header{.type = request.type, .request = number};
-  while (!pending.done.is_set()) {
-    Status sent = send(socket_.get(), header, request.body, request.fds);
-    if (sent.ok()) break;
-    if (sent.error().sys_errno != EAGAIN) co_await fail(keeper_died());
-    // The socket is full: the keeper reads on as soon as it can.
-    co_await ring_.sleep_until(Deadline::earliest(deadline, Deadline::after_ms(1)));
-    if (deadline.passed()) co_await fail(Errc::deadline_exceeded, "the keeper does not read");
-  }
+  co_await send_whole(header, request, deadline);
   pending.sent = true;
   co_await with_deadline(ring_, deadline, wait_for(pending.done));
   if (!pending.answer) co_await fail(keeper_died());

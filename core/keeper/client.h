@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -119,8 +120,8 @@ class KeeperClient {
   // after every connect until forget().
   Task<ProcessExit> next_exit();
 
-  // Replaces the keeper's program by `binary` (opened for reading); everything goes on.
-  Task<void> reexec(UniqueFd binary, Deadline deadline);
+  // Replaces the keeper's program by the one at `path`; everything goes on.
+  Task<void> reexec(std::string path, Deadline deadline);
   // Ends the keeper; failed_precondition unless its table is empty. Then only close() is left to
   // do.
   Task<void> shutdown(Deadline deadline);
@@ -161,7 +162,8 @@ class KeeperClient {
 
     MessageType type;
     std::vector<std::byte> body;
-    std::vector<int> fds;  // borrowed
+    std::vector<int> fds;     // borrowed
+    std::size_t own_fds = 0;  // of a launch: how many of the first are not the plan's
     std::string launch_id;
   };
 
@@ -193,6 +195,9 @@ class KeeperClient {
   // exchange: on this connection, or unavailable. request: when connected. insist: again when the
   // keeper died meanwhile.
   Task<Answer> exchange(Request request, Deadline deadline, std::vector<Answer>* parts);
+  Task<void> send_whole(const Header& header, const Request& request, Deadline deadline);
+  Task<void> send_one(const Header& header, std::span<const std::byte> body,
+                      std::span<const int> fds, Deadline deadline);
   Task<Answer> request(Request request, Deadline deadline);
   Task<void> insist(MessageType type, std::string name, std::vector<int> fds, Deadline deadline);
   Task<void> wait_connected(Deadline deadline);
@@ -208,6 +213,7 @@ class KeeperClient {
   bool closing_ = false;
   std::optional<Error> start_error_;
   std::uint64_t last_request_ = 0;
+  Mutex sending_;  // of messages that belong together
   std::map<std::uint64_t, Pending*> pending_;
   std::map<std::uint64_t, std::string> abandoned_;
   std::map<std::string, Holding> processes_;

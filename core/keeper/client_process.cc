@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/keeper/client.h"
+#include "core/keeper/program.h"
 #include "core/linux/pidfd.h"
 #include "core/ring/with_deadline.h"
 
@@ -61,8 +62,10 @@ Task<Started> KeeperClient::launch(LaunchOrder order, Deadline deadline) {
     record.fds |= bit;
     fds.push_back(fd->get());
   }
+  const std::size_t own_fds = fds.size();
   fds.insert(fds.end(), order.plan_fds.begin(), order.plan_fds.end());
   Request request(MessageType::launch, record);
+  request.own_fds = own_fds;
   request.fds = std::move(fds);
   request.launch_id = order.id;
   // Our ends are kept from the beginning; the answer fills in the rest (take_launch_answer).
@@ -198,7 +201,8 @@ Task<ProcessExit> KeeperClient::next_exit() {
   co_return exit;
 }
 
-Task<void> KeeperClient::reexec(UniqueFd binary, Deadline deadline) {
+Task<void> KeeperClient::reexec(std::string path, Deadline deadline) {
+  UniqueFd binary = co_await open_program(path);
   Request message(MessageType::reexec);
   message.fds.push_back(binary.get());
   Answer answer = co_await request(std::move(message), deadline);

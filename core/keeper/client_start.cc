@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/keeper/client.h"
+#include "core/keeper/program.h"
 #include "core/linux/pidfd.h"
 #include "core/ring/with_deadline.h"
 
@@ -22,7 +23,9 @@ namespace {
 
 constexpr std::int64_t kReviveMs = 10'000;
 constexpr std::int64_t kPauseMs = 50;
-constexpr int kConnectionFd = 3;  // of the keeper that we start
+// Of the keeper that we start.
+constexpr int kConnectionFd = 3;
+constexpr int kProgramFd = 4;
 
 Task<int> wait_readable(Ring& ring, int fd) {
   int events = co_await ring.poll(fd, POLLIN);
@@ -30,12 +33,13 @@ Task<int> wait_readable(Ring& ring, int fd) {
 }
 
 // posix_spawn's own error numbers, not errno.
-Result<pid_t> spawn_keeper(const ClientOptions& options, int connection) {
+Result<pid_t> spawn_keeper(const ClientOptions& options, int connection, int program) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_adddup2(&actions, connection, kConnectionFd);
+  ::posix_spawn_file_actions_adddup2(&actions, program, kProgramFd);
   sigset_t none;
   sigset_t all;
   ::sigemptyset(&none);
@@ -49,12 +53,16 @@ Result<pid_t> spawn_keeper(const ClientOptions& options, int connection) {
   char name[] = "berth-keeper";
   char state_option[] = "--state-dir";
   char connection_option[] = "--connection";
-  char* arguments[] = {name,          state_option, state_dir.data(), connection_option,
-                       number.data(), nullptr};
+  char program_option[] = "--program";
+  std::string program_number = std::to_string(kProgramFd);
+  char* arguments[] = {name,          state_option,   state_dir.data(),      connection_option,
+                       number.data(), program_option, program_number.data(), nullptr};
   char* environment[] = {nullptr};
   pid_t pid = -1;
-  const int failed = ::posix_spawn(&pid, options.keeper_binary.c_str(), &actions, &attributes,
-                                   arguments, environment);
+  // By the descriptor, so that it runs from the mount and not from the path.
+  const std::string path = "/proc/self/fd/" + std::to_string(program);
+  const int failed =
+      ::posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments, environment);
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return sys_error(failed, "posix_spawn", options.keeper_binary);
@@ -183,11 +191,15 @@ Status KeeperClient::start() {
     return sys_error(errno, "socketpair");
   }
   UniqueFd ours(ends[0]);
-  // Not number 3 itself: dup2 onto itself would leave it close-on-exec in older libraries.
-  UniqueFd theirs(::fcntl(ends[1], F_DUPFD_CLOEXEC, kConnectionFd + 1));
+  // Above the numbers that they get: one must not overwrite the other, and dup2 onto itself would
+  // leave it close-on-exec in older libraries.
+  UniqueFd theirs(::fcntl(ends[1], F_DUPFD_CLOEXEC, kProgramFd + 1));
   UniqueFd original(ends[1]);
   if (!theirs.valid()) return sys_error(errno, "fcntl");
-  TRY(const pid_t pid, spawn_keeper(options_, theirs.get()));
+  TRY(const UniqueFd tree, open_program(options_.keeper_binary));
+  UniqueFd program(::fcntl(tree.get(), F_DUPFD_CLOEXEC, kProgramFd + 1));
+  if (!program.valid()) return sys_error(errno, "fcntl");
+  TRY(const pid_t pid, spawn_keeper(options_, theirs.get(), program.get()));
   TRY(keeper_pidfd_, sys::pidfd_open(pid));
   keeper_pid_ = pid;
   socket_ = std::move(ours);

@@ -246,10 +246,11 @@ void Keeper::try_reexec() noexcept {
   if (!ready_for_exec()) return;
   keep_across_exec(true);
   char numbers[160];
-  ::snprintf(numbers, sizeof numbers, "%d,%d,%d,%d,%d,%d,%llu", station_.state_dir.get(),
+  ::fcntl(reexec_binary_.get(), F_SETFD, 0);
+  ::snprintf(numbers, sizeof numbers, "%d,%d,%d,%d,%d,%d,%llu,%d", station_.state_dir.get(),
              station_.lock.get(), station_.listener.get(), station_.proc_dir.get(),
              station_.table.fd(), connection_.get(),
-             static_cast<unsigned long long>(reexec_request_));
+             static_cast<unsigned long long>(reexec_request_), reexec_binary_.get());
   char name[] = "berth-keeper";
   char resume_option[] = "--resume";
   char* arguments[] = {name, resume_option, numbers, nullptr};

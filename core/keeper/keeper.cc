@@ -149,6 +149,7 @@ void Keeper::drop_connection() noexcept {
   listing_ = {};
   reexec_request_ = 0;
   reexec_binary_.reset();
+  drop_early_fds();
   // Whoever was to be told is gone. What is worth knowing is in the table.
   while (first_say_ != kNoEntry) {
     const std::uint32_t entry = first_say_;

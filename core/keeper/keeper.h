@@ -14,6 +14,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/container/launch_plan.h"
 #include "core/keeper/channel.h"
 #include "core/keeper/log_pump.h"
 #include "core/keeper/table.h"
@@ -22,6 +23,10 @@
 #include "core/ring/raw.h"
 
 namespace berth::keeper {
+
+// In the keeper's own root, immutable: cloned over masked paths of containers.
+constexpr char kEmptyDirectory[] = "/empty";
+constexpr char kEmptyFile[] = "/none";
 
 // What startup.cc prepared, or what came through a re-execution.
 struct Station {
@@ -84,6 +89,13 @@ class Keeper final : private LogPump::Owner {
     bool has_body = false;
   };
 
+  // Descriptors of a plan that came ahead of its launch, in messages of their own.
+  struct EarlyFds {
+    std::uint64_t request = 0;
+    std::uint32_t count = 0;
+    std::int32_t fds[container::kPlanFdsMax] = {};
+  };
+
   // keeper.cc: the loop and the connection.
   void dispatch(Token token, int result) noexcept;
   void watch(int fd, unsigned events, Token token) noexcept;
@@ -119,7 +131,10 @@ class Keeper final : private LogPump::Owner {
   void shut_down(const Header& header) noexcept;
 
   // process.cc
+  void take_early_fds(Incoming& message) noexcept;
+  void drop_early_fds() noexcept;
   void launch(Incoming& message) noexcept;
+  void start_launch(Incoming& message) noexcept;
   int begin_launch(Incoming& message, std::uint32_t entry, std::uint32_t fds) noexcept;
   void on_report(std::uint32_t entry) noexcept;
   void launched(std::uint32_t entry) noexcept;
@@ -151,6 +166,7 @@ class Keeper final : private LogPump::Owner {
   std::optional<LogPump> pump_;
   sys::Mmap lives_;
   Incoming incoming_;
+  EarlyFds early_fds_;
   UniqueFd connection_;
   UniqueFd reexec_binary_;
   std::uint64_t reexec_request_ = 0;

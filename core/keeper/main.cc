@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -43,10 +44,17 @@ int give_up(const berth::Error& error, int connection) {
 
 int usage() {
   ::fputs(
-      "usage: berth-keeper --state-dir DIR [--connection FD]\n"
+      "usage: berth-keeper --state-dir DIR --program FD [--connection FD]\n"
       "Started by berthd; holds every container process of the node.\n",
       stderr);
   return 2;
+}
+
+// Into `fd`; false: no descriptor above the standard streams.
+bool parse_fd(const char* text, int* fd) {
+  const char* const end = text + ::strlen(text);
+  const auto parsed = std::from_chars(text, end, *fd);
+  return parsed.ec == std::errc() && parsed.ptr == end && *fd >= 3;
 }
 
 int serve(berth::Result<berth::keeper::Station> placed, int connection) {
@@ -71,6 +79,8 @@ int serve(berth::Result<berth::keeper::Station> placed, int connection) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The agent names the program by a descriptor, and the kernel would call the process "4".
+  ::prctl(PR_SET_NAME, "berth-keeper", 0, 0, 0);
   if (argc == 3 && ::strcmp(argv[1], "--resume") == 0) {
     return serve(berth::keeper::take_place_again(argv[2]), -1);
   }
@@ -79,13 +89,13 @@ int main(int argc, char** argv) {
     if (::strcmp(argv[i], "--state-dir") == 0) {
       options.state_dir = argv[i + 1];
     } else if (::strcmp(argv[i], "--connection") == 0) {
-      const char* end = argv[i + 1] + ::strlen(argv[i + 1]);
-      const auto parsed = std::from_chars(argv[i + 1], end, options.connection);
-      if (parsed.ec != std::errc() || parsed.ptr != end || options.connection < 3) return usage();
+      if (!parse_fd(argv[i + 1], &options.connection)) return usage();
+    } else if (::strcmp(argv[i], "--program") == 0) {
+      if (!parse_fd(argv[i + 1], &options.program)) return usage();
     } else {
       return usage();
     }
   }
-  if (argc % 2 == 0 || options.state_dir.empty()) return usage();
+  if (argc % 2 == 0 || options.state_dir.empty() || options.program < 0) return usage();
   return serve(berth::keeper::take_place(options), options.connection);
 }

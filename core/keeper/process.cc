@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -46,17 +47,33 @@ int index_of_bit(std::uint32_t fds, FdBit bit) noexcept {
 
 }  // namespace
 
+void Keeper::take_early_fds(Incoming& message) noexcept {
+  if (early_fds_.request != message.header().request) drop_early_fds();
+  early_fds_.request = message.header().request;
+  for (int i = 0; i < message.fd_count() && early_fds_.count < container::kPlanFdsMax; ++i) {
+    early_fds_.fds[early_fds_.count++] = message.take_fd(i).release();
+  }
+}
+
+void Keeper::drop_early_fds() noexcept {
+  for (std::uint32_t i = 0; i < early_fds_.count; ++i) UniqueFd closed(early_fds_.fds[i]);
+  early_fds_.count = 0;
+}
+
 void Keeper::launch(Incoming& message) noexcept {
+  // Of a launch that its caller gave up.
+  if (early_fds_.request != message.header().request) drop_early_fds();
+  start_launch(message);
+  drop_early_fds();
+}
+
+void Keeper::start_launch(Incoming& message) noexcept {
   const Header& header = message.header();
   const auto* body = message.body<ProcessRecord>();
   constexpr std::uint32_t kAllowed = kFdPlan | kFdLog | kFdOut | kFdErr | kFdStdin | kFdChild;
   if (body == nullptr || !body->id.valid() || (body->fds & kFdPlan) == 0 ||
       (body->fds & ~kAllowed) != 0 || __builtin_popcount(body->fds) > message.fd_count()) {
     return refuse(header.request, header.type, EINVAL, "launch", "malformed request");
-  }
-  const std::uint32_t child = body->fds & kFdChild;
-  if (child != 0 && child != kFdChild) {
-    return refuse(header.request, header.type, EINVAL, "launch", "some of stdin, stdout, stderr");
   }
   Table& table = station_.table;
   if (table.find_process(body->id.view()) != kNoEntry) {
@@ -99,15 +116,22 @@ int Keeper::begin_launch(Incoming& message, std::uint32_t index, std::uint32_t f
   if (!map.ok()) return map.error().sys_errno;
   container::PlanView plan;
   if (!container::PlanView::parse(map->data(), map->size(), &plan)) return EBADMSG;
-  const auto plan_fds = message.fds().subspan(static_cast<size_t>(__builtin_popcount(fds)));
-  if (plan_fds.size() != plan.header().fd_count) return EBADMSG;
+  const auto last_fds = message.fds().subspan(static_cast<size_t>(__builtin_popcount(fds)));
+  if (early_fds_.count + last_fds.size() != plan.header().fd_count) return EBADMSG;
+  // They stay in the message; the early ones are closed after the launch.
+  int plan_fds[container::kPlanFdsMax];
+  std::copy_n(early_fds_.fds, early_fds_.count, plan_fds);
+  std::copy(last_fds.begin(), last_fds.end(), plan_fds + early_fds_.count);
   const container::SpawnRequest request{
       .plan = &plan,
-      .fds = plan_fds,
+      .fds = std::span(plan_fds, plan.header().fd_count),
       .stdin_fd = message.peek_fd(index_of_bit(fds, kFdChildIn)),
       .stdout_fd = message.peek_fd(index_of_bit(fds, kFdChildOut)),
       .stderr_fd = message.peek_fd(index_of_bit(fds, kFdChildErr)),
       .parent_tid = &entry.clone_pid,
+      .shared = station_.table.mapping(),
+      .empty_dir = kEmptyDirectory,
+      .empty_file = kEmptyFile,
       .proc_fd = station_.proc_dir.get(),
       .bare_root = true,
       .ignores_nothing = true};

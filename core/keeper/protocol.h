@@ -8,6 +8,8 @@
 //   hello                              -> hello (epoch, `fresh`), the staging pipes
 //   adopt_process* adopt_held* adopt_done   only when `fresh`: gives back what a dead keeper held
 //   list, held                         -> one message per entry, then an empty one
+//   launch_fds*                        -> ahead of a launch whose plan has more descriptors than
+//                                         one message carries; with the number of that launch
 //   launch, reopen_log, forget ...     -> one answer each, in any order, with the request's number
 //                                      <- exited, reap_please: events, request number 0
 //
@@ -22,7 +24,7 @@
 namespace berth::keeper {
 
 constexpr std::uint32_t kMagic = 0x4b545242;  // "BRTK"
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kMessageBytesMax = 1024;
 constexpr int kMessageFdsMax = 250;  // SCM_MAX_FD is 253
 constexpr std::size_t kNameBytesMax = 128;
@@ -44,6 +46,7 @@ enum class MessageType : std::uint16_t {
   record_exit,
   reexec,
   shutdown,
+  launch_fds,    // no answer
   exited = 100,  // event: ExitRecord
   reap_please,   // event: ExitRecord without a code; see ClientRequest record_exit
 };
@@ -78,7 +81,7 @@ enum class ProcessKind : std::uint8_t { container = 1, exec = 2, pod_init = 3 };
 enum class ProcessState : std::uint8_t { launching = 1, running = 2, exited = 3 };
 
 // Which descriptors a message about a process carries; they come in the order of these bits. After
-// them, in a launch, the descriptors of the plan.
+// them, in a launch, the descriptors of the plan, or the last of them after those of launch_fds.
 enum FdBit : std::uint32_t {
   kFdPlan = 1u << 0,     // launch only: memfd with the encoded plan
   kFdPidfd = 1u << 1,    // answers and adoption
@@ -87,7 +90,7 @@ enum FdBit : std::uint32_t {
   kFdOut = 1u << 4,      // read end of stdout, or the terminal's master
   kFdErr = 1u << 5,      // read end of stderr
   kFdStdin = 1u << 6,    // write end of stdin; a terminal has none of its own
-  kFdChildIn = 1u << 7,  // launch only, all three or (terminal) none: the process's own 0, 1, 2
+  kFdChildIn = 1u << 7,  // launch only: the process's 0, 1, 2; missing: the container's /dev/null
   kFdChildOut = 1u << 8,
   kFdChildErr = 1u << 9,
 };

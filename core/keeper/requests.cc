@@ -24,6 +24,8 @@ void Keeper::handle(Incoming& message) noexcept {
                   station_.fresh ? "not done yet" : "done already");
   }
   switch (header.type) {
+    case MessageType::launch_fds:
+      return take_early_fds(message);
     case MessageType::launch:
       return launch(message);
     case MessageType::list:

@@ -21,6 +21,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/keeper/program.h"
+#include "core/linux/immutable.h"
 #include "core/linux/mount.h"
 #include "core/linux/signals.h"
 
@@ -64,6 +66,9 @@ Status leave_descriptors(int connection) {
 
 // What cannot be had without CAP_SYS_RESOURCE is done without.
 void raise_limits() {
+  // Inherited by stages of launches, which set the container's own limit late (child_place.cc).
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  ::setrlimit(RLIMIT_NPROC, &unlimited);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -117,8 +122,22 @@ Result<UniqueFd> listen_at(int state_dir, const std::string& path) {
   return fd;
 }
 
-// An empty read-only root, so that CLONE_NEWNS of a container copies one mount, and no mount of the
-// host is kept busy by us.
+// What masks paths of containers: one directory and one file for all of them.
+Status make_covers() {
+  if (::mkdir(kEmptyDirectory, 0555) != 0) return sys_error(errno, "mkdir", kEmptyDirectory);
+  UniqueFd directory(::open(kEmptyDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return sys_error(errno, "open", kEmptyDirectory);
+  UniqueFd file(::open(kEmptyFile, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!file.valid()) return sys_error(errno, "open", kEmptyFile);
+  TRY_(sys::make_immutable(directory.get(), kEmptyDirectory));
+  TRY_(sys::make_immutable(file.get(), kEmptyFile));
+  UniqueFd root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return sys_error(errno, "open", "/");
+  return sys::make_immutable(root.get(), "/");
+}
+
+// A read-only root with nothing but the covers, so that CLONE_NEWNS of a container copies one
+// mount, and no mount of the host is kept busy by us.
 Status leave_mounts() {
   if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
@@ -132,6 +151,10 @@ Status leave_mounts() {
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return sys_error(errno, "pivot_root");
   if (::umount2(".", MNT_DETACH) != 0) return sys_error(errno, "umount", "the host's root");
   if (::chdir("/") != 0) return sys_error(errno, "chdir", "/");
+  TRY_(make_covers());
+  if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0) {
+    return sys_error(errno, "mount", "/ read-only");
+  }
   if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
               nullptr) != 0) {
     return sys_error(errno, "mount", "/ read-only");
@@ -149,6 +172,7 @@ Result<UniqueFd> open_directory(const char* path) {
 
 Result<Station> take_place(const StartOptions& options) {
   if (::geteuid() != 0) return make_error(Errc::permission_denied, "must be started by root");
+  TRY_(forbid_exec(UniqueFd(options.program)));
   TRY_(leave_descriptors(options.connection));
   ::setsid();
   ::umask(022);
@@ -176,7 +200,7 @@ Result<Station> take_place(const StartOptions& options) {
 
 Result<Station> take_place_again(std::string_view numbers) {
   // In the order in which Keeper::try_reexec writes them.
-  constexpr int kNumbers = 7;
+  constexpr int kNumbers = 8;
   std::int64_t values[kNumbers] = {};
   const char* at = numbers.data();
   const char* end = at + numbers.size();
@@ -199,6 +223,7 @@ Result<Station> take_place_again(std::string_view numbers) {
   TRY(station.table, Table::open(UniqueFd(fd(4))));
   if (fd(5) >= 0) station.connection.reset(fd(5));
   station.reexec_request = static_cast<std::uint64_t>(values[6]);
+  TRY_(forbid_exec(UniqueFd(fd(7))));
   if (station.table.started_anew()) {
     // The agent starts a fresh keeper and gives it all that it holds.
     return make_error(Errc::failed_precondition, "keeper.table is of another version");

@@ -15,6 +15,7 @@ namespace berth::keeper {
 struct StartOptions {
   std::string state_dir;
   int connection = -1;  // a socket to the agent that starts us
+  int program = -1;     // the mount that this program runs from (program.h)
 };
 
 Result<Station> take_place(const StartOptions& options);

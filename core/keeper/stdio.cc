@@ -25,12 +25,6 @@ Result<Pipe> make_pipe(const StdioOptions& owner) {
   return pipe;
 }
 
-Result<UniqueFd> open_null(int flags) {
-  UniqueFd fd(::open("/dev/null", flags | O_CLOEXEC));
-  if (!fd.valid()) return sys_error(errno, "open", "/dev/null");
-  return fd;
-}
-
 // Keeps the reader in `keeper_end`, gives the process's end.
 Result<UniqueFd> output_pipe(const StdioOptions& owner, UniqueFd& keeper_end) {
   TRY(Pipe pipe, make_pipe(owner));
@@ -56,15 +50,10 @@ Result<Stdio> make_stdio(StdioOptions options) {
     TRY(Pipe pipe, make_pipe(options));
     stdio.in = std::move(pipe.write);
     stdio.child_in = std::move(pipe.read);
-  } else {
-    TRY(stdio.child_in, open_null(O_RDONLY));
   }
   if (options.log.valid()) {
     TRY(stdio.child_out, output_pipe(options, stdio.out));
     TRY(stdio.child_err, output_pipe(options, stdio.err));
-  } else {
-    TRY(stdio.child_out, open_null(O_WRONLY));
-    TRY(stdio.child_err, open_null(O_WRONLY));
   }
   stdio.log = std::move(options.log);
   return stdio;

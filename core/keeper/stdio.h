@@ -15,16 +15,17 @@
 namespace berth::keeper {
 
 struct Stdio {
-  std::uint8_t flags = 0;                   // ProcessFlag
-  UniqueFd log;                             // O_APPEND
-  UniqueFd out, err, in;                    // the keeper's ends
-  UniqueFd child_in, child_out, child_err;  // all three, or none with a terminal
+  std::uint8_t flags = 0;  // ProcessFlag
+  UniqueFd log;            // O_APPEND
+  UniqueFd out, err, in;   // the keeper's ends
+  // None with a terminal. Not valid otherwise: the /dev/null of the container.
+  UniqueFd child_in, child_out, child_err;
 };
 
 struct StdioOptions {
   UniqueFd log = {};  // opened O_APPEND; not valid: what is written is discarded
   bool terminal = false;
-  bool open_stdin = false;  // a pipe; otherwise stdin reads as empty
+  bool open_stdin = false;  // a pipe; otherwise stdin is /dev/null
   bool stdin_once = false;
   uid_t uid = 0;  // who may open /dev/stdout again
   gid_t gid = 0;

@@ -111,6 +111,8 @@ class Table {
     return *reinterpret_cast<const TableHeader*>(map_.data());
   }
   int fd() const noexcept { return fd_.get(); }
+  // All that is mapped of it, shared with every process that opened the file.
+  std::span<std::byte> mapping() noexcept { return {map_.data(), map_.size()}; }
   // The file was empty, or of another version and is lost.
   bool started_anew() const noexcept { return started_anew_; }
   std::uint32_t size() const noexcept { return header().entries; }

@@ -93,8 +93,6 @@ Task<plugins::ExecRequest> prepare(Node& node, const v1::ExecSyncRequest& reques
   exec.seccomp = co_await node.seccomp.program_of(record.config().linux().security_context(),
                                                   exec.process.capabilities.bounding);
   exec.placement = co_await node.resources.placement(record.sandbox_id(), record.id());
-  exec.stdio.in.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!exec.stdio.in.valid()) co_await fail(sys_error(errno, "open", "/dev/null"));
   co_return exec;
 }
 

@@ -36,7 +36,7 @@ void complete(oci::Process& process) {
 }
 
 Result<keeper::Stdio> stdio_of(Stdio& stdio, const oci::Process& process) {
-  if (stdio.in.valid() && stdio.out.valid() && stdio.err.valid()) {
+  if (stdio.out.valid() && stdio.err.valid()) {
     return keeper::pass_stdio(std::move(stdio.in), std::move(stdio.out), std::move(stdio.err));
   }
   return keeper::make_stdio({.log = std::move(stdio.log_file),

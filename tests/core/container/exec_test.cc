@@ -75,7 +75,7 @@ TEST(Exec, IntoAnEndedContainerIsAnError) {
   const oci::Process process = base_spec({"true"}).process;
   Launch exec = launch(encode_exec(process, {}, {.target = pidfd.get()}).value());
   exec.wait_started();
-  EXPECT_EQ(exec.failure(), "namespaces pid namespace: ESRCH");
+  EXPECT_EQ(exec.failure(), "namespaces of the container: ESRCH");
   EXPECT_EQ(exec.wait_exit(), 127);
 }
 
@@ -144,14 +144,23 @@ TEST(PodInit, ContainersOfThePodSeeEachOther) {
   sleeper.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
   Launch first = start(sleeper);
   ASSERT_NE(first.find(ReportKind::created), nullptr);
-  oci::Spec looker =
-      base_spec({"sh", "-c", "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en"});
-  looker.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
-  int code = -1;
-  const std::string seen = run(looker, &code);
-  EXPECT_NE(seen.find("sleep 100"), std::string::npos) << seen;
-  // The first process has the keeper's program: its root and memory are closed to the pod.
-  EXPECT_EQ(seen.find("open\n"), std::string::npos) << seen;
+  oci::Spec looker = base_spec({"sh", "-c",
+                                "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
+                                "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
+                                "cat /proc/1/comm"});
+  // By the process as the tests have it, and by its namespace as the agent has it: the first is
+  // no value of procfs' option, so it goes the way of kernels without that option.
+  const std::string path = "/proc/" + std::to_string(init.pid) + "/ns/pid";
+  const UniqueFd pid_namespace(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  for (const int fd : {init.pidfd.get(), pid_namespace.get()}) {
+    looker.namespaces.pid = {oci::Namespace::Mode::join, fd};
+    const std::string seen = run(looker);
+    EXPECT_NE(seen.find("sleep 100"), std::string::npos) << seen;
+    EXPECT_NE(seen.find("its own\nberth-pod-init\n"), std::string::npos)
+        << "a procfs of another PID namespace: " << seen;
+    // The first process has the keeper's program: its root and memory are closed to the pod.
+    EXPECT_EQ(seen.find("open\n"), std::string::npos) << seen;
+  }
   init.kill(SIGTERM);
   EXPECT_EQ(first.wait_exit(), 137);
   EXPECT_EQ(init.wait_exit(), 0);

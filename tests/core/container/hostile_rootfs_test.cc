@@ -105,6 +105,35 @@ TEST_F(HostileRootfs, DanglingLinkIsMadeInsideWhereItPoints) {
   EXPECT_EQ(run_hostile(spec), "x\n");
 }
 
+TEST_F(HostileRootfs, FileMountOnADanglingLinkIsMadeInsideWhereItPoints) {
+  std::ofstream(place("lower-file")) << "nameserver 10.0.0.1\n";
+  const std::string targets[] = {"../run/systemd/resolve/stub-resolv.conf",
+                                 "/run/systemd/resolve/stub-resolv.conf", "../../../../../../run/x",
+                                 "second", place("victim/x")};
+  for (const std::string& target : targets) {
+    link("etc/resolv.conf", target);
+    link("etc/second", "../var/lib/third");
+    sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("lower-file"), false).value();
+    oci::Spec spec = base_spec({"sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf"});
+    spec.mounts.push_back(
+        {.destination = "/etc/resolv.conf", .source_fd = file.get(), .destination_is_file = true});
+    EXPECT_EQ(run_hostile(spec), "nameserver 10.0.0.1\n" + target + "\n") << target;
+  }
+}
+
+TEST_F(HostileRootfs, FileMountWhoseLinksLoopOrLeadToNoFileIsAnError) {
+  sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("lower/bin/busybox"), false).value();
+  oci::Spec spec = base_spec({"true"});
+  spec.mounts.push_back(
+      {.destination = "/etc/name", .source_fd = file.get(), .destination_is_file = true});
+  link("etc/name", "name");
+  EXPECT_EQ(run_hostile(spec), "mounts /etc/name: ELOOP");
+  link("etc/name", "../missing/");
+  EXPECT_EQ(run_hostile(spec), "mounts /etc/name: EISDIR");
+  link("etc/name", "/proc/self/fd/0/x");
+  EXPECT_EQ(run_hostile(spec), "mounts /etc/name: ELOOP");
+}
+
 TEST_F(HostileRootfs, LoopOfLinksIsAnError) {
   link("data", "data");
   oci::Spec spec = base_spec({"true"});

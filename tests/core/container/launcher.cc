@@ -53,11 +53,18 @@ void build_busybox(const std::string& root) {
   }
   fs::copy_file("/bin/busybox", root + "/bin/busybox");
   for (const char* applet :
-       {"sh",       "cat",     "ls",     "echo", "id",   "mount",   "sleep",    "touch", "mkdir",
-        "readlink", "stat",    "grep",   "ps",   "true", "kill",    "hostname", "pwd",   "umount",
-        "mknod",    "nsenter", "chroot", "tty",  "stty", "unshare", "ulimit"}) {
+       {"sh",       "cat",     "ls",   "echo",   "id",   "mount", "sleep",    "touch", "mkdir",
+        "readlink", "stat",    "grep", "ps",     "true", "kill",  "hostname", "pwd",   "umount",
+        "mknod",    "nsenter", "rm",   "chroot", "tty",  "stty",  "unshare",  "ulimit"}) {
     fs::create_symlink("busybox", root + "/bin/" + applet);
   }
+}
+
+// What masks paths: an empty directory and an empty file.
+void make_covers(const std::string& directory) {
+  fs::create_directories(directory + "/empty");
+  const UniqueFd file(::open((directory + "/none").c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0444));
+  must(file.valid(), "none");
 }
 
 }  // namespace
@@ -72,6 +79,11 @@ void PlaceEnvironment::SetUp() {
   must(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private");
   must(::mount("tmpfs", kPlace, "tmpfs", 0, "mode=755") == 0, "tmpfs");
   build_busybox(place("lower"));
+  make_covers(place("covers"));
+  const std::string covers = place("covers");
+  must(::mount(covers.c_str(), covers.c_str(), nullptr, MS_BIND, nullptr) == 0, "covers");
+  constexpr unsigned long kReadOnly = MS_REMOUNT | MS_BIND | MS_RDONLY;
+  must(::mount(nullptr, covers.c_str(), nullptr, kReadOnly, nullptr) == 0, "covers read-only");
 }
 
 const Report* Launch::find(ReportKind kind) const {
@@ -134,12 +146,16 @@ Launch launch(const EncodedPlan& plan, const LaunchOptions& options) {
   must(PlanView::parse(result.plan_memory.data(), plan.size, &result.plan), "parse");
   Pipe in = make_pipe(), out = make_pipe(), err = make_pipe();
   SpawnRequest request{.plan = &result.plan, .fds = plan.fds};
-  request.empty_dir = options.empty_dir;
+  const std::string empty_dir = options.bare_root ? "/empty" : place("covers/empty");
+  const std::string empty_file = options.bare_root ? "/none" : place("covers/none");
+  request.empty_dir = empty_dir.c_str();
+  request.empty_file = empty_file.c_str();
   request.parent_tid = options.parent_tid;
+  request.shared = options.shared;
   request.proc_fd = options.proc_fd;
   request.bare_root = options.bare_root;
   if (!result.plan.has(kPlanTerminal) && result.plan.kind() != PlanKind::pod_init) {
-    request.stdin_fd = in.read_end.get();
+    if (!options.null_stdin) request.stdin_fd = in.read_end.get();
     request.stdout_fd = out.write_end.get();
     request.stderr_fd = err.write_end.get();
   }
@@ -160,7 +176,9 @@ UniqueFd enter_bare_root() {
   const std::string root = place("keeper-root");
   fs::create_directories(root);
   must(::unshare(CLONE_NEWNS) == 0, "unshare");
-  must(::mount("tmpfs", root.c_str(), "tmpfs", MS_RDONLY, "mode=755") == 0, "tmpfs");
+  must(::mount("tmpfs", root.c_str(), "tmpfs", 0, "mode=755") == 0, "tmpfs");
+  make_covers(root);
+  must(::mount(nullptr, root.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0, "read-only");
   must(::chdir(root.c_str()) == 0, "chdir");
   must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
   must(::umount2(".", MNT_DETACH) == 0, "umount");

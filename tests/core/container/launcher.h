@@ -56,8 +56,9 @@ struct Launch {
 };
 
 struct LaunchOptions {
-  const char* empty_dir = nullptr;
   pid_t* parent_tid = nullptr;
+  std::span<std::byte> shared{};
+  bool null_stdin = false;  // the container's /dev/null instead of a pipe
   int proc_fd = -1;
   bool bare_root = false;
 };

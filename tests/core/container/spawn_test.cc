@@ -152,18 +152,21 @@ TEST(Spawn, MaskedPathsAreEmptyAndReadonlyPathsRefuseWrites) {
   EXPECT_NE(run_shell("touch /sys/firmware/x").find("Read-only"), std::string::npos);
 }
 
-TEST(Spawn, MaskedDirectoriesComeFromTheKeepersEmptyOneWhenItHasOne) {
-  fs::create_directories(place("empty"));
-  const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec = base_spec({"sh", "-c", "ls /etc /usr /sys/firmware; touch /etc/y; ls /etc"});
-  spec.masked_paths = {"/etc", "/usr", "/sys/firmware"};
-  const EncodedPlan plan = encode_container(spec, {.rootfs = rootfs.get()}).value();
-  const std::string empty = place("empty");
-  Launch launched = launch(plan, {.empty_dir = empty.c_str()});
-  launched.wait_started();
-  EXPECT_TRUE(launched.executed()) << launched.failure();
-  EXPECT_EQ(launched.read_stdout(), "/etc:\n\n/sys/firmware:\n\n/usr:\ny\n");
-  launched.wait_exit();
+TEST(Spawn, MasksAreTheCallersEmptyDirectoryAndFile) {
+  const auto identity = [](const std::string& path) {
+    struct stat info {};
+    EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
+    return std::to_string(info.st_ino);
+  };
+  oci::Spec spec =
+      base_spec({"sh", "-c",
+                 "ls /etc /usr /sys/firmware; stat -c %i /etc /usr; stat -c %i:%s:%F /proc/keys "
+                 "/proc/timer_list; exec 2>&-; echo x >/proc/keys || echo refused"});
+  spec.masked_paths = {"/etc", "/usr", "/sys/firmware", "/proc/keys", "/proc/timer_list"};
+  const std::string file = identity(place("covers/none")) + ":0:regular empty file\n";
+  const std::string directory = identity(place("covers/empty")) + "\n";
+  EXPECT_EQ(run(spec), "/etc:\n\n/sys/firmware:\n\n/usr:\n" + directory + directory + file + file +
+                           "refused\n");
 }
 
 TEST(Spawn, ReadonlyRootRefusesWritesButWorkingDirectoryWasMade) {

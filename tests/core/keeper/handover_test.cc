@@ -12,9 +12,7 @@ namespace {
 
 class HandoverTest : public KeeperTest {
  protected:
-  Result<void> reexec(const std::string& binary) {
-    return run(client_->reexec(UniqueFd(::open(binary.c_str(), O_RDONLY | O_CLOEXEC)), soon()));
-  }
+  Result<void> reexec(const std::string& binary) { return run(client_->reexec(binary, soon())); }
 };
 
 TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <random>
 
+#include "core/keeper/program.h"
 #include "core/linux/memfd.h"
 #include "tests/core/keeper/keeper_node.h"
 
@@ -221,8 +222,10 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   auto client = std::move(ring->run_until(KeeperClient::connect_or_start(
                               *ring, log, options, Deadline::after_ms(kLongMs))))
                     .value();
-  const std::string command =
-      std::string(BERTH_KEEPER) + " --state-dir " + dir + " 2>" + dir + "/stderr";
+  const UniqueFd tree = open_program(BERTH_KEEPER).value();
+  const UniqueFd program(::dup(tree.get()));  // not close-on-exec
+  const std::string command = std::string(BERTH_KEEPER) + " --state-dir " + dir + " --program " +
+                              std::to_string(program.get()) + " 2>" + dir + "/stderr";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   const std::string text = read_file(dir + "/stderr");
