@@ -5,6 +5,7 @@
 #   ./test.sh                   all steps; a summary at the end, exit status 0 if all passed
 #   ./test.sh STEP...           only these, in their order: see STEPS below
 #   ./test.sh --yardstick ...   also a small run of the yardstick against containerd
+#   ./test.sh --long ...        fuzz targets for two minutes each instead of 20 seconds
 #
 # A step that fails does not end the run, but for packages and build. Build trees are below
 # ${BERTH_BUILD_DIR:-build}; with CI=true a test that skips fails unless tests/allowed_skips.txt
@@ -118,13 +119,12 @@ step_tsan() {
   sanitized tsan
 }
 
-# Two minutes for each target; BERTH_FUZZ_SECONDS=20 for a look, and BERTH_FUZZ_CORPUS=DIR keeps
-# what was learned.
+# BERTH_FUZZ_SECONDS for each target; BERTH_FUZZ_CORPUS=DIR keeps what was learned.
 step_fuzz() {
   local tree=$build/fuzz
   quiet "$build/fuzz-configure.log" cmake --preset fuzz -S "$root" -B "$tree" &&
     quiet "$build/fuzz-build.log" cmake --build "$tree" -j "$jobs" &&
-    tests/fuzz/run.sh "$tree/fuzz" "${BERTH_FUZZ_SECONDS:-120}"
+    tests/fuzz/run.sh "$tree/fuzz" "${BERTH_FUZZ_SECONDS:-20}"
 }
 
 # Every bench with its small size: does it run to its end, and does its answer make sense to itself?
@@ -151,7 +151,9 @@ step_quickstart() {
 # Debian's 6.1 kernel with pure cgroup v2.
 step_vm() {
   quiet "$build/vm.log" env BERTH_VM_TIMEOUT=240 timeout 300 \
-    tests/vm/first-pod.sh "$release/bin" && tail -n 1 "$build/vm.log"
+    tests/vm/first-pod.sh "$release/bin" && tail -n 1 "$build/vm.log" &&
+    quiet "$build/vm-isolation.log" env BERTH_VM_TIMEOUT=400 timeout 500 \
+      tests/vm/isolation.sh "$release" && tail -n 1 "$build/vm-isolation.log"
 }
 
 step_yardstick() {
@@ -220,6 +222,7 @@ main() {
   for step in "$@"; do
     case $step in
       --yardstick) STEPS+=(yardstick) ;;
+      --long) export BERTH_FUZZ_SECONDS=${BERTH_FUZZ_SECONDS:-120} ;;
       *)
         declare -F "step_$step" >/dev/null || {
           sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"

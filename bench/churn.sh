@@ -16,8 +16,10 @@ scripts=$here/../scripts
 # shellcheck source=/dev/null
 source "$scripts/node-namespace.sh"
 # shellcheck source=/dev/null
+source "$scripts/release-build.sh"
+# shellcheck source=/dev/null
 source "$scripts/process-cost.sh"
-bin=${BERTH_BIN:-$here/../build/release/bin}
+bin=${BERTH_BIN:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/release/bin}
 pods=2000
 parallel=8
 image=127.0.0.1:5000/busybox:latest
@@ -80,6 +82,7 @@ main() {
     esac
     shift 2
   done
+  [[ -n ${BERTH_NODE_DIR-} ]] || need_release "$bin" berthd berth-keeper berth berth-bench
   enter_node churn "${BASH_SOURCE[0]}" "${arguments[@]}"
   "$scripts/registry.sh" start "$BERTH_NODE_DIR/registry" >/dev/null
   "$scripts/busybox-image.sh" >/dev/null

@@ -17,8 +17,10 @@ scripts=$here/../scripts
 # shellcheck source=/dev/null
 source "$scripts/node-namespace.sh"
 # shellcheck source=/dev/null
+source "$scripts/release-build.sh"
+# shellcheck source=/dev/null
 source "$scripts/process-cost.sh"
-bin=${BERTH_BIN:-$here/../build/release/bin}
+bin=${BERTH_BIN:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/release/bin}
 pods=200
 image=127.0.0.1:5000/busybox:latest
 
@@ -90,6 +92,8 @@ main() {
     esac
     shift 2
   done
+  [[ -n ${BERTH_NODE_DIR-} ]] ||
+    need_release "$bin" berthd berth-keeper berth berth-bench berth-density-floor
   enter_node density "${BASH_SOURCE[0]}" "${arguments[@]}"
   ulimit -n "$(ulimit -Hn)"
   json=$BERTH_NODE_DIR/start.json

@@ -5,10 +5,11 @@
 # through CRI by the same client, the two in turn.
 # Non-goals: absolute numbers; networks slower than loopback.
 #
-#   bench/pull.sh --images DIR [--bin DIR] [--rounds N] [--only NAME]... [--settle SECONDS]
+#   bench/pull.sh [--images DIR] [--bin DIR] [--rounds N] [--only NAME]... [--settle SECONDS]
 #                 [--wait-for-disk 1]
 #
-# Images (scripts/debian-images.sh makes them in DIR, once; $BERTH_BENCH_IMAGES is the default):
+# Images (scripts/debian-images.sh makes them in DIR, once, which takes some minutes; the default is
+# $BERTH_BENCH_IMAGES, else build/bench-images):
 #   one      python3, nginx, redis: one gzip layer of some 90 MB
 #   twelve   the same files in twelve layers
 #   small    30,000 files of 100 to 4,000 bytes in one layer
@@ -36,8 +37,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/../scripts
 # shellcheck source=/dev/null
 source "$scripts/node-namespace.sh"
-bin=${BERTH_BIN:-$here/../build/release/bin}
-images=${BERTH_BENCH_IMAGES-}
+# shellcheck source=/dev/null
+source "$scripts/release-build.sh"
+bin=${BERTH_BIN:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/release/bin}
+images=${BERTH_BENCH_IMAGES:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/bench-images}
 rounds=5
 settle=1
 wait_for_disk=0
@@ -239,6 +242,7 @@ main() {
     shift 2
   done
   ((${#only[@]} > 0)) || only=(one twelve small minimal)
+  [[ -n ${BERTH_NODE_DIR-} ]] || need_release "$bin" berthd berth-keeper berth berth-bench
   [[ -n ${BERTH_NODE_DIR-} ]] || make_images
   enter_node pull "${BASH_SOURCE[0]}" "${arguments[@]}"
 

@@ -17,7 +17,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/../scripts
 # shellcheck source=/dev/null
 source "$scripts/node-namespace.sh"
-bin=${BERTH_BIN:-$here/../build/release/bin}
+# shellcheck source=/dev/null
+source "$scripts/release-build.sh"
+bin=${BERTH_BIN:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/release/bin}
 pods=50
 network=bridge
 json_dir=
@@ -55,6 +57,7 @@ main() {
     esac
     shift 2
   done
+  [[ -n ${BERTH_NODE_DIR-} ]] || need_release "$bin" berthd berth-keeper berth berth-bench
   enter_node yardstick "${BASH_SOURCE[0]}" "${arguments[@]}"
   : "${json_dir:=$BERTH_NODE_DIR}"
   mkdir -p "$json_dir"
