@@ -148,8 +148,9 @@ step_quickstart() {
   quiet "$build/quickstart.log" timeout 600 ./quickstart.sh && tail -n 1 "$build/quickstart.log"
 }
 
-# Debian's 6.1 kernel with pure cgroup v2.
+# Debian's 6.1 kernel with pure cgroup v2. It is fetched here, because a node has no network.
 step_vm() {
+  tests/vm/fetch-kernel.sh >"$build/vm-kernel.log" || return 1
   quiet "$build/vm.log" env BERTH_VM_TIMEOUT=240 timeout 300 \
     tests/vm/first-pod.sh "$release/bin" && tail -n 1 "$build/vm.log" &&
     quiet "$build/vm-isolation.log" env BERTH_VM_TIMEOUT=400 timeout 500 \
