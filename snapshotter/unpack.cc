@@ -19,8 +19,9 @@ constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kMetaPrefix = ".wh..wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 
-// libarchive turns names into the thread's character set; in the C locale, bytes above 127 of pax
-// names would become question marks. Read from its files once and kept: 0 where it is missing.
+// libarchive turns the text of pax headers (the users of access lists, and names, which are not
+// taken from it) into the thread's character set, and warns of what the C locale has not. Read from
+// its files once and kept: 0 where it is missing.
 locale_t utf8_locale() {
   static const locale_t kept = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   return kept;

@@ -24,7 +24,7 @@
 //
 // Kept: type, mode with setuid and sticky bits, numeric owner, mtime, xattrs, hard links, holes of
 // sparse files. Dropped: trusted.overlay.* xattrs (they would steer the kernel's merge), aufs' own
-// .wh..wh.* files. Refused: names with "..", hard links to other layers, unknown types.
+// .wh..wh.* files. Refused: names that lead out by "..", hard links to other layers, unknown types.
 //
 // Needs root: chown, mknod, trusted xattrs. Blocks. Errors name the layer and the entry:
 // invalid_argument (the tar), resource_exhausted (limits, disk), data_loss (tar cut short), else

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "core/base/units.h"
 #include "snapshotter/unpack_acl.h"
 
@@ -13,6 +16,10 @@ namespace berth::snapshotter {
 namespace {
 
 constexpr std::size_t kReadSize = 256_KiB;
+// Headers of one entry. libarchive takes an extended one of a mebibyte, as Go's archive/tar does.
+constexpr std::size_t kHeadersMost = 2_MiB;
+// Two empty blocks end a tar (pax(1)).
+constexpr std::size_t kEndSize = 2 * kTarBlock;
 
 Result<EntryType> type_of(archive_entry* entry) {
   if (archive_entry_hardlink(entry) != nullptr) return EntryType::hard_link;
@@ -62,8 +69,7 @@ void read_xattrs(archive_entry* entry, Attributes& attributes) {
 
 }  // namespace
 
-TarReader::TarReader(image::ByteSource& source)
-    : source_(source), buffer_(kReadSize), archive_(archive_read_new()) {
+TarReader::TarReader(image::ByteSource& source) : source_(source), archive_(archive_read_new()) {
   CHECK(archive_ != nullptr);
 }
 
@@ -78,12 +84,24 @@ Status TarReader::open() {
 }
 
 Result<bool> TarReader::next(TarEntry& entry) {
+  // What nobody asked for, so that the next headers begin where the stream stands.
+  while (!contents_read_) {
+    TRY([[maybe_unused]] const std::optional<Block> passed, next_block());
+  }
+  const std::uint64_t begin = position();
+  headers_begin_ = begin;
   const int code = archive_read_next_header(archive_, &entry_);
+  headers_begin_.reset();
   if (code == ARCHIVE_EOF) return false;
   TRY_(check(code));
-  const char* name = archive_entry_pathname(entry_);
-  if (name == nullptr) return make_error(Errc::invalid_argument, "an entry has no name");
-  entry.name = name;
+  TRY_(check_there(position(), "the headers"));
+  TRY(names_, read_raw_names(stream(begin, position())));
+  contents_read_ = false;
+  const char* own = archive_entry_pathname(entry_);
+  if (!names_.name.has_value() && own == nullptr) {
+    return make_error(Errc::invalid_argument, "an entry has no name");
+  }
+  entry.name = names_.name.has_value() ? *names_.name : own;
   return true;
 }
 
@@ -91,7 +109,7 @@ Status TarReader::describe(TarEntry& entry) {
   TRY(entry.type, type_of(entry_));
   entry.target.clear();
   if (entry.type == EntryType::hard_link) {
-    entry.target = archive_entry_hardlink(entry_);
+    entry.target = names_.target.value_or(archive_entry_hardlink(entry_));
     return {};
   }
   if (entry.type == EntryType::symlink) {
@@ -99,7 +117,7 @@ Status TarReader::describe(TarEntry& entry) {
     if (target == nullptr || *target == '\0') {
       return make_error(Errc::invalid_argument, "a symbolic link to nothing");
     }
-    entry.target = target;
+    entry.target = names_.target.value_or(target);
   }
   Attributes& attributes = entry.attributes;
   TRY_(read_owner(entry_, attributes));
@@ -121,22 +139,79 @@ Result<std::optional<TarReader::Block>> TarReader::next_block() {
   std::size_t size = 0;
   std::int64_t offset = 0;
   const int code = archive_read_data_block(archive_, &bytes, &size, &offset);
-  if (code == ARCHIVE_EOF) return std::optional<Block>();
+  contents_read_ = code == ARCHIVE_EOF;
+  if (contents_read_) return std::optional<Block>();
   TRY_(check(code));
+  // libarchive counts a block as taken when it is asked for the next one.
+  TRY_(check_there(position() + size, "the contents"));
   return std::optional<Block>(
       Block{static_cast<const char*>(bytes), size, static_cast<std::uint64_t>(offset)});
 }
 
+std::uint64_t TarReader::position() const {
+  const std::int64_t taken = archive_filter_bytes(archive_, -1);
+  return taken < 0 ? 0 : static_cast<std::uint64_t>(taken);  // negative before the first byte
+}
+
+Status TarReader::check_there(std::uint64_t end, const char* what) const {
+  if (!source_size_.has_value() || end <= *source_size_) return {};
+  return make_error(Errc::data_loss,
+                    std::string("the tar is cut short within ") + what + " of an entry");
+}
+
+std::string TarReader::stream(std::uint64_t begin, std::uint64_t end) const {
+  std::string bytes;
+  for (const Chunk& chunk : chunks_) {
+    const std::uint64_t from = std::max(begin, chunk.offset);
+    const std::uint64_t to = std::min(end, chunk.offset + chunk.size);
+    if (from < to) bytes.append(chunk.bytes.data() + (from - chunk.offset), to - from);
+  }
+  CHECK(bytes.size() == end - begin);
+  return bytes;
+}
+
+// One buffer is used again and again: more are needed only by headers over a boundary.
+void TarReader::drop_chunks(std::uint64_t before) {
+  while (!chunks_.empty() && chunks_.front().offset + chunks_.front().size <= before) {
+    spare_ = std::move(chunks_.front().bytes);
+    chunks_.pop_front();
+  }
+}
+
+Status TarReader::read_chunk(archive* reader) {
+  CHECK(reader == archive_);
+  const std::uint64_t taken = position();
+  const std::uint64_t needed = std::min(taken, headers_begin_.value_or(taken));
+  drop_chunks(needed);
+  if (headers_begin_.has_value() && read_ - needed > kHeadersMost) {
+    return make_error(Errc::resource_exhausted, "the headers of an entry are larger than 2 MiB");
+  }
+  Chunk chunk{.offset = read_, .size = 0, .bytes = std::exchange(spare_, {})};
+  chunk.bytes.resize(kReadSize);
+  if (!source_size_.has_value()) {
+    TRY(chunk.size, source_.read(chunk.bytes.data(), chunk.bytes.size()));
+    if (chunk.size == 0) {
+      source_size_ = read_;
+      // What the writer left out, so that libarchive finds the end where the contents end.
+      chunk.size = (kTarBlock - read_ % kTarBlock) % kTarBlock + kEndSize;
+      std::fill_n(chunk.bytes.begin(), chunk.size, '\0');
+    }
+  }
+  read_ += chunk.size;
+  chunks_.push_back(std::move(chunk));
+  return {};
+}
+
 long TarReader::on_read(archive* reader, void* context, const void** bytes) {
   TarReader& self = *static_cast<TarReader*>(context);
-  Result<std::size_t> got = self.source_.read(self.buffer_.data(), self.buffer_.size());
-  if (!got.ok()) {
-    self.failure_ = std::move(got).error();
+  Status read = self.read_chunk(reader);
+  if (!read.ok()) {
+    self.failure_ = std::move(read).error();
     archive_set_error(reader, EIO, "read failed");
     return -1;
   }
-  *bytes = self.buffer_.data();
-  return static_cast<long>(*got);
+  *bytes = self.chunks_.back().bytes.data();
+  return static_cast<long>(self.chunks_.back().size);
 }
 
 // A warning (ARCHIVE_WARN) leaves a usable entry; everything worse ends the layer.

@@ -30,7 +30,10 @@ Result<std::string> clean_path(std::string_view raw) {
     raw.remove_prefix(slash == std::string_view::npos ? raw.size() : slash + 1);
     if (part.empty() || part == ".") continue;
     if (part == "..") {
-      return make_error(Errc::invalid_argument, "the name has a part `..`");
+      if (clean.empty()) return make_error(Errc::invalid_argument, "the name leads out by `..`");
+      const std::size_t last = clean.rfind('/');
+      clean.resize(last == std::string::npos ? 0 : last);
+      continue;
     }
     if (part.size() > NAME_MAX) return sys_error(ENAMETOOLONG, "name", printable(part));
     if (!clean.empty()) clean += '/';

@@ -25,8 +25,9 @@
 
 namespace berth::snapshotter {
 
-// "/a//./b/" becomes "a/b", "./" becomes ""; a part ".." is invalid_argument, what the kernel would
-// not take as a name ENAMETOOLONG.
+// "/a//./b/" becomes "a/b", "./" becomes "", and "a/x/../b" "a/b" whatever a/x is, as it does for
+// docker, containerd and podman. invalid_argument: it leads above the root on the way. What the
+// kernel would not take as a name: ENAMETOOLONG.
 Result<std::string> clean_path(std::string_view raw);
 
 // An empty file, open for writing, and what it does not have yet from its making.

@@ -400,7 +400,7 @@ def order_matters(_):
 # ---- damaged
 
 
-@case("refused", "the tar is damaged")
+@case("refused", "the tar is cut short within the contents")
 def cut_in_contents(_):
     return Layer().file("whole").file("cut", b"c" * 100_000).finish()[:60_000]
 
