@@ -5,20 +5,15 @@
 
 namespace berth::image {
 
-std::string encode_image(const CachedImage& image) {
-  store::RecordWriter writer;
-  writer.string(image.manifest_digest.text()).string(image.config_json);
-  writer.u32(static_cast<std::uint32_t>(image.layers.size()));
-  for (const LayerInfo& layer : image.layers) writer.string(layer.digest.text()).u64(layer.size);
-  return writer.bytes();
+namespace {
+
+void put_layers(store::RecordWriter& writer, const std::vector<LayerInfo>& layers) {
+  writer.u32(static_cast<std::uint32_t>(layers.size()));
+  for (const LayerInfo& layer : layers) writer.string(layer.digest.text()).u64(layer.size);
 }
 
-Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
-                                                        std::string_view record) {
-  store::RecordReader reader(record);
-  TRY(oci::Digest parsed_id, oci::Digest::parse(id));
-  TRY(oci::Digest manifest_digest, oci::Digest::parse(reader.string()));
-  std::string config_json(reader.string());
+// They end the record.
+Result<std::vector<LayerInfo>> get_layers(store::RecordReader& reader) {
   const std::uint32_t count = reader.u32();
   if (count > oci::kLayersMax) return make_error(Errc::invalid_argument, "too many layers");
   std::vector<LayerInfo> layers;
@@ -29,6 +24,40 @@ Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
     layers.push_back(std::move(layer));
   }
   if (reader.truncated()) return make_error(Errc::invalid_argument, "the record is cut short");
+  return layers;
+}
+
+}  // namespace
+
+std::string encode_image(const CachedImage& image) {
+  store::RecordWriter writer;
+  writer.string(image.manifest_digest.text()).string(image.config_json);
+  put_layers(writer, image.layers);
+  return writer.bytes();
+}
+
+std::string encode_manifest(const CachedImage& image) {
+  store::RecordWriter writer;
+  writer.string(image.id);
+  put_layers(writer, image.layers);
+  return writer.bytes();
+}
+
+Result<ManifestRecord> decode_manifest(std::string_view record) {
+  store::RecordReader reader(record);
+  ManifestRecord manifest;
+  manifest.id = reader.string();
+  TRY(manifest.layers, get_layers(reader));
+  return manifest;
+}
+
+Result<std::shared_ptr<const CachedImage>> decode_image(std::string_view id,
+                                                        std::string_view record) {
+  store::RecordReader reader(record);
+  TRY(oci::Digest parsed_id, oci::Digest::parse(id));
+  TRY(oci::Digest manifest_digest, oci::Digest::parse(reader.string()));
+  std::string config_json(reader.string());
+  TRY(std::vector<LayerInfo> layers, get_layers(reader));
   return make_image(std::move(parsed_id), std::move(manifest_digest), std::move(config_json),
                     std::move(layers));
 }

@@ -53,14 +53,21 @@ bool is_unknown(const ImageName& name) {
 }  // namespace
 
 std::vector<oci::Digest> needed_blobs(const ImageEntry& entry) {
+  std::vector<oci::Digest> needed;
+  const auto add = [&needed](const CachedImage& image) {
+    needed.push_back(image.manifest_digest);
+    for (const LayerInfo& layer : image.layers) needed.push_back(layer.digest);
+  };
   const CachedImage& image = *entry.image;
-  std::vector<oci::Digest> needed = {image.manifest_digest};
+  add(image);
+  for (const auto& [name, other] : entry.manifests) {
+    if (other->manifest_digest != image.manifest_digest) add(*other);
+  }
   if (image.is_artifact()) {
     needed.push_back(image.artifact_config);
   } else if (Result<oci::Digest> config = oci::Digest::parse(image.id); config.ok()) {
     needed.push_back(*std::move(config));
   }
-  for (const LayerInfo& layer : image.layers) needed.push_back(layer.digest);
   // The index that a digest reference names.
   for (const std::string& reference : entry.repo_digests) {
     Result<oci::Digest> root = oci::Digest::parse(reference.substr(reference.find('@') + 1));
@@ -89,23 +96,69 @@ Status ImageStore::load_table(store::Table table) {
 Status ImageStore::load() {
   TRY_(load_table(kImages));
   TRY_(load_table(kArtifacts));
+  TRY(const References manifests, load_manifests());
+  return load_references(manifests);
+}
 
-  std::vector<std::string> dangling;
-  TRY_(state_->for_each(kImageReferences, [&](std::string_view reference, std::string_view id) {
-    const auto image = images_.find(id);
-    if (image == images_.end()) {
-      dangling.emplace_back(reference);
+// By digest. What cannot be understood is set aside; the names that stood for it go.
+Result<ImageStore::References> ImageStore::load_manifests() {
+  References manifests;
+  std::map<std::string, std::string> unreadable;
+  TRY_(state_->for_each(kImageManifests, [&](std::string_view key, std::string_view record) {
+    Result<oci::Digest> digest = oci::Digest::parse(key);
+    Result<ManifestRecord> manifest = decode_manifest(record);
+    if (!digest.ok() || !manifest.ok()) {
+      unreadable.emplace(key, (digest.ok() ? manifest.error() : digest.error()).message());
+      return true;
+    }
+    const auto found = images_.find(manifest->id);
+    if (found == images_.end()) return true;  // of an image that went
+    const CachedImage& image = *found->second.image;
+    Result<std::shared_ptr<const CachedImage>> made =
+        make_image(*oci::Digest::parse(image.id), *std::move(digest), image.config_json,
+                   std::move(manifest->layers));
+    if (made.ok()) {
+      manifests.emplace(key, *std::move(made));
     } else {
-      image->second.references.emplace(reference);
-      references_.emplace(reference, id);
+      unreadable.emplace(key, made.error().message());
     }
     return true;
   }));
-  if (dangling.empty()) return {};
+  for (const auto& [key, why] : unreadable) TRY_(state_->quarantine(kImageManifests, key, why));
+  return manifests;
+}
+
+// Takes away names of what is not there, and manifests that no name stands for.
+Status ImageStore::load_references(const References& manifests) {
+  std::vector<std::string> dangling;
+  std::set<std::string> unnamed;
+  TRY_(state_->for_each(kImageManifests, [&](std::string_view key, std::string_view) {
+    unnamed.emplace(key);
+    return true;
+  }));
+  TRY_(state_->for_each(kImageReferences, [&](std::string_view reference, std::string_view value) {
+    const std::size_t blank = value.find(' ');
+    const auto image = images_.find(value.substr(0, blank));
+    const auto manifest = blank == value.npos
+                              ? manifests.end()
+                              : manifests.find(std::string(value.substr(blank + 1)));
+    const bool other = blank != value.npos;
+    if (image == images_.end() || (other && manifest == manifests.end())) {
+      dangling.emplace_back(reference);
+      return true;
+    }
+    if (other) unnamed.erase(manifest->first);
+    image->second.references.emplace(reference, other ? manifest->second : image->second.image);
+    references_.emplace(reference, image->first);
+    return true;
+  }));
+  if (dangling.empty() && unnamed.empty()) return {};
   return state_->write([&](store::WriteTxn& txn) -> Status {
     for (const std::string& reference : dangling) {
-      TRY(const bool erased, txn.erase(kImageReferences, reference));
-      static_cast<void>(erased);
+      TRY([[maybe_unused]] const bool erased, txn.erase(kImageReferences, reference));
+    }
+    for (const std::string& manifest : unnamed) {
+      TRY([[maybe_unused]] const bool erased, txn.erase(kImageManifests, manifest));
     }
     return {};
   });
@@ -133,11 +186,26 @@ Result<std::optional<ImageStore::Found>> ImageStore::look_up(const ImageName& na
 ImageEntry ImageStore::entry(const Record& record) const {
   ImageEntry entry;
   entry.image = record.image;
-  for (const std::string& reference : record.references) {
+  bool named = record.references.empty();
+  for (const auto& [reference, image] : record.references) {
     (is_digest_reference(reference) ? entry.repo_digests : entry.repo_tags).push_back(reference);
+    named = named || image->manifest_digest == record.image->manifest_digest;
   }
+  // The manifest that came first may have lost its last name; its blobs go with the next sweep.
+  if (!named) entry.image = record.references.begin()->second;
+  entry.manifests = record.references;
   entry.pinned = record.pinned;
   return entry;
+}
+
+// What is known of the image with this manifest; null: nothing.
+std::shared_ptr<const CachedImage> ImageStore::same_manifest(const Record& record,
+                                                             const CachedImage& image) {
+  if (record.image->manifest_digest == image.manifest_digest) return record.image;
+  for (const auto& [reference, known] : record.references) {
+    if (known->manifest_digest == image.manifest_digest) return known;
+  }
+  return nullptr;
 }
 
 Result<ImageEntry> ImageStore::resolve(const ImageName& name) const {
@@ -154,6 +222,7 @@ Result<std::optional<ImageEntry>> ImageStore::find(const ImageName& name) const 
     return std::optional<ImageEntry>();
   }
   ImageEntry entry = this->entry(images_.find(found->id)->second);
+  if (found->reference.has_value()) entry.image = entry.manifests.at(key_of(*found->reference));
   entry.found_by = std::move(found->reference);
   return std::optional<ImageEntry>(std::move(entry));
 }
@@ -207,14 +276,14 @@ Result<std::string> ImageStore::put(Change wanted) {
   std::set<std::string>& references = wanted.references;
   bool known = false;
   bool marked = false;
+  bool new_manifest = false;  // of an image that is known
+  std::string value = id;     // of the references
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto present = images_.find(id);
     known = present != images_.end();
     marked = known && present->second.generation != 0;
-    for (auto it = references.begin(); known && it != references.end();) {
-      it = present->second.references.count(*it) != 0 ? references.erase(it) : std::next(it);
-    }
+    if (known) new_manifest = use_known(present->second, wanted, value);
   }
   if (!known && wanted.record.empty()) return no_such_image(named_by_id(id));
   const bool later = wanted.settling != Settling::done;
@@ -224,23 +293,44 @@ Result<std::string> ImageStore::put(Change wanted) {
   const auto write = [&](store::WriteTxn& txn) -> Status {
     if (!known) TRY_(txn.put(wanted.table, id, wanted.record));
     if (mark) TRY_(txn.put(kUnsettledImages, id, boot_id_));
-    for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, id));
+    if (new_manifest) {
+      const std::string& digest = wanted.image->manifest_digest.text();
+      TRY_(txn.put(kImageManifests, digest, encode_manifest(*wanted.image)));
+    }
+    for (const std::string& key : references) TRY_(txn.put(kImageReferences, key, value));
     return {};
   };
   if (!known || mark || !references.empty()) TRY_(state_->write(write));
 
   const std::lock_guard<std::mutex> lock(mutex_);
   Record& record = images_[id];
-  if (!known) record.image = std::move(wanted.image);
+  if (!known) record.image = wanted.image;
   // What puts a marked image on disk just now has not seen the new documents.
   if (mark || (marked && later && wanted.sync)) record.generation = ++generation_;
   for (const std::string& key : references) {
     const auto moved = references_.find(key);
     if (moved != references_.end()) images_[moved->second].references.erase(key);
     references_[key] = id;
-    record.references.insert(key);
+    record.references[key] = wanted.image;
   }
   return id;
+}
+
+// Takes out of `wanted` what `record` has already, and shares what is the same. `value` becomes
+// that of the references that are left. True: the manifest is not recorded yet. A manifest without
+// a name needs no record.
+bool ImageStore::use_known(const Record& record, Change& wanted, std::string& value) {
+  const oci::Digest manifest = wanted.image->manifest_digest;
+  std::erase_if(wanted.references, [&](const std::string& key) {
+    const auto there = record.references.find(key);
+    return there != record.references.end() && there->second->manifest_digest == manifest;
+  });
+  const bool first = record.image->manifest_digest == manifest;
+  if (!first) value += " " + manifest.text();
+  std::shared_ptr<const CachedImage> known = same_manifest(record, *wanted.image);
+  if (known == nullptr) return !wanted.references.empty();
+  wanted.image = std::move(known);
+  return false;
 }
 
 Result<bool> ImageStore::remove(const ImageName& name) {
@@ -285,15 +375,17 @@ Result<bool> ImageStore::remove(const ImageName& name) {
 // The named reference; everything for an id; and what would be left without purpose: digests of a
 // repository whose last tag goes.
 std::set<std::string> ImageStore::references_to_remove(const Record& record, const Found& found) {
-  if (!found.reference.has_value()) return record.references;
+  std::set<std::string> all;
+  for (const auto& [reference, image] : record.references) all.insert(reference);
+  if (!found.reference.has_value()) return all;
   const std::string key = key_of(*found.reference);
   std::set<std::string> going = {key};
   const std::string_view repository = repository_of(key);
-  for (const std::string& other : record.references) {
+  for (const std::string& other : all) {
     if (going.count(other) != 0) continue;
     if (repository_of(other) == repository && !is_digest_reference(other)) return {key};
   }
-  for (const std::string& other : record.references) {
+  for (const std::string& other : all) {
     if (repository_of(other) == repository) going.insert(other);
   }
   return going;

@@ -6,6 +6,8 @@
 //
 // An image's id is the digest of its configuration. References point at it: "name:tag" and
 // "name@manifest-digest". A tag that moves to another image leaves the old one without that tag.
+// Several manifests may have the same configuration (other annotations, other compression): each
+// reference knows the one that it stands for, and who asks by a name gets that one.
 //
 // An artifact (image-spec 1.1: a manifest with an artifactType, or whose config is no image
 // configuration) is kept beside the images: it has names, a size and files, nothing is unpacked and
@@ -63,10 +65,13 @@ struct CachedImage {
 };
 
 struct ImageEntry {
+  // With the manifest that the name stands for by which it was found; else with one of `manifests`.
   std::shared_ptr<const CachedImage> image;
   std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
   std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
-  bool pinned = false;                    // not to be removed to make room
+  // What each of those names stands for: the same image, with its manifest and its layers' blobs.
+  std::map<std::string, std::shared_ptr<const CachedImage>> manifests{};
+  bool pinned = false;  // not to be removed to make room
   // By which of its names a lookup found it; none: by its id, or it was listed.
   std::optional<Reference> found_by{};
 };
@@ -105,8 +110,8 @@ struct NewArtifact {
   std::function<Status()> sync{};
 };
 
-// Every blob that must stay as long as the image does: documents, and for an image whose layers
-// were kept compressed, those; for an artifact all it consists of.
+// Every blob that must stay as long as the image does: the documents of each of its manifests, and
+// for an image whose layers were kept compressed, those; for an artifact all it consists of.
 std::vector<oci::Digest> needed_blobs(const ImageEntry& entry);
 
 class ImageStore {
@@ -149,9 +154,11 @@ class ImageStore {
   Status settled(const std::vector<Mark>& marks);
 
  private:
+  // A name and what it stands for.
+  using References = std::map<std::string, std::shared_ptr<const CachedImage>>;
   struct Record {
-    std::shared_ptr<const CachedImage> image;
-    std::set<std::string> references;
+    std::shared_ptr<const CachedImage> image;  // with the manifest that came first
+    References references;
     bool pinned = false;
     std::uint64_t generation = 0;  // of its mark; 0: settled
   };
@@ -171,7 +178,10 @@ class ImageStore {
   Status load();
   Status load_marks();
   Status load_table(store::Table table);
+  Result<References> load_manifests();
+  Status load_references(const References& manifests);
   Result<std::string> put(Change change);
+  static bool use_known(const Record& record, Change& wanted, std::string& value);
   struct Found {
     std::string id;
     std::optional<Reference> reference;
@@ -179,6 +189,8 @@ class ImageStore {
   // Caller holds mutex_.
   Result<std::optional<Found>> look_up(const ImageName& name) const;
   ImageEntry entry(const Record& record) const;
+  static std::shared_ptr<const CachedImage> same_manifest(const Record& record,
+                                                          const CachedImage& image);
   static std::set<std::string> references_to_remove(const Record& record, const Found& found);
 
   store::State* state_;

@@ -168,7 +168,7 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
                       oci::platform_matches(job->request.platform, entry.image->config.platform);
     for (const std::string& reference : entry.repo_digests) {
       if (!fits || !reference.ends_with("@" + root.text())) continue;
-      image = entry.image;
+      image = entry.manifests.at(reference);
       keys = image->chain_ids;
       for (const oci::Digest& blob : needed_blobs(entry)) keys.push_back(blob.text());
     }

@@ -14,6 +14,9 @@ void forget_layers(const std::vector<ImageEntry>& all, std::set<std::string>& ne
   for (const ImageEntry& entry : all) {
     if (entry.image->is_artifact()) continue;
     for (const LayerInfo& layer : entry.image->layers) needed.erase(layer.digest.text());
+    for (const auto& [name, image] : entry.manifests) {
+      for (const LayerInfo& layer : image->layers) needed.erase(layer.digest.text());
+    }
   }
 }
 

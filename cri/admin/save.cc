@@ -14,21 +14,10 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 256_KiB;
 
-// The tag that was asked for goes into the archive; an id or a digest stands for every tag.
-image::SavedImage saved_image(image::ImageEntry entry) {
-  image::SavedImage saved{std::move(entry), {}};
-  saved.names = saved.entry.repo_tags;
-  if (!saved.entry.found_by.has_value()) return saved;
-  for (const std::string& tag : saved.entry.repo_tags) {
-    if (tag == saved.entry.found_by->tagged()) saved.names = {tag};
-  }
-  return saved;
-}
-
-// An image that was named twice goes in once, with all its names.
+// A manifest that was named twice goes in once, with all its names.
 void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) {
   for (image::SavedImage& other : images) {
-    if (other.entry.image->id != saved.entry.image->id) continue;
+    if (other.entry.image->manifest_digest != saved.entry.image->manifest_digest) continue;
     for (std::string& more : saved.names) {
       const auto found = std::find(other.names.begin(), other.names.end(), more);
       if (found == other.names.end()) other.names.push_back(std::move(more));
@@ -36,6 +25,20 @@ void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) 
     return;
   }
   images.push_back(std::move(saved));
+}
+
+// The tag that was asked for goes into the archive; a digest stands for every tag of its manifest,
+// and an id for every tag, each with the manifest that it stands for.
+void add_named(const image::ImageEntry& entry, std::vector<image::SavedImage>& images) {
+  const bool by_tag = entry.found_by.has_value() && entry.found_by->digest.empty();
+  if (by_tag) return add_image({entry, {entry.found_by->tagged()}}, images);
+  if (entry.found_by.has_value() || entry.repo_tags.empty()) add_image({entry, {}}, images);
+  for (const std::string& tag : entry.repo_tags) {
+    image::SavedImage saved{entry, {tag}};
+    saved.entry.image = entry.manifests.at(tag);
+    const bool same = saved.entry.image->manifest_digest == entry.image->manifest_digest;
+    if (same || !entry.found_by.has_value()) add_image(std::move(saved), images);
+  }
 }
 
 Task<std::vector<image::ImageEntry>> entries_of(Node& node, const wire::SaveRequest& request) {
@@ -61,7 +64,7 @@ Task<void> save(Node& node, rpc::Call& call) {
   // A removal meanwhile takes the names at once and the blobs afterwards.
   const image::Puller::Hold hold = co_await node.puller.hold(entries);
   std::vector<image::SavedImage> images;
-  for (image::ImageEntry& entry : entries) add_image(saved_image(std::move(entry)), images);
+  for (const image::ImageEntry& entry : entries) add_named(entry, images);
   const image::ContentStore& content = node.content;
   auto open = [&content, &images, format]() {
     return image::ArchiveSource::open(content, images, format);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -97,6 +98,80 @@ TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
       images_->list()[0].repo_tags,
       (std::vector<std::string>{"docker.io/library/busybox:latest", "r.io/app:1", "r.io/app:2"}));
   EXPECT_EQ(images_->list()[0].repo_digests.size(), 2u);
+}
+
+// The same configuration under two manifests, of which the second compresses its layer otherwise.
+TEST_F(Images, EachNameStandsForItsOwnManifest) {
+  const std::string id = add("r.io/app:1", "one");
+  NewImage other = made("r.io/app:2", "one");
+  other.manifest_digest = oci::digest_of("another manifest");
+  other.root_digest = oci::digest_of("an index");
+  other.layers = {{oci::digest_of("another blob"), 2000}};
+  const oci::Digest first = oci::digest_of("manifest one");
+  const oci::Digest second = other.manifest_digest;
+  const oci::Digest blob = other.layers[0].digest;
+  EXPECT_EQ(*images_->add(other), id);
+  EXPECT_EQ(*images_->tag(plain_name("r.io/app:2"), *parse_reference("r.io/copy:1")), id);
+  for (int restarted = 0; restarted < 2; ++restarted) {
+    ASSERT_EQ(images_->list().size(), 1u);
+    EXPECT_EQ(find("r.io/app:1")->image->manifest_digest, first);
+    EXPECT_EQ(find("r.io/app@" + first.text())->image->manifest_digest, first);
+    for (const std::string& name :
+         {std::string("r.io/app:2"), "r.io/app@" + oci::digest_of("an index").text(),
+          std::string("r.io/copy:1")}) {
+      ASSERT_TRUE(find(name).has_value()) << name;
+      const ImageEntry entry = *find(name);
+      EXPECT_EQ(entry.image->manifest_digest, second) << name;
+      EXPECT_EQ(entry.image->layers[0].digest, blob) << name;
+      EXPECT_EQ(entry.image->id, id);
+      EXPECT_EQ(entry.repo_tags.size(), 3u);
+    }
+    const std::vector<oci::Digest> needed = needed_blobs(*find(id));
+    for (const oci::Digest& digest : {first, second, blob, oci::digest_of("blob one"),
+                                      oci::digest_of("an index"), *oci::Digest::parse(id)}) {
+      EXPECT_NE(std::find(needed.begin(), needed.end(), digest), needed.end()) << digest.text();
+    }
+    open();
+  }
+}
+
+TEST_F(Images, AManifestGoesWithItsLastName) {
+  const std::string id = add("r.io/app:1", "one");
+  NewImage other = made("r.io/other:1", "one");
+  other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
+  ASSERT_TRUE(images_->add(other).ok());
+  // The one that came first loses its names: the image is what the others stand for.
+  ASSERT_TRUE(*images_->remove(plain_name("r.io/app:1")));
+  for (int restarted = 0; restarted < 2; ++restarted) {
+    EXPECT_EQ(find(id)->image->manifest_digest, other.manifest_digest);
+    const std::vector<oci::Digest> needed = needed_blobs(*find(id));
+    EXPECT_EQ(std::count(needed.begin(), needed.end(), oci::digest_of("manifest one")), 0);
+    open();
+  }
+  // A name that moves from one manifest to the other.
+  add("r.io/other:1", "one");
+  open();
+  EXPECT_EQ(find("r.io/other:1")->image->manifest_digest, oci::digest_of("manifest one"));
+  EXPECT_EQ(find("r.io/other@" + other.manifest_digest.text())->image->manifest_digest,
+            other.manifest_digest);
+  ASSERT_TRUE(*images_->remove(plain_name(id)));
+  open();
+  EXPECT_TRUE(images_->list().empty());
+  EXPECT_EQ(*state_->get(kImageManifests, other.manifest_digest.text()), std::nullopt);
+}
+
+TEST_F(Images, ANameWhoseManifestIsDamagedStandsForNoOther) {
+  const std::string id = add("r.io/app:1", "one");
+  NewImage other = made("r.io/app:2", "one");
+  other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
+  ASSERT_TRUE(images_->add(other).ok());
+  ASSERT_TRUE(state_->put(kImageManifests, other.manifest_digest.text(), "junk").ok());
+  open();
+  EXPECT_FALSE(find("r.io/app:2").has_value());
+  EXPECT_EQ(find("r.io/app:1")->image->id, id);
+  ASSERT_TRUE(images_->add(other).ok());
+  open();
+  EXPECT_EQ(find("r.io/app:2")->image->manifest_digest, other.manifest_digest);
 }
 
 TEST_F(Images, AMovedTagLeavesTheOldImageUntagged) {

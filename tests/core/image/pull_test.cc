@@ -53,6 +53,24 @@ TEST_F(PullTest, ARepeatedPullIsOneHead) {
   EXPECT_EQ(layers_.extractions, 3);
 }
 
+// Two tags whose manifests differ in an annotation alone.
+TEST_F(PullTest, ManifestsThatShareAConfigurationStayTwo) {
+  const Made one = add("app", "1", {"layer"});
+  std::string other = one.manifest;
+  other.insert(other.size() - 1, R"(,"annotations":{"built":"later"})");
+  const std::string other_digest = publish("app", "2", other);
+  for (int pulled = 0; pulled < 2; ++pulled) {
+    ASSERT_TRUE(pull("app:1").ok());
+    ASSERT_TRUE(pull("app:2").ok());
+    EXPECT_EQ(find(name("app:1"))->image->manifest_digest.text(), one.manifest_digest);
+    EXPECT_EQ(find(name("app:2"))->image->manifest_digest.text(), other_digest);
+  }
+  EXPECT_EQ(images_->list().size(), 1u);
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_TRUE(content_->read(oci::digest_of(one.manifest), 1 << 20).ok());
+  EXPECT_TRUE(content_->read(oci::digest_of(other), 1 << 20).ok());
+}
+
 TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
   const Made mine = make("app", {"mine"});
   const Made other = make("app", {"other"});

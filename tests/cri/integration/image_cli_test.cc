@@ -35,6 +35,9 @@ class ImageCli : public Node {
     done("image prune -a");
     Node::TearDown();
   }
+  static std::string index_of(const std::string& archive) {
+    return shell("tar -xOf " + archive + " index.json").out;
+  }
   std::string file(const std::string& name) { return dir("BERTH_NODE_DIR") + "/" + name; }
 };
 
@@ -160,6 +163,47 @@ TEST_F(ImageCli, APushedImageIsPulledFromItsNewName) {
   done("pull -q 127.0.0.1:5000/team/pushed:3");
   EXPECT_EQ(id_of("127.0.0.1:5000/team/pushed:3"), id);
   EXPECT_EQ(berth("push 127.0.0.1:5000/none:1").exit_code, 1);
+}
+
+// The same configuration under a second manifest, as a rebuild of an unchanged image makes it.
+TEST_F(ImageCli, PushAndSaveWriteTheManifestThatTheNameStandsFor) {
+  done(std::string("pull -q ") + kMerged);
+  const std::string id = id_of(kMerged);
+  const std::string path = file("two.tar");
+  done("image save -o " + path + " " + kMerged);
+  const std::string first = index_of(path);
+  const Ran made = shell("set -e; d=$(mktemp -d); tar -C $d -xf " + path +
+                         "; cd $d; python3 -c \"import json, hashlib\n"
+                         "index = json.load(open('index.json'))\n"
+                         "entry = index['manifests'][0]\n"
+                         "manifest = json.load(open('blobs/sha256/' + entry['digest'][7:]))\n"
+                         "manifest['annotations'] = {'built': 'later'}\n"
+                         "bytes = json.dumps(manifest).encode()\n"
+                         "digest = hashlib.sha256(bytes).hexdigest()\n"
+                         "open('blobs/sha256/' + digest, 'wb').write(bytes)\n"
+                         "index['manifests'].append(dict(entry, digest='sha256:' + digest, "
+                         "size=len(bytes), annotations="
+                         "{'io.containerd.image.name': '127.0.0.1:5000/second:1'}))\n"
+                         "json.dump(index, open('index.json', 'w'))\n"
+                         "print('sha256:' + digest, end='')\"; tar -C $d -cf " +
+                         path + " .; rm -rf $d");
+  ASSERT_EQ(made.exit_code, 0) << made.out;
+  const std::string second = made.out;
+  done("image load -i " + path);
+  EXPECT_EQ(id_of("127.0.0.1:5000/second:1"), id);
+  EXPECT_TRUE(has(done("push 127.0.0.1:5000/second:1"), second));
+  const std::string saved = file("second.tar");
+  done("image save -o " + saved + " 127.0.0.1:5000/second:1");
+  EXPECT_TRUE(has(index_of(saved), second));
+  EXPECT_EQ(berth("push " + std::string(kMerged) + " 127.0.0.1:5000/first:1").out.find(second),
+            std::string::npos);
+  // Both at once, by their names and by the id.
+  for (const std::string& names : {std::string(kMerged) + " 127.0.0.1:5000/second:1", id}) {
+    done("image save -o " + saved + " " + names);
+    const std::string index = index_of(saved);
+    EXPECT_TRUE(has(index, second)) << index;
+    EXPECT_TRUE(has(index, first.substr(first.find("sha256:"), 71))) << index;
+  }
 }
 
 TEST_F(ImageCli, InspectTellsLayersAndConfigAsJson) {
