@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/oci/document.h"
 
+#include <strings.h>
+
+#include <cstring>
+
 #include "core/base/text.h"
 #include "core/oci/image.h"
 #include "core/oci/json_shape.h"
@@ -46,7 +50,12 @@ Result<Field> Field::member(const char* name) const {
   std::string path = path_.empty() ? name : path_ + "." + name;
   if (value_ == nullptr) return Field(kind_, nullptr, std::move(path));
   if (!value_->is_object()) return wrong_type("an object");
-  const auto found = value_->find(name);
+  auto found = value_->find(name);
+  for (auto other = value_->begin(); found == value_->end() && other != value_->end(); ++other) {
+    const std::string& key = other.key();
+    const bool same = key.size() == std::strlen(name) && ::strcasecmp(key.c_str(), name) == 0;
+    if (same) found = other;
+  }
   const bool absent = found == value_->end() || found->is_null();
   return Field(kind_, absent ? nullptr : &*found, std::move(path));
 }
@@ -84,6 +93,14 @@ Result<std::vector<std::string>> Field::strings() const {
     TRY(std::string text, item.string());
     all.push_back(std::move(text));
   }
+  return all;
+}
+
+Result<std::vector<std::string>> Field::words() const {
+  if (value_ == nullptr || !value_->is_string()) return strings();
+  TRY(std::string word, string());
+  std::vector<std::string> all;
+  if (!word.empty()) all.push_back(std::move(word));
   return all;
 }
 

@@ -24,7 +24,8 @@ class Field {
   Field(const char* kind, const nlohmann::json& document) : kind_(kind), value_(&document) {}
 
   bool present() const { return value_ != nullptr; }
-  // A member of an object, or one that is not present. `null` counts as not present.
+  // A member of an object, or one that is not present. `null` counts as not present. Where there is
+  // none of this name, one that differs in case counts, as for every reader that is written in Go.
   Result<Field> member(const char* name) const;
   std::size_t size() const { return value_->size(); }
   Field element(std::size_t index) const;
@@ -33,6 +34,8 @@ class Field {
   Result<std::string> string() const;
   Result<std::uint64_t> number() const;
   Result<std::vector<std::string>> strings() const;
+  // Strings, or one of them: a command line as docker takes it.
+  Result<std::vector<std::string>> words() const;
   Result<std::map<std::string, std::string>> string_map() const;
   Result<std::vector<std::string>> keys() const;  // of an object used as a set
   Status must_be_array() const;                   // and present

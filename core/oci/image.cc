@@ -53,6 +53,7 @@ Result<Descriptor> parse_descriptor(const Field& from) {
 
 Result<std::vector<Descriptor>> parse_descriptors(const Field& list, std::size_t count_max) {
   std::vector<Descriptor> all;
+  if (!list.present()) return all;  // Go writes null for none
   TRY_(list.must_be_array());
   if (list.size() > count_max) {
     return list.error(std::to_string(list.size()) + " entries, more than the " +
@@ -84,9 +85,11 @@ Result<ImageConfig> parse_config(const Field& from) {
   TRY(const Field env, from.member("Env"));
   TRY(config.env, env.strings());
   TRY(const Field entrypoint, from.member("Entrypoint"));
-  TRY(config.entrypoint, entrypoint.strings());
+  TRY(config.entrypoint, entrypoint.words());
+  // `ENTRYPOINT [""]` is how an inherited entrypoint is taken back.
+  if (config.entrypoint == std::vector<std::string>{""}) config.entrypoint.clear();
   TRY(const Field cmd, from.member("Cmd"));
-  TRY(config.cmd, cmd.strings());
+  TRY(config.cmd, cmd.words());
   TRY(const Field volumes, from.member("Volumes"));
   TRY(config.volumes, volumes.keys());
   TRY(const Field labels, from.member("Labels"));
@@ -96,10 +99,10 @@ Result<ImageConfig> parse_config(const Field& from) {
 
 Result<std::vector<Digest>> parse_diff_ids(const Field& root) {
   TRY(const Field rootfs, root.member("rootfs"));
-  TRY_(rootfs.must_be_object());
   TRY(const Field type, rootfs.member("type"));
   TRY(const std::string type_name, type.string());
-  if (type_name != "layers") return type.error("must be \"layers\"");
+  // There is no other type, so many leave it out.
+  if (!type_name.empty() && type_name != "layers") return type.error("must be \"layers\"");
   TRY(const Field list, rootfs.member("diff_ids"));
   std::vector<Digest> all;
   if (!list.present()) return all;

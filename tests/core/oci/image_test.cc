@@ -163,8 +163,8 @@ TEST(Image, NamesTheFieldThatIsWrong) {
     std::string json;
     const char* says;
   } cases[] = {
-      {"{}", "rootfs: must be an object"},
-      {R"({"rootfs":{}})", "rootfs.type: must be \"layers\""},
+      {R"({"rootfs":[]})", "rootfs: must be an object"},
+      {R"({"rootfs":{"type":"tree"}})", "rootfs.type: must be \"layers\""},
       {R"({"rootfs":{"type":"layers","diff_ids":["x"]}})", "rootfs.diff_ids[0]"},
       {R"({"config":{"Env":"A"},)" + rootfs + "}", "config.Env: must be an array"},
       {R"({"config":{"Env":["A",7]},)" + rootfs + "}", "config.Env[1]: must be a string"},
