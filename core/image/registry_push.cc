@@ -166,8 +166,11 @@ class Push {
     AnyBody body;
     Result<HttpResponse> head = co_await session_->with_retries(*endpoint_, ask, body).result();
     if (head.ok()) co_return true;
-    const bool absent = head.error().is(Errc::not_found);
-    if (!absent) co_await std::move(head);
+    // Where HEAD is refused the upload tells.
+    const bool unknown = head.error().is(Errc::not_found) ||
+                         head.error().is(Errc::permission_denied) ||
+                         head.error().is(Errc::unimplemented);
+    if (!unknown) co_await std::move(head);
     co_return false;
   }
 

@@ -26,6 +26,13 @@ void add_secret(std::vector<std::string>& secrets, const std::string& secret) {
   if (secret.size() >= kShortest) secrets.push_back(secret);
 }
 
+// Of 4xx and 501 to a HEAD: they may mean the method. Who asks for credentials means no method.
+bool refuses_head(const Error& error) {
+  return error.is(Errc::not_found) || error.is(Errc::permission_denied) ||
+         error.is(Errc::invalid_argument) || error.is(Errc::unimplemented) ||
+         error.is(Errc::unknown);
+}
+
 // Whether a mirror may be told who we are.
 bool may_know(const RegistryEndpoint& where) {
   return where.base.starts_with("https:") || is_loopback_host(url_host(where.base));
@@ -90,8 +97,13 @@ Task<RemoteDocument> RegistrySession::head_manifest(std::string name) {
   ask.resolves = !digest.ok();
   DocumentBody body(digest.ok() ? *digest : oci::Digest());
   body.only_head();
-  HttpResponse response = co_await ask_all(std::move(ask), body);
-  co_return std::move(body.document());
+  Result<HttpResponse> response = co_await ask_all(std::move(ask), body).result();
+  if (response.ok()) co_return std::move(body.document());
+  // Some registries, and proxies before them, know GET alone; and a refusal of HEAD has no words.
+  const bool get_may_serve = refuses_head(response.error());
+  if (!get_may_serve) co_await std::move(response);
+  RemoteDocument document = co_await get_manifest(std::move(name));
+  co_return document;
 }
 
 Task<RemoteDocument> RegistrySession::get_manifest(std::string name) {

@@ -24,6 +24,9 @@ Errc code_of(long status) {
       return Errc::not_found;
     case 429:
       return Errc::resource_exhausted;
+    case 405:
+    case 501:
+      return Errc::unimplemented;
     default:
       return status >= 500 || status == 408 ? Errc::unavailable : Errc::unknown;
   }
@@ -57,7 +60,9 @@ bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+// 501 and 505 say what the server cannot do (RFC 9110 15.6), now and later.
 bool may_pass(long status) {
+  if (status == 501 || status == 505) return false;
   return status == 429 || status == 408 || status >= 500;
 }
 

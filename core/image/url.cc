@@ -16,10 +16,23 @@ struct UrlFree {
 };
 using Url = std::unique_ptr<CURLU, UrlFree>;
 
+// For error texts, also of what is no URL: a query may be a signature, and what stands before an @
+// a password.
+std::string shown(std::string_view text) {
+  text = text.substr(0, text.find_first_of("?#"));
+  const std::size_t slashes = text.find("//");
+  const std::size_t host = slashes == std::string_view::npos ? 0 : slashes + 2;
+  const std::string_view authority = text.substr(host, text.find('/', host) - host);
+  const std::size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) return shortened(text, 200);
+  return shortened(std::string(text.substr(0, host)) + std::string(text.substr(host + at + 1)),
+                   200);
+}
+
 Result<Url> parse_url(const std::string& text) {
   Url url(curl_url());
   if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
-    return make_error(Errc::invalid_argument, "not a URL: " + shortened(text, 200));
+    return make_error(Errc::invalid_argument, "not a URL: " + shown(text));
   }
   return url;
 }
@@ -38,7 +51,7 @@ Result<std::string> url_origin(const std::string& text) {
   TRY(const Url url, parse_url(text));
   const std::string scheme = part(url, CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") {
-    return make_error(Errc::invalid_argument, "not an http or https URL: " + shortened(text, 200));
+    return make_error(Errc::invalid_argument, "not an http or https URL: " + shown(text));
   }
   return scheme + "://" + part(url, CURLUPART_HOST) + ":" +
          part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
@@ -48,7 +61,7 @@ Result<std::string> resolve_url(const std::string& base, const std::string& loca
   TRY(const Url url, parse_url(base));
   // Setting a relative URL on a handle that has one resolves it.
   if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
-    return make_error(Errc::invalid_argument, "not a URL: " + shortened(location, 200));
+    return make_error(Errc::invalid_argument, "not a URL: " + shown(location));
   }
   return part(url, CURLUPART_URL);
 }
