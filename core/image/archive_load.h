@@ -5,11 +5,15 @@
 // Every blob is verified on its way; nothing is recorded here: Puller::add_local makes images of
 // what has come in. Whatever goes wrong leaves at most blobs that nobody names, for the sweep.
 //
+// A layout may hold more than images for this node: signatures, attestations, images for other
+// machines, what nobody here knows. Such entries are passed over and named, if there is an image.
+//
 // Errors name the member or the field: invalid_argument (no such archive, a field or a name that
-// cannot be), data_loss (a digest is wrong), not_found (no image for this platform),
-// resource_exhausted.
+// cannot be), data_loss (a digest is wrong), not_found (no image for this platform, with what was
+// passed over), resource_exhausted.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/base/result.h"
@@ -25,10 +29,19 @@ struct ArchivedImage {
   std::vector<Reference> names;  // tags; may be empty
 };
 
+struct PassedOver {
+  std::string digest;
+  std::string reason;  // of strangers' words, for a reader: "is for linux/s390x"
+};
+
+struct LoadedArchive {
+  std::vector<ArchivedImage> images;  // at least one
+  std::vector<PassedOver> passed_over{};
+};
+
 // Blocks. `fd` holds the archive, is borrowed and can be seeked. The same manifest under several
 // names is one image.
-Result<std::vector<ArchivedImage>> load_archive(int fd, ContentStore& content,
-                                                const oci::Platform& platform,
-                                                const ArchiveLimits& limits = {});
+Result<LoadedArchive> load_archive(int fd, ContentStore& content, const oci::Platform& platform,
+                                   const ArchiveLimits& limits = {});
 
 }  // namespace berth::image

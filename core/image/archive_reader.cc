@@ -25,9 +25,10 @@ Error bad(const std::string& what) {
   return make_error(Errc::invalid_argument, "archive: " + what);
 }
 
-// "./a/../b" relative to the directory `base` as a member's name; nullopt: it leads out.
+// "./a/../b" relative to the directory `base` as a member's name; nullopt: it leads out. The root
+// is the archive's: `tar -P` writes "/a" for "a".
 std::optional<std::string> normal_name(std::string_view base, std::string_view name) {
-  if (!name.empty() && name.front() == '/') return std::nullopt;
+  if (name.starts_with('/')) base = {};
   std::vector<std::string_view> parts;
   for (const std::string_view text : {base, name}) {
     std::size_t begin = 0;
@@ -68,13 +69,20 @@ class TarWalk {
   ~TarWalk() { archive_read_free(archive_); }
 
   Status open(int fd) {
-    if (::lseek(fd, 0, SEEK_SET) != 0) return sys_error(errno, "seek", "archive");
+    struct stat file {};
+    if (::fstat(fd, &file) != 0) return sys_error(errno, "fstat", "archive");
+    fd_ = fd;
+    file_size_ = static_cast<std::uint64_t>(file.st_size);
+    TRY(plain_, is_plain(fd));
     archive_read_support_filter_gzip(archive_);
     archive_read_support_filter_xz(archive_);
     archive_read_support_filter_zstd(archive_);
     archive_read_support_format_tar(archive_);
     archive_read_support_format_empty(archive_);
-    return check(archive_read_open_fd(archive_, fd, 128_KiB));
+    archive_read_set_callback_data(archive_, this);
+    archive_read_set_read_callback(archive_, on_read);
+    archive_read_set_skip_callback(archive_, on_skip);
+    return check(archive_read_open1(archive_));
   }
   // Null at the end.
   Result<archive_entry*> next() {
@@ -83,6 +91,7 @@ class TarWalk {
     const int code = archive_read_next_header(archive_, &entry);
     if (code == ARCHIVE_EOF) return static_cast<archive_entry*>(nullptr);
     TRY_(check(code));
+    TRY_(check_there(entry));
     return entry;
   }
   // Empty at the end of the member.
@@ -96,7 +105,7 @@ class TarWalk {
   // Of an archive that is compressed as a whole: passes over the member, which is inflated for it.
   // Of a plain one next() seeks over it for nothing. False: it has more than `size` bytes.
   Result<bool> pass(std::uint64_t size) {
-    if (archive_filter_count(archive_) <= 1) return true;
+    if (plain_) return true;
     for (std::uint64_t passed = 0; passed <= size;) {
       TRY_(check_stop());
       const void* piece = nullptr;
@@ -122,9 +131,61 @@ class TarWalk {
     return bad(why);
   }
 
+  static Result<bool> is_plain(int fd) {
+    char head[6] = {};
+    const ssize_t got = ::pread(fd, head, sizeof head, 0);
+    if (got < 0) return sys_error(errno, "read", "archive");
+    const std::string_view begin(head, static_cast<std::size_t>(got));
+    return !begin.starts_with("\x1f\x8b") &&
+           !begin.starts_with(
+               "\xfd"
+               "7zXZ") &&
+           !begin.starts_with("\x28\xb5\x2f\xfd");
+  }
+  // What writers leave out behind the last member is added to a plain tar, so here it must be seen
+  // that a member's bytes are there. Of a sparse one the size says nothing of them.
+  Status check_there(archive_entry* entry) {
+    const std::int64_t size = archive_entry_size(entry);
+    if (!plain_ || archive_entry_sparse_count(entry) > 0 || size <= 0) return {};
+    const auto begin = static_cast<std::uint64_t>(archive_filter_bytes(archive_, -1));
+    const bool there =
+        begin <= file_size_ && static_cast<std::uint64_t>(size) <= file_size_ - begin;
+    return there ? Status() : make_error(Errc::data_loss, "archive: is cut short within a member");
+  }
+  static la_ssize_t on_read(archive* reader, void* self, const void** bytes) {
+    TarWalk& walk = *static_cast<TarWalk*>(self);
+    walk.piece_.resize(128_KiB);
+    const ssize_t got =
+        ::pread(walk.fd_, walk.piece_.data(), walk.piece_.size(), static_cast<off_t>(walk.at_));
+    if (got < 0) archive_set_error(reader, errno, "the archive cannot be read");
+    if (got < 0) return -1;
+    *bytes = walk.piece_.data();
+    walk.at_ += static_cast<std::uint64_t>(got);
+    if (got > 0 || !walk.plain_ || walk.at_ > walk.file_size_) return got;
+    // To the end of a block, and the two empty ones that end a tar (pax(1)).
+    constexpr std::uint64_t kBlock = 512;
+    const std::uint64_t more = (kBlock - walk.at_ % kBlock) % kBlock + 2 * kBlock;
+    walk.piece_.assign(more, '\0');
+    *bytes = walk.piece_.data();
+    walk.at_ += more;
+    return static_cast<la_ssize_t>(more);
+  }
+  static la_int64_t on_skip(archive*, void* self, la_int64_t wanted) {
+    TarWalk& walk = *static_cast<TarWalk*>(self);
+    const std::uint64_t left = walk.file_size_ - std::min(walk.at_, walk.file_size_);
+    const std::uint64_t skipped = std::min(static_cast<std::uint64_t>(wanted), left);
+    walk.at_ += skipped;
+    return static_cast<la_int64_t>(skipped);
+  }
+
   archive* archive_;
   std::stop_token stop_;
   std::string buffer_;
+  int fd_ = -1;
+  bool plain_ = false;  // no compression around the tar
+  std::uint64_t file_size_ = 0;
+  std::uint64_t at_ = 0;  // in the file, and in what is added behind it
+  std::string piece_;
 };
 
 // The entry's name as a key, "" for what cannot be a member (the root).
@@ -133,8 +194,7 @@ Result<std::string> name_of(archive_entry* entry) {
   if (raw == nullptr) return bad("a member has no name");
   if (std::strlen(raw) >= PATH_MAX) return bad("member " + quoted(raw) + ": the name is too long");
   std::optional<std::string> name = normal_name("", raw);
-  // ".." is refused even where it would lead back inside: no honest program writes it.
-  if (!name || ("/" + std::string(raw) + "/").find("/../") != std::string::npos) {
+  if (!name) {
     return bad("member " + quoted(raw) + ": the name leads out of the archive");
   }
   return *std::move(name);
@@ -190,8 +250,9 @@ Status ArchiveReader::list() {
                                                       std::to_string(limits_.ratio_max) +
                                                       " times its size");
     }
-    if (member && !members_.emplace(name, *std::move(member)).second) {
-      return bad("member " + quoted(name) + " is there twice");
+    if (member) {
+      const auto [there, is_new] = members_.emplace(name, *std::move(member));
+      there->second.twice = !is_new;
     }
     TRY(const bool honest, walk.pass(size));
     if (!honest) return other_size(name, size);
@@ -236,6 +297,12 @@ Result<std::string> ArchiveReader::resolve(const std::string& field,
 
 Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& visit) const {
   if (wanted.empty()) return {};
+  for (const std::string& name : wanted) {
+    // Which of the two is meant depends on who reads.
+    const auto member = members_.find(name);
+    const bool twice = member != members_.end() && member->second.twice;
+    if (twice) return bad("member " + quoted(name) + " is there twice");
+  }
   TarWalk walk(limits_.stop);
   TRY_(walk.open(fd_));
   std::size_t found = 0;

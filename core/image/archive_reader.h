@@ -5,10 +5,13 @@
 // A plain tar or one compressed as a whole with gzip, xz or zstd. Each walk reads the file from its
 // beginning; data that nobody asks for is seeked over. Everything blocks.
 //
-// Errors: invalid_argument (no tar archive, a name that leads out of it, occurs twice or is longer
-// than PATH_MAX, a link in a circle, a member of another size than its header says),
-// resource_exhausted (too many members, a document that is too large, a bomb), data_loss (cut
-// short), cancelled.
+// A name that begins with a slash is the one without it. A name that occurs twice matters only to
+// who reads it.
+//
+// Errors: invalid_argument (no tar archive, a name that leads out of it by "..", is read and occurs
+// twice, or is longer than PATH_MAX, a link in a circle, a member of another size than its header
+// says), resource_exhausted (too many members, a document that is too large, a bomb), data_loss
+// (cut short), cancelled.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +65,8 @@ class ArchiveReader {
  private:
   struct Member {
     std::uint64_t size = 0;
-    std::string link;  // where a link leads, as a member's name; empty: a file
+    std::string link;    // where a link leads, as a member's name; empty: a file
+    bool twice = false;  // and cannot be read
   };
 
   ArchiveReader(int fd, ArchiveLimits limits) : fd_(fd), limits_(limits) {}

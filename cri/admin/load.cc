@@ -58,9 +58,14 @@ Task<void> load(Node& node, rpc::Call& call) {
   auto work = [fd, &content](std::stop_token stop) {
     return image::load_archive(fd, content, oci::host_platform(), {.stop = std::move(stop)});
   };
-  std::vector<image::ArchivedImage> archived = co_await offload(pool, std::move(work));
+  image::LoadedArchive archive = co_await offload(pool, std::move(work));
   wire::LoadResponse response;
-  for (image::ArchivedImage& one : archived) {
+  for (image::PassedOver& one : archive.passed_over) {
+    wire::PassedOver* line = response.add_passed_over();
+    line->set_digest(std::move(one.digest));
+    line->set_reason(std::move(one.reason));
+  }
+  for (image::ArchivedImage& one : archive.images) {
     wire::LoadedImage* line = response.add_images();
     for (const image::Reference& name : one.names) line->add_names(name.tagged());
     image::LocalImage local;

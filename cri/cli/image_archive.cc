@@ -124,6 +124,10 @@ Result<int> image_load(const Session& session, const std::string& input) {
     for (const std::string& name : image.names()) names += "  " + name;
     print(image.image_id() + names + "\n");
   }
+  for (const own::PassedOver& one : response.passed_over()) {
+    std::fprintf(stderr, "berth: image load: passed over: %s %s\n", one.digest().c_str(),
+                 one.reason().c_str());
+  }
   return 0;
 }
 

@@ -90,12 +90,13 @@ void check_image(const ContentStore& content, const ArchivedImage& one) {
 
 void check_load(Place& place) {
   const oci::Platform platform = {"amd64", "linux", "", ""};
-  auto images = load_archive(place.file.get(), place.content, platform, kLimits);
-  if (images.ok()) {
-    promise(!images->empty(), "an archive without an image is an error");
-    for (const ArchivedImage& one : *images) check_image(place.content, one);
+  auto loaded = load_archive(place.file.get(), place.content, platform, kLimits);
+  if (loaded.ok()) {
+    promise(!loaded->images.empty(), "an archive without an image is an error");
+    for (const ArchivedImage& one : loaded->images) check_image(place.content, one);
+    for (const image::PassedOver& one : loaded->passed_over) promise_one_line(one.reason);
   } else {
-    promise_one_line(images.error().message());
+    promise_one_line(loaded.error().message());
   }
   promise(std::filesystem::is_empty(place.dir + "/ingest"), "nothing is left half");
   auto blobs = place.content.list();

@@ -184,12 +184,14 @@ TEST_F(ImageCli, PushAndSaveWriteTheManifestThatTheNameStandsFor) {
                          "index['manifests'].append(dict(entry, digest='sha256:' + digest, "
                          "size=len(bytes), annotations="
                          "{'io.containerd.image.name': '127.0.0.1:5000/second:1'}))\n"
+                         "index['manifests'].append({'mediaType': 'application/vnd.example', "
+                         "'digest': 'sha256:' + 64 * 'a', 'size': 7})\n"
                          "json.dump(index, open('index.json', 'w'))\n"
                          "print('sha256:' + digest, end='')\"; tar -C $d -cf " +
                          path + " .; rm -rf $d");
   ASSERT_EQ(made.exit_code, 0) << made.out;
   const std::string second = made.out;
-  done("image load -i " + path);
+  EXPECT_TRUE(has(done("image load -i " + path), "passed over: sha256:" + std::string(64, 'a')));
   EXPECT_EQ(id_of("127.0.0.1:5000/second:1"), id);
   EXPECT_TRUE(has(done("push 127.0.0.1:5000/second:1"), second));
   const std::string saved = file("second.tar");
