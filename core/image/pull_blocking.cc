@@ -65,7 +65,12 @@ Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
   std::string name = root.empty() ? session.reference().manifest_name() : root.text();
   std::optional<std::uint64_t> announced;
   for (int depth = 0; depth < kDepthMax; ++depth) {
-    const RemoteDocument document = co_await session.get_manifest(name);
+    Result<RemoteDocument> got = co_await session.get_manifest(name).result();
+    // Some registries serve a tag and not the digest that they tell of it: then the tag decides.
+    const bool by_tag = depth == 0 && !root.empty() && session.reference().digest.empty() &&
+                        !got.ok() && got.error().is(Errc::not_found);
+    if (by_tag) got = co_await session.get_manifest(session.reference().manifest_name()).result();
+    const RemoteDocument document = co_await std::move(got);
     if (announced.has_value() && *announced != document.bytes.size()) {
       co_return make_error(Errc::data_loss,
                            "manifest " + name + ": " + std::to_string(document.bytes.size()) +

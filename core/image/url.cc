@@ -59,8 +59,9 @@ Result<std::string> url_origin(const std::string& text) {
 
 Result<std::string> resolve_url(const std::string& base, const std::string& location) {
   TRY(const Url url, parse_url(base));
-  // Setting a relative URL on a handle that has one resolves it.
-  if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
+  // Setting a relative URL on a handle that has one resolves it. Storage names files in its queries
+  // without escaping blanks and letters.
+  if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK) {
     return make_error(Errc::invalid_argument, "not a URL: " + shown(location));
   }
   return part(url, CURLUPART_URL);

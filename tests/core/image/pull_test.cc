@@ -71,6 +71,24 @@ TEST_F(PullTest, ManifestsThatShareAConfigurationStayTwo) {
   EXPECT_TRUE(content_->read(oci::digest_of(other), 1 << 20).ok());
 }
 
+// The digest that HEAD tells is of a form of the manifest that is not served.
+TEST_F(PullTest, AManifestThatItsDigestDoesNotGiveIsAskedForByItsTag) {
+  const Made made = add("app", "1", kLayers);
+  const std::string told = oci::digest_of("another form").text();
+  registry_.set_hook([told](const ServerRequest& request) {
+    ServerResponse response{.status = 0, .headers = {}, .body = ""};
+    if (request.method == "HEAD") {
+      response = {.status = 200, .headers = {"Docker-Content-Digest: " + told}, .body = ""};
+    }
+    return response;
+  });
+  Result<PullResult> result = pull("app:1");
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->root_digest.text(), made.manifest_digest);
+  // Who asks for a digest gets that one or none.
+  EXPECT_NE(must_fail("app@" + told).find("HTTP 404"), std::string::npos);
+}
+
 TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
   const Made mine = make("app", {"mine"});
   const Made other = make("app", {"other"});

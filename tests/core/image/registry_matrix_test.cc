@@ -164,6 +164,23 @@ TEST_F(RegistryMatrixTest, PushSaysWhichBlobIsMissing) {
   EXPECT_NE(pushed.error().message().find(image_.blobs[2].digest.text()), std::string::npos);
 }
 
+TEST_F(RegistryMatrixTest, APushGoesOnWhereHeadIsRefused) {
+  for (const int refusal : {403, 405, 501}) {
+    registry_.server().forget();
+    registry_.set_hook([refusal](const ServerRequest& request) {
+      ServerResponse response{.status = refusal, .headers = {}, .body = ""};
+      if (request.method == "HEAD") return response;
+      response.status = request.method == "POST" ? 202 : 201;
+      response.headers = {"Location: /upload"};
+      return response;
+    });
+    Result<PushResult> pushed = push(registry_.host() + "/app:1");
+    ASSERT_TRUE(pushed.ok()) << refusal << ": " << pushed.error().message();
+    EXPECT_EQ(pushed->blobs_pushed, image_.blobs.size());
+    EXPECT_EQ(registry_.server().count("PUT", "/v2/app/manifests/1"), 1u);
+  }
+}
+
 TEST_F(RegistryMatrixTest, TlsWithItsOwnAuthorityIsHttp2OnOneConnection) {
   const TestCertificate authority("test authority");
   const auto server = registry("tls", tls_lines(authority));
