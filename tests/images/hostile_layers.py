@@ -148,6 +148,17 @@ def dot_dot_by_pax_header(_):
 
 
 @case("accepted")
+def dot_dot_inside(_):
+    return Layer().file("x/a/../b").hard("h", "./x/a/../b").file("x/../.wh.gone")
+
+
+@case("accepted")
+def names_that_differ_in_composition(_):
+    layer = Layer().file("caf\u00e9").file("cafe\u0301", b"other").link("l", "cafe\u0301")
+    return layer.file("\u1112\u1161\u11ab").file("\ud55c")
+
+
+@case("accepted")
 def absolute_names(outside):
     return Layer().file(outside + "/witness", b"stolen").file("//etc//berth-escape")
 
@@ -398,6 +409,11 @@ def order_matters(_):
 
 
 # ---- damaged
+
+
+@case("accepted")
+def end_left_out(_):
+    return header(b"a", 3) + padded(b"abc") + header(b"b", 5) + b"hello"
 
 
 @case("refused", "the tar is cut short within the contents")
