@@ -91,7 +91,8 @@ Status Puller::Impl::sync_stored(const Job& job, const Resolved& resolved) {
   std::vector<oci::Digest> stored;
   for (const Resolved::Document& document : resolved.documents) stored.push_back(document.digest);
   stored.push_back(resolved.manifest.config.digest);
-  if (oci::is_artifact(resolved.manifest)) {
+  // An archive brings the layers of its own manifest, though the image is unpacked already.
+  if (oci::is_artifact(resolved.manifest) || job.local.has_value()) {
     for (const auto& layer : job.layers) stored.push_back(layer->blob.digest);
   }
   for (const oci::Digest& digest : stored) TRY_(note_loss(content.sync(digest)));

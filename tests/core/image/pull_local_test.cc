@@ -148,6 +148,42 @@ TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
   EXPECT_EQ(layers_.committed.size(), 2u);
 }
 
+// The same layer under a second manifest, compressed otherwise: nothing is unpacked for it, and its
+// blob must be there, and on disk, all the same.
+TEST_F(PullLocal, AnotherManifestOfAnImageBringsItsOwnBlobs) {
+  const Made made = make("elsewhere", {"layer"});
+  LocalImage first;
+  first.references = {*parse_reference("r.io/app:1")};
+  first.manifest_digest = put_blobs(made, {"layer"});
+  ASSERT_TRUE(ring_->run_until(puller_->add_local(std::move(first))).ok());
+  ring_->run_until(puller_->settled()).value();
+  const std::string plain = "layer";
+  const std::string manifest =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" +
+      descriptor("application/vnd.oci.image.config.v1+json", made.config_digest,
+                 made.config.size()) +
+      R"(,"layers":[)" +
+      descriptor("application/vnd.oci.image.layer.v1.tar", oci::digest_of(plain).text(),
+                 plain.size()) +
+      "]}";
+  put(manifest);
+  LocalImage second;
+  second.references = {*parse_reference("r.io/app:2")};
+  second.manifest_digest = oci::digest_of(manifest);
+  Result<PullResult> missing = ring_->run_until(puller_->add_local(second));
+  ASSERT_FALSE(missing.ok());
+  EXPECT_TRUE(missing.error().is(Errc::not_found)) << missing.error().message();
+  EXPECT_FALSE(find("r.io/app:2").has_value());
+  put(manifest);
+  put(plain);
+  ASSERT_TRUE(ring_->run_until(puller_->add_local(second)).ok());
+  ring_->run_until(puller_->sweep()).value();
+  EXPECT_EQ(find("r.io/app:2")->image->layers[0].digest, oci::digest_of(plain));
+  EXPECT_TRUE(content_->open_blob(oci::digest_of(plain)).ok());
+  EXPECT_EQ(find("r.io/app:1")->image->layers[0].digest.text(), made.blobs[0]);
+  EXPECT_EQ(layers_.extractions, 1);
+}
+
 TEST_F(PullLocal, AMissingBlobOrAWrongLayerLeavesNothing) {
   const Made made = make("elsewhere", {"one", "two"});
   LocalImage image;
