@@ -26,6 +26,7 @@ Result<json> parse_document(const char* kind, std::string_view text) {
   }
   TRY_(check_json_shape(kind, text));
   json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) document = json::parse(with_valid_text(text), nullptr, false);
   if (document.is_discarded()) {
     return make_error(Errc::invalid_argument, std::string(kind) + ": is not valid JSON");
   }

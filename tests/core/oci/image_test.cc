@@ -43,7 +43,7 @@ TEST(Manifest, NamesTheFieldThatIsWrong) {
       {"{", "not valid JSON"},
       {std::string(64, '['), "not valid JSON"},
       {std::string(65, '['), "is nested deeper than 64"},
-      {"{\"a\":\"\xff\xfe\"}", "not valid JSON"},
+      {"{\"a\":\"\x01\"}", "not valid JSON"},
       {R"({"schemaVersion":1,"fsLayers":[]})", "schemaVersion: is 1"},
       {R"({"schemaVersion":"2"})", "schemaVersion: must be an integer"},
       {R"({"schemaVersion":2})", "config: must be an object"},
