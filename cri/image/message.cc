@@ -5,6 +5,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "core/oci/json_shape.h"
+
 namespace berth::cri {
 
 namespace v1 = runtime::v1;
@@ -109,7 +111,7 @@ std::string image_info_json(const image::ImageEntry& entry,
   } else {
     // containerd's names of the two, which its clients look for.
     json["chainID"] = image.chain_ids.empty() ? "" : image.chain_ids.back();
-    json["imageSpec"] = Json::parse(image.config_json, nullptr, false);
+    json["imageSpec"] = Json::parse(oci::with_valid_text(image.config_json), nullptr, false);
     std::uint64_t total = 0;
     for (const LayerDiskUsage& usage : unpacked) total += usage.bytes;
     json["unpackedSize"] = total;

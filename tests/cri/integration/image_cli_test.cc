@@ -216,5 +216,19 @@ TEST_F(ImageCli, InspectTellsLayersAndConfigAsJson) {
   }
 }
 
+TEST_F(ImageCli, InspectOfAConfigurationThatIsNoUnicodeIsJsonToo) {
+  const std::string path = file("latin1.tar");
+  const Ran made = shell(
+      "set -e; d=$(mktemp -d); cd $d; tar -cf l -T /dev/null; printf "
+      "'{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Labels\":{\"a\":\"caf\\351\"}},"
+      "\"rootfs\":{\"diff_ids\":[\"sha256:%s\"]}}' $(sha256sum l | cut -c1-64) >c; echo "
+      "'[{\"Config\":\"c\",\"RepoTags\":[\"latin1:1\"],\"Layers\":[\"l\"]}]' >manifest.json; tar "
+      "-cf " +
+      path + " manifest.json c l; rm -rf $d");
+  ASSERT_EQ(made.exit_code, 0) << made.out;
+  done("image load -i " + path);
+  EXPECT_TRUE(has(done("image inspect latin1:1"), "\"caf\xef\xbf\xbd\""));
+}
+
 }  // namespace
 }  // namespace berth::node_test
