@@ -16,8 +16,9 @@ namespace berth::snapshotter {
 namespace {
 
 constexpr std::size_t kReadSize = 256_KiB;
-// Headers of one entry. libarchive takes an extended one of a mebibyte, as Go's archive/tar does.
-constexpr std::size_t kHeadersMost = 2_MiB;
+// Headers of one entry. libarchive takes an extended one of a mebibyte, as Go's archive/tar does;
+// the map of a sparse file of the old GNU format follows its header, a block for 21 pieces.
+constexpr std::size_t kHeadersMost = 8_MiB;
 // Two empty blocks end a tar (pax(1)).
 constexpr std::size_t kEndSize = 2 * kTarBlock;
 
@@ -184,7 +185,7 @@ Status TarReader::read_chunk(archive* reader) {
   const std::uint64_t needed = std::min(taken, headers_begin_.value_or(taken));
   drop_chunks(needed);
   if (headers_begin_.has_value() && read_ - needed > kHeadersMost) {
-    return make_error(Errc::resource_exhausted, "the headers of an entry are larger than 2 MiB");
+    return make_error(Errc::resource_exhausted, "the headers of an entry are larger than 8 MiB");
   }
   Chunk chunk{.offset = read_, .size = 0, .bytes = std::exchange(spare_, {})};
   chunk.bytes.resize(kReadSize);
