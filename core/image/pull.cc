@@ -180,7 +180,7 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   const std::optional<ImageEntry> still = co_await images.find(by_id);
   if (!still.has_value()) co_return false;
   if (image->is_artifact()) {
-    const bool whole = co_await artifact_is_whole(*image);
+    const bool whole = co_await has_layer_blobs(*image);
     if (!whole) co_return false;
     const auto add_again = [this, &job, &image, &root]() -> Result<std::string> {
       TRY(std::string manifest, content.read(image->manifest_digest, oci::kDocumentSizeMax));
@@ -196,6 +196,10 @@ Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult
   if (!image->chain_ids.empty()) {
     const bool unpacked = co_await layers.has(image->chain_ids.back());
     if (!unpacked) co_return false;
+  }
+  if (options.keep_layer_blobs) {
+    const bool whole = co_await has_layer_blobs(*image);
+    if (!whole) co_return false;
   }
   NewImage again{job->reference, image->manifest_digest, root, image->config_json, image->layers};
   // Should it be removed just now, it comes again as one that may not be on disk.
@@ -267,7 +271,16 @@ Task<void> Puller::Impl::find_missing(JobPtr job) {
     job->layers[i]->done_event.set();
   }
   job->first_missing = missing;
-  job->next_fetch = missing;
+  if (missing == 0 || !options.keep_layer_blobs) co_return;
+  // Its blobs are what an image is pushed and saved with, whoever unpacked the same files before.
+  const auto find_blobs = [this, &job, missing]() -> Status {
+    for (std::size_t i = 0; i < missing; ++i) {
+      TRY(const std::optional<std::uint64_t> size, content.size(job->layers[i]->blob.digest));
+      if (!size.has_value()) job->blobs_missing.push_back(i);
+    }
+    return {};
+  };
+  co_await offload(pool, find_blobs);
 }
 
 Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,

@@ -54,8 +54,9 @@ struct PullOptions {
   // should the power fail first, it is gone at the next start instead of incomplete (image_store.h,
   // Settling). Off: nothing is synced and nothing marked, for stores that do not outlive the boot.
   bool durable = true;
-  // Off: the compressed layers of an image are removed once it is unpacked. It can then not be
-  // pushed or saved, and what it shares with others is fetched again for them.
+  // On: an image can be pushed and saved, so its compressed layers are there, be they unpacked
+  // already from others. Off: they are removed once the image is unpacked, and what it shares with
+  // others is fetched again for them.
   bool keep_layer_blobs = true;
 };
 

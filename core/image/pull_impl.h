@@ -63,7 +63,7 @@ struct Puller::Impl {
   // pull_local.cc: artifacts, and images whose blobs are here already.
   Task<std::string> get_artifact(JobPtr job, const Resolved& resolved);
   Task<std::string> record_artifact(JobPtr job, const Resolved& resolved);
-  Task<bool> artifact_is_whole(const CachedImage& artifact);
+  Task<bool> has_layer_blobs(const CachedImage& image);
   Task<PullResult> run_local(JobPtr job);
   Task<Resolved> resolve_local(oci::Digest manifest);
   void release_hold(bool everything);

@@ -93,8 +93,11 @@ struct Job {
   bool layers_known = false;
   // The loop's own.
   std::size_t first_missing = 0;  // layers below it are there
-  std::size_t next_fetch = 0;
-  unsigned workers = 0;  // fetchers and extractions
+  // Of those, whose blob is not: another one, compressed otherwise, was unpacked.
+  std::vector<std::size_t> blobs_missing;
+  std::vector<std::size_t> to_fetch;  // layers, in this order
+  std::size_t next_fetch = 0;         // of to_fetch
+  unsigned workers = 0;               // fetchers and extractions
   Event workers_ended;
   std::optional<Error> failure;   // the first; the rest are consequences
   std::size_t implied_bytes = 0;  // of layers that are unpacked and not committed

@@ -136,10 +136,13 @@ Task<void> Puller::Impl::fetch_layer(JobPtr job, std::size_t index) {
 }
 
 void Puller::Impl::start_workers(JobPtr job) {
-  const std::size_t missing = job->layers.size() - job->first_missing;
-  std::size_t wanted = std::min<std::size_t>(missing, options.parallel_fetches);
+  if (!job->local.has_value()) {
+    for (std::size_t i = job->first_missing; i < job->layers.size(); ++i)
+      job->to_fetch.push_back(i);
+    job->to_fetch.insert(job->to_fetch.end(), job->blobs_missing.begin(), job->blobs_missing.end());
+  }
+  const std::size_t wanted = std::min<std::size_t>(job->to_fetch.size(), options.parallel_fetches);
   if (job->local.has_value()) {
-    wanted = 0;
     for (const auto& layer : job->layers) {
       layer->fetched = layer->blob.size;
       layer->started_event.set();
@@ -181,9 +184,9 @@ void Puller::Impl::fail_job(Job& job, Error error) {
 Task<void> Puller::Impl::fetcher(JobPtr job) {
   Result<FetchShares> shares = co_await under(job->transfers, take_fetch_shares(job)).result();
   if (!shares.ok()) fail_job(*job, std::move(shares).error());
-  while (job->next_fetch < job->layers.size()) {
-    LayerJob& layer = *job->layers[job->next_fetch];
-    const std::size_t index = job->next_fetch++;
+  while (job->next_fetch < job->to_fetch.size()) {
+    const std::size_t index = job->to_fetch[job->next_fetch++];
+    LayerJob& layer = *job->layers[index];
     Result<void> outcome = make_error(Errc::cancelled, "given up");
     if (!job->stop.stop_requested()) {
       layer.stage = LayerProgress::Stage::fetching;
@@ -191,7 +194,8 @@ Task<void> Puller::Impl::fetcher(JobPtr job) {
     }
     if (outcome.ok()) {
       layer.fetched = layer.blob.size;
-      layer.stage = LayerProgress::Stage::fetched;
+      const bool unpacked = index < job->first_missing;
+      layer.stage = unpacked ? LayerProgress::Stage::done : LayerProgress::Stage::fetched;
     } else {
       layer.fetch_error = outcome.error();
       fail_job(*job, std::move(outcome).error());

@@ -52,9 +52,9 @@ Task<std::string> Puller::Impl::record_artifact(JobPtr job, const Resolved& reso
   co_return id;
 }
 
-Task<bool> Puller::Impl::artifact_is_whole(const CachedImage& artifact) {
-  const auto look = [this, &artifact]() -> Result<bool> {
-    for (const LayerInfo& layer : artifact.layers) {
+Task<bool> Puller::Impl::has_layer_blobs(const CachedImage& image) {
+  const auto look = [this, &image]() -> Result<bool> {
+    for (const LayerInfo& layer : image.layers) {
       TRY(const std::optional<std::uint64_t> size, content.size(layer.digest));
       if (!size.has_value()) return false;
     }

@@ -85,14 +85,15 @@ Status Puller::Impl::put_on_disk(const std::vector<ImageStore::Mark>& marks) {
   return images.settled(marks);
 }
 
-// What one pull brought, but for layers, when its image was there before it. A pull that fails here
-// leaves nothing that a record names.
+// What one pull brought when its image was there before it. A pull that fails here leaves nothing
+// that a record names.
 Status Puller::Impl::sync_stored(const Job& job, const Resolved& resolved) {
   std::vector<oci::Digest> stored;
   for (const Resolved::Document& document : resolved.documents) stored.push_back(document.digest);
   stored.push_back(resolved.manifest.config.digest);
+  for (const std::size_t index : job.to_fetch) stored.push_back(job.layers[index]->blob.digest);
   // An archive brings the layers of its own manifest, though the image is unpacked already.
-  if (oci::is_artifact(resolved.manifest) || job.local.has_value()) {
+  if (job.local.has_value()) {
     for (const auto& layer : job.layers) stored.push_back(layer->blob.digest);
   }
   for (const oci::Digest& digest : stored) TRY_(note_loss(content.sync(digest)));

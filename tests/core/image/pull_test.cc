@@ -71,6 +71,45 @@ TEST_F(PullTest, ManifestsThatShareAConfigurationStayTwo) {
   EXPECT_TRUE(content_->read(oci::digest_of(other), 1 << 20).ok());
 }
 
+// The same layer, compressed otherwise, under a second manifest: its blob comes and is kept, so
+// that each can be pushed; nothing is unpacked again.
+TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
+  const Made one = add("app", "1", {"layer"});
+  const std::string plain = registry_.add_blob("app", "layer");
+  std::string other = one.manifest;
+  const std::string gzipped =
+      descriptor("application/vnd.oci.image.layer.v1.tar+gzip", one.blobs[0], gzip("layer").size());
+  other.replace(other.find(gzipped), gzipped.size(),
+                descriptor("application/vnd.oci.image.layer.v1.tar", plain, 5));
+  publish("app", "2", other);
+  ASSERT_TRUE(pull("app:1").ok());
+  ring_->run_until(puller_->settled()).value();
+  ASSERT_TRUE(pull("app:2").ok());
+  EXPECT_EQ(layers_.extractions, 1);
+  EXPECT_EQ(fetched("app", plain), 1u);
+  ring_->run_until(puller_->sweep()).value();
+  for (const std::string& digest : {one.blobs[0], plain}) {
+    EXPECT_TRUE(content_->open_blob(*oci::Digest::parse(digest)).ok()) << digest;
+  }
+  EXPECT_EQ(find(name("app:2"))->image->layers[0].digest.text(), plain);
+  EXPECT_EQ(find(name("app:1"))->image->layers[0].digest.text(), one.blobs[0]);
+  // What is not kept is not fetched for keeping.
+  ASSERT_TRUE(*ring_->run_until(puller_->remove(plain_name(one.config_digest))));
+  close();
+  options_.keep_layer_blobs = false;
+  open();
+  ASSERT_TRUE(pull("app:1").ok());
+  ASSERT_TRUE(pull("app:2").ok());
+  EXPECT_EQ(fetched("app", plain), 1u);
+  // Until it is to be kept: a pull of what is there brings it.
+  close();
+  options_.keep_layer_blobs = true;
+  open();
+  ASSERT_TRUE(pull("app:2").ok());
+  EXPECT_EQ(fetched("app", plain), 2u);
+  EXPECT_TRUE(content_->open_blob(*oci::Digest::parse(plain)).ok());
+}
+
 // The digest that HEAD tells is of a form of the manifest that is not served.
 TEST_F(PullTest, AManifestThatItsDigestDoesNotGiveIsAskedForByItsTag) {
   const Made made = add("app", "1", kLayers);
