@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <memory>
 #include <set>
 
 #include "core/linux/memfd.h"
 #include "core/linux/openat2.h"
 #include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp_front.h"
+#include "core/linux/seccomp_numbers.h"
 #include "core/linux/seccomp_rules.h"
 
 namespace berth::sys {
 namespace {
 
 constexpr std::size_t kInstructionsMax = 4096;  // BPF_MAXINSNS
-constexpr std::uint32_t kX32Bit = 0x40000000;
 
 struct ContextRelease {
   void operator()(void* context) const { ::seccomp_release(context); }
@@ -54,10 +51,9 @@ scmp_compare native_compare(SeccompCompare compare) {
   return SCMP_CMP_EQ;
 }
 
-Status add_one(void* context, const SeccompRule& rule, int number, const std::string& name,
-               const std::vector<SeccompArgument>& arguments) {
+Status add_one(void* context, const SeccompRule& rule, int number, const std::string& name) {
   std::vector<scmp_arg_cmp> compares;
-  for (const SeccompArgument& argument : arguments) {
+  for (const SeccompArgument& argument : rule.arguments) {
     compares.push_back(
         {argument.index, native_compare(argument.compare), argument.value, argument.value_two});
   }
@@ -68,58 +64,16 @@ Status add_one(void* context, const SeccompRule& rule, int number, const std::st
   return compile_error(result, name);
 }
 
-// The library takes each argument once in a rule. A profile that names one twice means "or".
-bool repeats_argument(const std::vector<SeccompArgument>& arguments) {
-  std::set<unsigned> seen;
-  return std::any_of(arguments.begin(), arguments.end(), [&seen](const SeccompArgument& argument) {
-    return !seen.insert(argument.index).second;
-  });
-}
-
-Status add_rule(void* context, const SeccompRule& rule) {
+Status add_rule(void* context, const SeccompRule& rule, const std::set<std::string>& not_these) {
   for (const std::string& name : rule.names) {
+    if (not_these.count(name) > 0) continue;
     const int number = ::seccomp_syscall_resolve_name(name.c_str());
-    if (number == __NR_SCMP_ERROR) continue;
-    if (!repeats_argument(rule.arguments)) {
-      TRY_(add_one(context, rule, number, name, rule.arguments));
-      continue;
-    }
-    for (const SeccompArgument& argument : rule.arguments) {
-      TRY_(add_one(context, rule, number, name, {argument}));
-    }
+    TRY_(add_one(context, rule, number, name));
   }
   return {};
 }
 
-std::uint64_t instruction(unsigned short code, unsigned char jt, unsigned char jf,
-                          std::uint32_t k) {
-  const sock_filter filter{code, jt, jf, k};
-  std::uint64_t word = 0;
-  ::memcpy(&word, &filter, sizeof word);
-  return word;
-}
-
-// A system call newer than every one that the filter knows is not refused, it does not exist: libcs
-// try new calls first and fall back on ENOSYS, never on EPERM. These instructions go before the
-// program; its jumps are relative, so it does not notice.
-void append_newer_is_enosys(const SeccompFilter& filter, SeccompInstructions& program) {
-  int newest = -1;
-  for (const SeccompRule& rule : filter.rules) {
-    for (const std::string& name : rule.names) {
-      newest = std::max(newest, ::seccomp_syscall_resolve_name(name.c_str()));
-    }
-  }
-  const std::uint32_t native = ::seccomp_arch_native();
-  if (newest < 0) return;
-  program.push_back(instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, arch)));
-  program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, native));
-  program.push_back(instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)));
-  program.push_back(instruction(BPF_JMP | BPF_JGE | BPF_K, 2, 0, kX32Bit));
-  program.push_back(
-      instruction(BPF_JMP | BPF_JGT | BPF_K, 0, 1, static_cast<std::uint32_t>(newest)));
-  program.push_back(instruction(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS));
-}
-
+// Appends what the library writes. Its jumps are relative, so it does not notice what is before it.
 Result<SeccompInstructions> export_program(void* context, SeccompInstructions program) {
   TRY(const UniqueFd memory, memfd_create("berth-seccomp"));
   const int result = ::seccomp_export_bpf(context, memory.get());
@@ -129,20 +83,14 @@ Result<SeccompInstructions> export_program(void* context, SeccompInstructions pr
   const std::size_t before = program.size();
   program.resize(before + bytes.size() / sizeof(std::uint64_t));
   ::memcpy(program.data() + before, bytes.data(), bytes.size());
-  if (program.size() > kInstructionsMax) {
-    return make_error(Errc::invalid_argument, "the seccomp profile compiles to " +
-                                                  std::to_string(program.size()) +
-                                                  " instructions; the kernel takes 4096");
-  }
   return program;
 }
 
-// What the kernel calls them. x32 is not one of its own there: its numbers have a bit set.
 std::vector<std::uint32_t> audit_architectures(const SeccompFilter& filter) {
-  std::vector<std::uint32_t> list = {::seccomp_arch_native()};
-  for (const std::uint32_t architecture : filter.architectures) {
-    const bool known = std::find(list.begin(), list.end(), architecture) != list.end();
-    if (!known && architecture != SCMP_ARCH_X32) list.push_back(architecture);
+  std::vector<std::uint32_t> list;
+  for (const SeccompAbi& abi : seccomp_abis(filter.architectures)) {
+    const bool known = std::find(list.begin(), list.end(), abi.architecture) != list.end();
+    if (!known) list.push_back(abi.architecture);
   }
   return list;
 }
@@ -160,16 +108,20 @@ Result<SeccompInstructions> compile_filter(const SeccompFilter& filter) {
   // when it is installed (its cache of always-allowed calls), and a list makes that 20 times as
   // long.
   static_cast<void>(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
+  const std::set<std::string> of_front = front_names(filter);
   for (const SeccompRule& rule : filter.rules) {
     // The library refuses a rule that says what would happen anyway.
     if (rule.action == filter.default_action) continue;
-    TRY_(add_rule(context.get(), rule));
+    TRY_(add_rule(context.get(), rule, of_front));
   }
-  SeccompInstructions program;
-  const bool refuses = (filter.default_action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
-  if (refuses) append_newer_is_enosys(filter, program);
-  TRY(SeccompInstructions exported, export_program(context.get(), std::move(program)));
-  return compact(exported, audit_architectures(filter));
+  TRY(const SeccompInstructions program, export_program(context.get(), front_program(filter)));
+  const SeccompInstructions shorter = compact(program, audit_architectures(filter));
+  if (shorter.size() > kInstructionsMax) {
+    return make_error(Errc::invalid_argument, "the seccomp profile compiles to " +
+                                                  std::to_string(shorter.size()) +
+                                                  " instructions; the kernel takes 4096");
+  }
+  return shorter;
 }
 
 Result<SeccompAction> action_from_name(const std::string& name, std::uint32_t errno_value) {
@@ -183,6 +135,17 @@ Result<SeccompAction> action_from_name(const std::string& name, std::uint32_t er
   if (name == "SCMP_ACT_LOG") return SeccompAction{SCMP_ACT_LOG};
   if (name == "SCMP_ACT_TRACE") return SeccompAction{SCMP_ACT_TRACE(errno_value)};
   return make_error(Errc::invalid_argument, "seccomp action `" + name + "` is not supported");
+}
+
+bool lets_through(SeccompAction action) {
+  switch (action & SECCOMP_RET_ACTION_FULL) {
+    case SECCOMP_RET_ALLOW:
+    case SECCOMP_RET_LOG:
+    case SECCOMP_RET_TRACE:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Result<std::uint32_t> architecture_from_name(const std::string& name) {

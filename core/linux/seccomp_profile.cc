@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/linux/capability.h"
 #include "core/linux/seccomp_rules.h"
@@ -121,6 +123,24 @@ Result<Condition> evaluate(const Json& rule, const char* member, std::uint64_t c
   return condition;
 }
 
+// A rule that names an argument twice means "or": peers make a rule of each argument then.
+bool repeats_argument(const SeccompRule& rule) {
+  std::set<unsigned> seen;
+  return std::any_of(
+      rule.arguments.begin(), rule.arguments.end(),
+      [&seen](const SeccompArgument& argument) { return !seen.insert(argument.index).second; });
+}
+
+void add_rule(SeccompRule rule, SeccompFilter& filter) {
+  if (!repeats_argument(rule)) {
+    filter.rules.push_back(std::move(rule));
+    return;
+  }
+  for (const SeccompArgument& argument : rule.arguments) {
+    filter.rules.push_back({rule.names, rule.action, {argument}});
+  }
+}
+
 // Without a value: the rule is for another machine or another set of capabilities.
 Result<std::optional<SeccompRule>> parse_rule(const Json& from, std::uint64_t capabilities,
                                               std::uint32_t default_errno) {
@@ -174,12 +194,13 @@ Result<SeccompInstructions> profile_program(std::string_view json, std::uint64_t
   TRY(const std::uint64_t errno_value, number(profile, "defaultErrnoRet", EPERM));
   TRY(filter.default_action,
       action_from_name(action, static_cast<std::uint32_t>(errno_value & 0xffff)));
+  filter.newer_is_absent = !lets_through(filter.default_action);
   TRY_(add_architectures(profile, filter));
   if (profile.contains("syscalls") && !profile["syscalls"].is_null()) {
     if (!profile["syscalls"].is_array()) return invalid("syscalls is not a list");
     for (const Json& entry : profile["syscalls"]) {
       TRY(std::optional<SeccompRule> rule, parse_rule(entry, capabilities, EPERM));
-      if (rule.has_value()) filter.rules.push_back(*std::move(rule));
+      if (rule.has_value()) add_rule(*std::move(rule), filter);
     }
   }
   return compile_filter(filter);
