@@ -23,7 +23,7 @@ struct DeviceRule {
   friend bool operator==(const DeviceRule&, const DeviceRule&) = default;
 };
 
-inline constexpr std::array<DeviceRule, 11> kDefaultDevices{{
+inline constexpr std::array<DeviceRule, 10> kDefaultDevices{{
     {'c', -1, -1, false, false, true},
     {'b', -1, -1, false, false, true},
     {'c', 1, 3, true, true, true},     // null
@@ -32,7 +32,6 @@ inline constexpr std::array<DeviceRule, 11> kDefaultDevices{{
     {'c', 1, 8, true, true, true},     // random
     {'c', 1, 9, true, true, true},     // urandom
     {'c', 5, 0, true, true, true},     // tty
-    {'c', 5, 1, true, true, true},     // console
     {'c', 5, 2, true, true, true},     // ptmx
     {'c', 136, -1, true, true, true},  // pts/*
 }};

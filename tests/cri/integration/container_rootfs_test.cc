@@ -131,6 +131,18 @@ TEST_F(Rootfs, DevicesAndKernelFilesystemsAreThere) {
             "/proc/self/fd/1\nshm\nproc\nsys\n");
 }
 
+// 5:1 is whatever console the machine has. A container that has a terminal finds it at /dev/console
+// as well, which is its own pts mounted there.
+TEST_F(Rootfs, TheMachinesConsoleIsRefusedAndATerminalsConsoleIsItsOwn) {
+  EXPECT_EQ(printed(run_pod(), "mknod /console c 5 1 && (: >/console) 2>&1 || true"),
+            "sh: can't create /console: Operation not permitted\n");
+  const std::string id =
+      start_script(run_pod(), "echo to the console >/dev/console; stat -c %t:%T /dev/console",
+                   [](v1::ContainerConfig& config) { config.set_tty(true); });
+  EXPECT_EQ(wait_exited(id).exit_code(), 0);
+  EXPECT_NE(stdout_of(id).find("to the console\r\n88:0\r\n"), std::string::npos) << stdout_of(id);
+}
+
 TEST_F(Rootfs, OwnCgroupsCanBeReadAndNotWritten) {
   const auto limited = [](v1::ContainerConfig& config) {
     config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);

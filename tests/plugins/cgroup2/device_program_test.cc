@@ -67,7 +67,8 @@ TEST(DeviceProgram, DefaultsAllowExactlyTheirDevices) {
   }
   for (const Access& access :
        {Access{'c', 1, 1, "r"}, Access{'b', 8, 0, "r"}, Access{'b', 1, 3, "rw"},
-        Access{'c', 10, 200, "rw"}, Access{'c', 10, 200, "mr"}, Access{'c', 5, 3, "r"}}) {
+        Access{'c', 10, 200, "rw"}, Access{'c', 10, 200, "mr"}, Access{'c', 5, 3, "r"},
+        Access{'c', 5, 1, "r"}}) {
     EXPECT_EQ(run(program, access), 0u) << access.type << access.major << ":" << access.minor;
   }
 }
