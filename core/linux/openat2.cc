@@ -44,6 +44,24 @@ Result<UniqueFd> open_in_root_if_exists(int dirfd, const std::string& path, std:
   return UniqueFd(fd);
 }
 
+Result<UniqueFd> open_regular(const UniqueFd& path_fd, const std::string& name) {
+  struct stat info {};
+  if (::fstat(path_fd.get(), &info) != 0) return sys_error(errno, "stat", name);
+  if (!S_ISREG(info.st_mode)) {
+    return make_error(Errc::failed_precondition, "`" + name + "` is not a regular file");
+  }
+  const std::string self = "/proc/self/fd/" + std::to_string(path_fd.get());
+  const int fd = ::open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) return open_error(errno, "open", name);
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> open_regular_in_root_if_exists(int dirfd, const std::string& path) {
+  TRY(const UniqueFd found, open_in_root_if_exists(dirfd, path, O_PATH));
+  if (!found.valid()) return UniqueFd();
+  return open_regular(found, path);
+}
+
 Result<UniqueFd> mkdirs_in_root(int dirfd, const std::string& path, const MkdirOptions& options) {
   const int fd = mkdirs_in_root_raw(dirfd, path.c_str(), options);
   if (fd < 0) return open_error(errno, "mkdir", path);
@@ -89,13 +107,8 @@ Result<std::string> read_small_file(int dirfd, const std::string& path, std::siz
 
 Result<std::string> read_small_file_in_root(int dirfd, const std::string& path,
                                             std::size_t size_max) {
-  // O_NONBLOCK: opening a FIFO that an image carries must not wait for its writer.
-  TRY(const UniqueFd fd, open_in_root(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return sys_error(errno, "stat", path);
-  if (!S_ISREG(info.st_mode)) {
-    return make_error(Errc::failed_precondition, "`" + path + "` is not a regular file");
-  }
+  TRY(const UniqueFd found, open_in_root(dirfd, path, O_PATH));
+  TRY(const UniqueFd fd, open_regular(found, path));
   return read_all(fd.get(), size_max, path);
 }
 

@@ -64,6 +64,13 @@ Result<UniqueFd> open_in_root(int dirfd, const std::string& path, std::uint64_t 
 // As above, absence (ENOENT, ENOTDIR) is no error: the descriptor is then not valid.
 Result<UniqueFd> open_in_root_if_exists(int dirfd, const std::string& path, std::uint64_t flags,
                                         mode_t mode = 0);
+// Opens for reading what `path_fd` (O_PATH) names, when it is a regular file. Anything else is
+// refused without being opened (failed_precondition): to open a device is to act on it, and a FIFO
+// waits for its writer. `name` is for errors. Needs /proc.
+Result<UniqueFd> open_regular(const UniqueFd& path_fd, const std::string& name);
+// A regular file at an untrusted path below `dirfd`, for reading. Absence is no error: the
+// descriptor is then not valid.
+Result<UniqueFd> open_regular_in_root_if_exists(int dirfd, const std::string& path);
 Result<UniqueFd> mkdirs_in_root(int dirfd, const std::string& path,
                                 const MkdirOptions& options = {});
 // mkdirat; an existing directory is fine.

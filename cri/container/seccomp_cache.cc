@@ -56,13 +56,12 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
   if (reference.empty()) return invalid_field(kField, "localhost_ref is required");
   if (has_dot_dot(reference)) return invalid_field(kField, "localhost_ref must not contain `..`");
   const std::string path = reference.front() == '/' ? reference : root_ + "/" + reference;
-  // A pipe would wait for its writer.
-  Result<UniqueFd> file = sys::openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
-  if (!file.ok()) {
-    return Error{Errc::invalid_argument, file.error().sys_errno, "open", path, kField};
+  Result<UniqueFd> found = sys::openat(AT_FDCWD, path, O_PATH);
+  if (!found.ok()) {
+    return Error{Errc::invalid_argument, found.error().sys_errno, "open", path, kField};
   }
   struct stat status {};
-  if (::fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+  if (::fstat(found->get(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return invalid_field(kField, "`" + shown(path) + "` is no regular file");
   }
   const std::string key = "local:" + path + ":" + std::to_string(status.st_size) + ":" +
@@ -70,7 +69,8 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
                           std::to_string(status.st_mtim.tv_nsec);
   const auto cached = programs_.find(key);
   if (cached != programs_.end()) return cached->second;
-  TRY(const std::string text, sys::read_all(file->get(), kProfileBytesMax, path));
+  TRY(const UniqueFd file, sys::open_regular(*found, path));
+  TRY(const std::string text, sys::read_all(file.get(), kProfileBytesMax, path));
   // Arguments that a profile ties to capabilities are those of the default set.
   Result<sys::SeccompInstructions> compiled = sys::profile_program(text, 0);
   if (!compiled.ok()) {

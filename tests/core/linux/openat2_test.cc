@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -102,6 +103,35 @@ TEST_F(InRoot, OnlyRegularFilesOfBoundedSizeAreRead) {
   EXPECT_EQ(read_small_file_in_root(root_.get(), "fifo").error().code, Errc::failed_precondition);
   EXPECT_EQ(read_small_file_in_root(root_.get(), "etc/file", 3).error().code,
             Errc::resource_exhausted);
+}
+
+// To open a device is to act on it: a watchdog starts, a tape rewinds. A FIFO stands for all of
+// them here; the kernel tells who opened it.
+TEST_F(InRoot, WhatIsNoRegularFileIsRefusedWithoutBeingOpened) {
+  ASSERT_EQ(::mkfifo((base_ / "root/fifo").c_str(), 0600), 0);
+  link("to-fifo", "/fifo");
+  const UniqueFd events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  ASSERT_GE(::inotify_add_watch(events.get(), (base_ / "root/fifo").c_str(), IN_OPEN), 0);
+  for (const char* path : {"fifo", "to-fifo"}) {
+    for (const Error& error : {read_small_file_in_root(root_.get(), path).error(),
+                               open_regular_in_root_if_exists(root_.get(), path).error()}) {
+      EXPECT_EQ(error.code, Errc::failed_precondition);
+      EXPECT_NE(error.message().find(path), std::string::npos) << error.message();
+    }
+  }
+  char event[4096];
+  EXPECT_LT(::read(events.get(), event, sizeof event), 0) << "somebody opened it";
+  EXPECT_EQ(errno, EAGAIN);
+  const UniqueFd opened(::open((base_ / "root/fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_GT(::read(events.get(), event, sizeof event), 0) << "the kernel would have told";
+}
+
+TEST_F(InRoot, ARegularFileIsOpenedForReadingAloneAndAbsenceIsNoError) {
+  const UniqueFd file = open_regular_in_root_if_exists(root_.get(), "etc/file").value();
+  EXPECT_EQ(read_all(file.get(), 100, "file").value(), "inside");
+  EXPECT_EQ(::fcntl(file.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
+  EXPECT_EQ(::fcntl(file.get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_FALSE(open_regular_in_root_if_exists(root_.get(), "etc/none").value().valid());
 }
 
 }  // namespace
