@@ -20,6 +20,7 @@
 #include "cri/container/log_file.h"
 #include "cri/container/process.h"
 #include "cri/container/spec.h"
+#include "cri/container/stop_signal.h"
 #include "cri/container/user.h"
 #include "cri/container/validate.h"
 #include "cri/field.h"
@@ -38,14 +39,31 @@ using Request = v1::CreateContainerRequest;
 
 constexpr std::size_t kUserFileBytesMax = 1_MiB;
 
-// A file of the image's, absent or not regular: empty.
+// A file of the image's; empty when it has none. What is there must be a regular file: the agent
+// opens nothing else that an image carries.
 Result<std::string> read_user_file(const UniqueFd& rootfs, const char* path) {
-  TRY(const UniqueFd file, sys::open_in_root_if_exists(rootfs.get(), path, O_RDONLY | O_NONBLOCK));
-  if (!file.valid()) return std::string();
-  return sys::read_small_file_in_root(rootfs.get(), path, kUserFileBytesMax);
+  Result<UniqueFd> file = sys::open_regular_in_root_if_exists(rootfs.get(), path);
+  if (!file.ok()) return std::move(file).error().with("image");
+  if (!file->valid()) return std::string();
+  return sys::read_all(file->get(), kUserFileBytesMax, path);
 }
 
-Status resolve_process(records::ContainerRecord& record, const oci::ImageConfig& image,
+// What an image says may be nonsense, and docker and CRI-O end such a container by SIGTERM.
+std::string stop_signal_of(Node& node, const oci::ImageConfig& image,
+                           const records::ContainerRecord& record) {
+  const v1::Signal wanted = record.config().stop_signal();
+  if (wanted != v1::Signal::SIGNAL_RUNTIME_DEFAULT) {
+    return v1::Signal_Name(wanted).substr(sizeof "SIGNAL_" - 1);
+  }
+  if (image.stop_signal.empty()) return {};
+  const std::optional<int> number = signal_number(image.stop_signal);
+  if (number) return signal_name(*number);
+  node.log.warn("container", record.id() + ": the image's StopSignal `" + shown(image.stop_signal) +
+                                 "` is no signal, SIGTERM is sent");
+  return {};
+}
+
+Status resolve_process(Node& node, records::ContainerRecord& record, const oci::ImageConfig& image,
                        const UniqueFd& rootfs, const std::string& hostname) {
   const v1::ContainerConfig& config = record.config();
   TRY(std::vector<std::string> args, merge_args(image, config));
@@ -57,19 +75,12 @@ Status resolve_process(records::ContainerRecord& record, const oci::ImageConfig&
   record.set_uid(user.uid);
   record.set_gid(user.gid);
   for (const gid_t group : user.additional_gids) record.add_groups(group);
-  std::vector<std::string> env = merge_env(image, config, hostname);
-  bool has_home = false;
-  for (const std::string& variable : env) has_home |= variable.rfind("HOME=", 0) == 0;
-  if (!has_home) env.push_back("HOME=" + home_of(user.uid, files.passwd));
-  for (std::string& variable : env) record.add_env(std::move(variable));
-  record.set_working_dir(merge_working_dir(image, config));
-  std::string stop_signal = image.stop_signal;
-  if (config.stop_signal() != v1::Signal::SIGNAL_RUNTIME_DEFAULT) {
-    stop_signal = v1::Signal_Name(config.stop_signal()).substr(sizeof "SIGNAL_" - 1);
+  const EnvironmentDefaults defaults{hostname, home_of(user.uid, files.passwd)};
+  for (std::string& variable : merge_env(image, config, defaults)) {
+    record.add_env(std::move(variable));
   }
-  // An image may name any nonsense; a person finds out now, not when the container should stop.
-  TRY([[maybe_unused]] const int number, signal_number(stop_signal));
-  record.set_stop_signal(stop_signal);
+  record.set_working_dir(merge_working_dir(image, config));
+  record.set_stop_signal(stop_signal_of(node, image, record));
   return {};
 }
 
@@ -181,7 +192,7 @@ Task<std::string> make_container(Node& node, const Request& request,
   container->rootfs = co_await std::move(rootfs);
   co_await std::move(cgroup);
   stages->enter("process.resolve");
-  co_await resolve_process(record, entry.image->config.config, container->rootfs,
+  co_await resolve_process(node, record, entry.image->config.config, container->rootfs,
                            hostname_of(pod.config()));
 
   stages->enter("state.commit");

@@ -6,8 +6,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <algorithm>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 
 #include "cri/container/host_path.h"
 #include "cri/field.h"
@@ -70,16 +71,23 @@ class Walk {
   int entries_ = 0;
 };
 
-void add(std::vector<oci::Device>& devices, oci::Device device) {
-  const auto same = std::find_if(devices.begin(), devices.end(), [&](const oci::Device& present) {
-    return present.path == device.path;
-  });
-  if (same == devices.end()) {
-    devices.push_back(std::move(device));
-  } else {
-    *same = std::move(device);
+// Each path once: the last one that was added to it.
+class Nodes {
+ public:
+  void add(oci::Device device) {
+    const auto [known, is_new] = places_.try_emplace(device.path, list_.size());
+    if (is_new) {
+      list_.push_back(std::move(device));
+    } else {
+      list_[known->second] = std::move(device);
+    }
   }
-}
+  std::vector<oci::Device> take() && { return std::move(list_); }
+
+ private:
+  std::vector<oci::Device> list_;
+  std::unordered_map<std::string, std::size_t> places_;
+};
 
 Result<std::vector<oci::Device>> below(const std::string& from, const std::string& to) {
   Walk walk;
@@ -118,12 +126,13 @@ std::string rule_of(const oci::Device& device, const std::string& permissions) {
 
 Task<ContainerDevices> find_devices(HangingThreads& threads, const v1::ContainerConfig& config) {
   ContainerDevices all;
-  all.nodes = usual_devices();
+  Nodes nodes;
+  for (oci::Device& device : usual_devices()) nodes.add(std::move(device));
   if (config.linux().security_context().privileged()) {
     auto look = []() { return below("/dev", "/dev"); };
     std::vector<oci::Device> host = co_await look_at_host<std::vector<oci::Device>>(
         threads, "config.linux.security_context.privileged", "/dev", std::move(look));
-    for (oci::Device& device : host) add(all.nodes, std::move(device));
+    for (oci::Device& device : host) nodes.add(std::move(device));
   }
   for (const v1::Device& wanted : config.devices()) {
     auto look = [wanted]() { return requested(wanted); };
@@ -131,9 +140,10 @@ Task<ContainerDevices> find_devices(HangingThreads& threads, const v1::Container
         threads, kHostPath, wanted.host_path(), std::move(look));
     for (oci::Device& device : made) {
       all.rules.push_back(rule_of(device, wanted.permissions()));
-      add(all.nodes, std::move(device));
+      nodes.add(std::move(device));
     }
   }
+  all.nodes = std::move(nodes).take();
   co_return all;
 }
 

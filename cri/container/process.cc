@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/container/process.h"
 
-#include <signal.h>
-#include <string.h>
-
-#include <algorithm>
-#include <charconv>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "cri/field.h"
 
@@ -16,19 +13,33 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-constexpr const char* kDefaultPath =
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-void set_variable(std::vector<std::string>& env, const std::string& assignment) {
-  const std::string_view name = std::string_view(assignment).substr(0, assignment.find('=') + 1);
-  const auto same = std::find_if(env.begin(), env.end(), [name](const std::string& present) {
-    return present.compare(0, name.size(), name) == 0;
-  });
-  if (same == env.end()) {
-    env.push_back(assignment);
-  } else {
-    *same = assignment;
+// Variables in the order in which their names first came; a name is found without a search, since a
+// request may carry as many as fit into it.
+class Environment {
+ public:
+  void set(std::string name, std::string_view value) {
+    const auto [known, is_new] = places_.try_emplace(std::move(name), assignments_.size());
+    std::string assignment = known->first + "=";
+    assignment += value;
+    if (is_new) {
+      assignments_.push_back(std::move(assignment));
+    } else {
+      assignments_[known->second] = std::move(assignment);
+    }
   }
+  bool has(const std::string& name) const { return places_.count(name) > 0; }
+  std::vector<std::string> take() && { return std::move(assignments_); }
+
+ private:
+  std::vector<std::string> assignments_;
+  std::unordered_map<std::string, std::size_t> places_;
+};
+
+// docker's way of saying "no entrypoint" in a file that inherits one.
+bool is_reset(const std::vector<std::string>& entrypoint) {
+  return entrypoint.size() == 1 && entrypoint.front().empty();
 }
 
 }  // namespace
@@ -37,7 +48,7 @@ Result<std::vector<std::string>> merge_args(const oci::ImageConfig& image,
                                             const v1::ContainerConfig& config) {
   std::vector<std::string> args(config.command().begin(), config.command().end());
   if (args.empty()) {
-    args = image.entrypoint;
+    if (!is_reset(image.entrypoint)) args = image.entrypoint;
     if (config.args_size() == 0) args.insert(args.end(), image.cmd.begin(), image.cmd.end());
   }
   args.insert(args.end(), config.args().begin(), config.args().end());
@@ -49,64 +60,26 @@ Result<std::vector<std::string>> merge_args(const oci::ImageConfig& image,
 }
 
 std::vector<std::string> merge_env(const oci::ImageConfig& image, const v1::ContainerConfig& config,
-                                   const std::string& hostname) {
-  std::vector<std::string> env = {kDefaultPath};
-  if (!hostname.empty()) env.push_back("HOSTNAME=" + hostname);
-  if (config.tty()) env.push_back("TERM=xterm");
+                                   const EnvironmentDefaults& defaults) {
+  Environment env;
+  env.set("PATH", kDefaultPath);
+  if (!defaults.hostname.empty()) env.set("HOSTNAME", defaults.hostname);
+  if (config.tty()) env.set("TERM", "xterm");
   for (const std::string& assignment : image.env) {
     // An image may carry anything; what is no assignment would confuse the program.
     const std::size_t equals = assignment.find('=');
     if (equals == 0 || equals == std::string::npos) continue;
-    set_variable(env, assignment);
+    env.set(assignment.substr(0, equals), std::string_view(assignment).substr(equals + 1));
   }
-  for (const v1::KeyValue& variable : config.envs()) {
-    set_variable(env, variable.key() + "=" + variable.value());
-  }
-  return env;
+  for (const v1::KeyValue& variable : config.envs()) env.set(variable.key(), variable.value());
+  if (!env.has("HOME")) env.set("HOME", defaults.home);
+  return std::move(env).take();
 }
 
 std::string merge_working_dir(const oci::ImageConfig& image, const v1::ContainerConfig& config) {
   if (!config.working_dir().empty()) return config.working_dir();
   if (!image.working_dir.empty()) return image.working_dir;
   return "/";
-}
-
-Result<int> signal_number(const std::string& name) {
-  if (name.empty()) return SIGTERM;
-  const char* last = name.data() + name.size();
-  int number = 0;
-  const auto parsed = std::from_chars(name.data(), last, number);
-  if (parsed.ec == std::errc() && parsed.ptr == last) {
-    if (number >= 1 && number <= SIGRTMAX) return number;
-    return invalid_field("stop_signal", "`" + shown(name) + "` is no signal");
-  }
-  std::string_view word = name;
-  if (word.substr(0, 7) == "SIGNAL_") word.remove_prefix(7);
-  if (word.substr(0, 3) == "SIG") word.remove_prefix(3);
-  for (int candidate = 1; candidate < SIGRTMIN; ++candidate) {
-    const char* abbreviation = ::sigabbrev_np(candidate);
-    if (abbreviation != nullptr && word == abbreviation) return candidate;
-  }
-  for (const auto& [prefix, base, sign] : {std::tuple{std::string_view("RTMIN"), SIGRTMIN, 1},
-                                           std::tuple{std::string_view("RTMAX"), SIGRTMAX, -1}}) {
-    if (word.substr(0, prefix.size()) != prefix) continue;
-    std::string_view rest = word.substr(prefix.size());
-    // "RTMIN+3" and CRI's "RTMINPLUS3", "RTMAX-2" and "RTMAXMINUS2".
-    for (const std::string_view joint : {"PLUS", "MINUS", "+", "-"}) {
-      if (rest.substr(0, joint.size()) == joint) {
-        rest.remove_prefix(joint.size());
-        break;
-      }
-    }
-    int offset = 0;
-    if (!rest.empty()) {
-      const auto done = std::from_chars(rest.data(), rest.data() + rest.size(), offset);
-      if (done.ec != std::errc() || done.ptr != rest.data() + rest.size()) break;
-    }
-    const int found = base + sign * offset;
-    if (found >= SIGRTMIN && found <= SIGRTMAX) return found;
-  }
-  return invalid_field("stop_signal", "`" + shown(name) + "` is no signal");
 }
 
 }  // namespace berth::cri

@@ -8,7 +8,7 @@
 
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/container/process.h"
+#include "cri/container/stop_signal.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -56,7 +56,7 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
   if (request.timeout() > 0) {
     const records::ContainerRecord record =
         co_await records::load_container(node.state, container->id());
-    const int signal = co_await signal_number(record.stop_signal());
+    const int signal = signal_number(record.stop_signal()).value_or(SIGTERM);
     co_await node.handler.signal(container->id(), signal);
     const Deadline grace = Deadline::after_ns(request.timeout() > INT64_MAX / kNanosecondsPerSecond
                                                   ? INT64_MAX

@@ -23,7 +23,8 @@ struct UserFiles {
 // Order: run_as_user, run_as_username, else the image's "user[:group]" with names or numbers. A
 // number needs no entry; a name does. The primary group is run_as_group, else the image's group,
 // else the passwd entry's, else 0. Groups: supplemental_groups always; with policy Merge also those
-// that /etc/group gives the user. Errors: invalid_argument naming the user and the file searched.
+// that /etc/group gives the user. Errors: invalid_argument naming the user and the file searched,
+// or the field that names more groups than the kernel takes.
 Result<oci::User> resolve_user(const std::string& image_user,
                                const runtime::v1::LinuxContainerSecurityContext& security,
                                const UserFiles& files);

@@ -14,15 +14,31 @@ namespace v1 = runtime::v1;
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 2_MiB;
+// execve(2) takes arguments and environment of 2 MiB together, a pointer for each counted: these
+// are more than fit, and few enough to be merged without anybody else waiting.
+constexpr int kVariablesMax = 65'536;
+// Each mount is a descriptor of the agent's during a start. Pods have tens of both.
+constexpr int kMountsMax = 1024;
+constexpr int kDevicesMax = 1024;
 
 Status check_text(const std::string& field, const std::string& value) {
   if (value.find('\0') != std::string::npos) return invalid_field(field, "holds a NUL byte");
   return {};
 }
 
+Status check_count(const char* field, int count, int count_max) {
+  if (count <= count_max) return {};
+  return invalid_field(field, "are " + std::to_string(count) + ", at most " +
+                                  std::to_string(count_max) + " are accepted");
+}
+
 Status check_process(const v1::ContainerConfig& config) {
   for (const std::string& word : config.command()) TRY_(check_text("config.command", word));
   for (const std::string& word : config.args()) TRY_(check_text("config.args", word));
+  if (config.envs_size() > kVariablesMax) {
+    return invalid_field("config.envs", "are " + std::to_string(config.envs_size()) + ", at most " +
+                                            std::to_string(kVariablesMax) + " are accepted");
+  }
   for (const v1::KeyValue& env : config.envs()) {
     const std::string field = "config.envs[" + shown(env.key()) + "]";
     if (env.key().empty() || env.key().find('=') != std::string::npos) {
@@ -36,6 +52,9 @@ Status check_process(const v1::ContainerConfig& config) {
   }
   if (config.stdin_once() && !config.stdin()) {
     return invalid_field("config.stdin_once", "contradicts stdin = false");
+  }
+  if (!v1::Signal_IsValid(config.stop_signal())) {
+    return invalid_field("config.stop_signal", "is unknown");
   }
   return {};
 }
@@ -53,8 +72,25 @@ Status check_image_mount(const std::string& field, const v1::Mount& mount) {
   return check_relative_path(field + ".image_sub_path", mount.image_sub_path());
 }
 
+// "/", however it is spelled: "//", "/./".
+bool is_root(std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string_view part = path.substr(0, slash);
+    if (!part.empty() && part != ".") return false;
+    if (slash == std::string_view::npos) break;
+    path.remove_prefix(slash + 1);
+  }
+  return true;
+}
+
 Status check_mount(const std::string& field, const v1::Mount& mount) {
   TRY_(check_absolute_path(field + ".container_path", mount.container_path()));
+  if (is_root(mount.container_path())) {
+    return invalid_field(field + ".container_path",
+                         "must not be `/`: a volume cannot take the "
+                         "place of the image");
+  }
   if (mount.has_image()) {
     TRY_(check_image_mount(field, mount));
   } else {
@@ -131,6 +167,8 @@ Status validate(const v1::CreateContainerRequest& request) {
   }
   TRY_(check_name("config.image.image", config.image().image()));
   TRY_(check_process(config));
+  TRY_(check_count("config.mounts", config.mounts_size(), kMountsMax));
+  TRY_(check_count("config.devices", config.devices_size(), kDevicesMax));
   for (int i = 0; i < config.mounts_size(); ++i) {
     TRY_(check_mount("config.mounts[" + std::to_string(i) + "]", config.mounts(i)));
   }

@@ -61,6 +61,18 @@ TEST_F(HostileImage, UserIsNotReadFromTheHost) {
   EXPECT_NE(answer.text().find("hostonly"), std::string::npos) << answer.text();
 }
 
+// A FIFO, and any device alike: core/linux/openat2_test.cc shows that it is not even opened.
+TEST_F(HostileImage, PasswdThatIsNoFileIsRefusedAtOnceAndNamed) {
+  const auto request = container_request(run_pod(), {"sh"}, [](v1::ContainerConfig& config) {
+    config.mutable_image()->set_image("127.0.0.1:5000/fifo:latest");
+  });
+  const auto answer = call(&Runtime::CreateContainer, request);
+  EXPECT_EQ(answer.code(), grpc::StatusCode::FAILED_PRECONDITION) << answer.text();
+  EXPECT_NE(answer.text().find("`etc/passwd` is not a regular file"), std::string::npos)
+      << answer.text();
+  EXPECT_LT(answer.seconds, 2);
+}
+
 TEST_F(HostileImage, VolumesAndWorkingDirectoryStayInTheContainer) {
   for (const char* path : {"/mnt/made", "/linked/made", "/etc/a/b"}) {
     const std::string id =

@@ -94,6 +94,20 @@ TEST_F(Lifecycle, ImageOrRequestChoosesTheStopSignal) {
   EXPECT_EQ(status(id).exit_code(), 9);
 }
 
+// The image says: no entrypoint, a user whose line in passwd ends early, and "quit" as stop signal.
+TEST_F(Lifecycle, AnImageThatIsWrittenSloppilyRuns) {
+  const std::string pod = run_pod();
+  const std::string id = start(pod, {}, [](v1::ContainerConfig& config) {
+    config.mutable_image()->set_image("127.0.0.1:5000/sloppy:latest");
+  });
+  const std::string up = "1234\n1235\n1235 77\n/\n";
+  ASSERT_TRUE(wait_until([&] { return stdout_of(id) == up; }, 10)) << stdout_of(id);
+  EXPECT_EQ(status(id).stop_signal(), v1::Signal::SIGNAL_SIGQUIT);
+  ASSERT_TRUE(stop(id, 10).ok());
+  EXPECT_EQ(stdout_of(id), up + "quit\n");
+  EXPECT_EQ(status(id).exit_code(), 7);
+}
+
 TEST_F(Lifecycle, StoppingThePodEndsItsContainersAndRemovingTakesThem) {
   const std::string pod = run_pod();
   const std::string one = start(pod, {"sleep", "1000"});

@@ -185,7 +185,7 @@ void Node::kill_keeper() {
 void Node::SetUpTestSuite() {
   if (!start_berthd()) return;
   v1::PullImageRequest pull;
-  for (const char* image : {"busybox", "merged", "nocmd", "ghost", "hostile"}) {
+  for (const char* image : {"busybox", "merged", "nocmd", "ghost", "hostile", "sloppy", "fifo"}) {
     pull.mutable_image()->set_image("127.0.0.1:5000/" + std::string(image) + ":latest");
     const auto answer = call(&Images::PullImage, pull);
     EXPECT_TRUE(answer.ok()) << image << ": " << answer.text();

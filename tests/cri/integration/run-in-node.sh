@@ -9,6 +9,7 @@
 #   nocmd    names no command                   ghost   its user is in no passwd
 #   model:1  an artifact of two files           escape:1  one whose title leads out
 #   wordy:1  one with a megabyte of annotations
+#   fifo     /etc/passwd is a FIFO            sloppy    see make_sloppy_root
 #   hostile  /etc, /dev, /proc, /mnt, /linked are links to $BERTH_NODE_DIR/victim of the host
 set -euo pipefail
 
@@ -46,6 +47,16 @@ make_hostile_root() {
   ln -s "$victim" "$1/sys"
 }
 
+# Everything that peers take though no specification says so: lines of passwd and group that end
+# early or begin with blanks; beside it, in its configuration, an empty entrypoint and a stop signal
+# in small letters.
+make_sloppy_root() {
+  make_small_root "$1"
+  mkdir -p "$1/etc"
+  printf '\n  app:x:1234:1235\r\nroot:x:0:0\n' >"$1/etc/passwd"
+  printf '  extra:x:77:app\nroot:x:0' >"$1/etc/group"
+}
+
 push() {
   local name=$1 config=$2 root=$3
   "$scripts/make-image.sh" --config "$config" --layer "$root" "$name:latest" >/dev/null
@@ -69,6 +80,14 @@ main() {
   make_hostile_root "$work/hostile"
   echo "weights" >"$work/weights"
   echo "words" >"$work/words"
+  make_sloppy_root "$work/sloppy"
+  local script='trap \"echo quit; exit 7\" QUIT; id -u; id -g; id -G; echo $HOME; while :; do sleep 0.05; done'
+  push sloppy '{"Entrypoint":[""],"Cmd":["sh","-c","'"$script"'"],"User":"app",
+    "StopSignal":"quit","Env":['"$path"']}' "$work/sloppy"
+  make_small_root "$work/fifo"
+  mkdir -p "$work/fifo/etc"
+  mkfifo "$work/fifo/etc/passwd"
+  push fifo '{"Cmd":["sh"],"StopSignal":"SIGNONSENSE","Env":['"$path"']}' "$work/fifo"
   "$scripts/push-artifact.sh" model:1 "model.bin=$work/weights" "deep/words.txt=$work/words" \
     >/dev/null
   "$scripts/push-artifact.sh" escape:1 "../../escape=$work/weights" >/dev/null
