@@ -81,7 +81,8 @@ main() {
   echo "weights" >"$work/weights"
   echo "words" >"$work/words"
   make_sloppy_root "$work/sloppy"
-  local script='trap \"echo quit; exit 7\" QUIT; id -u; id -g; id -G; echo $HOME; while :; do sleep 0.05; done'
+  local script='trap \"echo quit; exit 7\" QUIT; id -u; id -g; id -G; echo $HOME;'
+  script+=' while :; do sleep 0.05; done'
   push sloppy '{"Entrypoint":[""],"Cmd":["sh","-c","'"$script"'"],"User":"app",
     "StopSignal":"quit","Env":['"$path"']}' "$work/sloppy"
   make_small_root "$work/fifo"
