@@ -263,9 +263,11 @@ Status serve_calls(Parts& parts, const Options& options, const UniqueFd& signals
   rpc::Methods methods = runtime_v1(*parts.node);
   admin::add_methods(*parts.node, methods);
   rpc::ServerParts face{
-      .ring = *parts.ring, .calls = *parts.calls, .methods = methods, .on_call = [&parts]() {
-        parts.quiet->touch();
-      }};
+      .ring = *parts.ring,
+      .calls = *parts.calls,
+      .methods = methods,
+      .on_call = [&parts]() { parts.quiet->touch(); },
+      .on_refused = [&parts](const std::string& why) { parts.log.warn("rpc", why); }};
   TRY(const std::unique_ptr<rpc::Server> server,
       rpc::Server::start(std::move(face), options.listen));
   rpc::stop_timer_thread();

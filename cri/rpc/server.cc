@@ -16,6 +16,7 @@
 #include "core/linux/short_slice.h"
 #include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
+#include "cri/rpc/metered_sockets.h"
 #include "cri/rpc/server_call.h"
 
 namespace berth::rpc {
@@ -26,6 +27,9 @@ constexpr int kRequestBytesMax = 16 * 1024 * 1024;
 // Of one connection; more wait in the client.
 constexpr int kCallsMax = 1000;
 constexpr int kThreadsMax = 8;
+// What gRPC counts of its connections' memory; beyond it takes no more of them and ends streams.
+constexpr std::size_t kMemoryMax = 64_MiB;
+constexpr int kHeaderBytesMax = 8192;
 constexpr std::int64_t kFlushMs = 250;
 
 Task<void> close(Scope& scope) {
@@ -37,7 +41,14 @@ Task<void> close(Scope& scope) {
 class Server::Impl {
  public:
   Impl(ServerParts parts, std::string path)
-      : host_{parts.ring, parts.calls, parts.methods, std::move(parts.on_call), {}, nullptr},
+      : sockets_(std::move(parts.on_refused)),
+        host_{parts.ring,
+              parts.calls,
+              parts.methods,
+              std::move(parts.on_call),
+              [this]() { sockets_.call_taken(); },
+              {},
+              nullptr},
         path_(std::move(path)) {}
 
   ~Impl() {
@@ -55,10 +66,12 @@ class Server::Impl {
     builder.SetMaxReceiveMessageSize(kRequestBytesMax);
     builder.SetMaxSendMessageSize(-1);  // ServerCall refuses with an error of ours
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsMax);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kHeaderBytesMax);
     // Probes of the bandwidth wake both sides once more for each message; this is a local socket.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     grpc::ResourceQuota quota("cri");
     quota.SetMaxThreads(kThreadsMax);
+    quota.Resize(kMemoryMax);
     builder.SetResourceQuota(quota);
     builder.AddListeningPort(listen, grpc::InsecureServerCredentials());
     builder.RegisterAsyncGenericService(&host_.service);
@@ -109,6 +122,7 @@ class Server::Impl {
     }
   }
 
+  MeteredSockets sockets_;
   CallHost host_;
   std::string path_;
   std::unique_ptr<grpc::Server> server_;

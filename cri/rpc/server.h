@@ -3,7 +3,8 @@
 // which sleeps until the kernel or the loop has something for it (docs/decisions/0002): it takes
 // bytes from the socket and posts each call to the ring. Answers are written from the loop.
 //
-// A method that is not in the table is answered UNIMPLEMENTED and named.
+// A method that is not in the table is answered UNIMPLEMENTED and named. A client that floods the
+// server loses its connection (docs/decisions/0013).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,8 @@ struct ServerParts {
   Scope& calls;  // where handlers run; shut_down() closes it
   const Methods& methods;
   std::function<void()> on_call;  // on the loop, before each call; may be empty
+  // On any thread: connections were closed, and why; may be empty.
+  std::function<void(const std::string&)> on_refused{};
 };
 
 class Server {

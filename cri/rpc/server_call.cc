@@ -72,6 +72,7 @@ void ServerCall::accepted(bool ok) {
     delete this;
     return;
   }
+  host_.on_taken();
   accept(host_);
   holders_ = 2;  // the handler (or its refusal), and over_
   method_ = host_.methods.find(context_.method());

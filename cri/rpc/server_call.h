@@ -40,6 +40,7 @@ struct CallHost {
   Scope& calls;
   const Methods& methods;
   std::function<void()> on_call;
+  std::function<void()> on_taken;  // on the queue's thread, for each call that a client began
   grpc::AsyncGenericService service;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
 };
