@@ -2,6 +2,9 @@
 // CRI: "ExecSync runs a command in a container synchronously." "timeout: Timeout in seconds to stop
 // the command. Default: 0 (run forever)." "The output is truncated to 16MB."
 //
+// Kubelet and crictl refuse an answer of more than 16 MiB, and with it the exit code: so it is both
+// streams together that are cut to what fits into one, a short one last.
+//
 // The process decides when it is over, not its pipes: a grandchild that holds one does not keep the
 // call. After the end only what is already in the pipes is read. On timeout everything that the
 // exec started is killed by its cgroup's process group and the call fails with DEADLINE_EXCEEDED.
@@ -30,7 +33,8 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-constexpr std::size_t kOutputBytesMax = 16_MiB;
+// Of an answer; its fields' tags, lengths and exit code need less than 64 bytes.
+constexpr std::size_t kOutputBytesMax = 16_MiB - 64;
 constexpr std::size_t kReadBytes = 32_KiB;
 
 struct Pipe {
@@ -74,6 +78,17 @@ void drain(Output& output) {
   std::string rest(static_cast<std::size_t>(available), '\0');
   const ssize_t count = available > 0 ? ::read(output.pipe.get(), rest.data(), rest.size()) : 0;
   if (count > 0) keep(output, rest.data(), static_cast<std::size_t>(count));
+}
+
+// Half of the room is each one's, and what the other does not need.
+void fit(std::string& out, std::string& err) {
+  const auto share = [](const std::string& other) {
+    return std::max(kOutputBytesMax / 2, kOutputBytesMax - std::min(kOutputBytesMax, other.size()));
+  };
+  const std::size_t out_max = share(err);
+  const std::size_t err_max = share(out);
+  if (out.size() > out_max) out.resize(out_max);
+  if (err.size() > err_max) err.resize(err_max);
 }
 
 Task<plugins::ExecRequest> prepare(Node& node, const v1::ExecSyncRequest& request,
@@ -181,6 +196,7 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
   co_await std::move(ended);
   drain(*out);
   drain(*err);
+  fit(out->bytes, err->bytes);
   v1::ExecSyncResponse response;
   response.set_stdout(std::move(out->bytes));
   response.set_stderr(std::move(err->bytes));
