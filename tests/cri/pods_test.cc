@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace berth::cri {
 namespace {
 
@@ -43,6 +45,33 @@ TEST(Pods, RemovalOfASandboxDoesNotTakeTheNameOfAnother) {
   pods.add(young);
   pods.remove(*old);
   EXPECT_EQ(pods.sandbox_by_name(Pods::name_of(young->item.metadata())), young);
+}
+
+// A kubelet restarts a container by making the next attempt of it beside the one that ended.
+TEST(Pods, AnotherAttemptIsAnotherContainerAndAnotherPod) {
+  Pods pods;
+  const auto sandbox = std::make_shared<Sandbox>();
+  sandbox->item.set_id("pod");
+  pods.add(sandbox);
+  const auto first = container("first", sandbox);
+  const auto second = container("second", sandbox);
+  second->item.mutable_metadata()->set_attempt(1);
+  pods.add(first);
+  pods.add(second);
+  EXPECT_EQ(pods.container_by_name(Pods::name_of("pod", first->item.metadata())), first);
+  EXPECT_EQ(pods.container_by_name(Pods::name_of("pod", second->item.metadata())), second);
+  runtime::v1::PodSandboxMetadata metadata;
+  metadata.set_name("web");
+  metadata.set_namespace_("default");
+  metadata.set_uid("uid");
+  std::set<std::string> names = {Pods::name_of(metadata)};
+  metadata.set_attempt(1);
+  names.insert(Pods::name_of(metadata));
+  metadata.set_attempt(11);
+  names.insert(Pods::name_of(metadata));
+  metadata.set_uid("other");
+  names.insert(Pods::name_of(metadata));
+  EXPECT_EQ(names.size(), 4u);
 }
 
 }  // namespace

@@ -212,7 +212,7 @@ grpc::Status FakeRuntime::ContainerStatus(Context*, const cri::ContainerStatusRe
   Container& container = found->second;
   if (container.state == cri::CONTAINER_RUNNING && container.answers_left >= 0 &&
       container.answers_left-- == 0) {
-    container.state = cri::CONTAINER_EXITED;
+    container.state = script_.ends_as;
   }
   cri::ContainerStatus* status = response->mutable_status();
   status->set_id(found->first);

@@ -22,6 +22,8 @@ struct Script {
   std::string log;          // written at StartContainer, in CRI's format
   int exit_code = 0;        // of a container that ends by itself
   int running_answers = 1;  // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
+  // How it is said to have ended; an exit code is told of an EXITED one alone.
+  cri::ContainerState ends_as = cri::CONTAINER_EXITED;
   bool refuse_start = false;
   bool image_present = true;
   std::string stages;                    // info["stages"] of the sandbox, if any

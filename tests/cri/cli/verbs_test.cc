@@ -47,6 +47,23 @@ TEST(Run, ShowsTheLogAndEndsWithTheContainersExitCode) {
   EXPECT_FALSE(has_logs(fake));
 }
 
+TEST(Run, EveryExitCodeComesThrough) {
+  for (const int code : {0, 1, 126, 127, 128, 137, 200, 255}) {
+    Script script;
+    script.exit_code = code;
+    const FakeRuntime fake(script);
+    EXPECT_EQ(berth(fake, run_words(fake, {"--rm", "img"})).exit_code, code);
+  }
+}
+
+// A runtime that lost a container says neither that it went well nor how it ended.
+TEST(Run, AnEndThatNobodyKnowsIsNoSuccess) {
+  Script script;
+  script.ends_as = cri::CONTAINER_UNKNOWN;
+  const FakeRuntime fake(script);
+  EXPECT_EQ(berth(fake, run_words(fake, {"--rm", "img"})).exit_code, 1);
+}
+
 TEST(Run, DetachedPrintsTheIdAndLeavesThePod) {
   const FakeRuntime fake(Script{});
   const Outcome outcome = berth(fake, run_words(fake, {"-d", "img"}));

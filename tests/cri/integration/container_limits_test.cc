@@ -75,6 +75,9 @@ TEST_F(Limits, MemoryCpuAndPidsAreInTheCgroup) {
     EXPECT_EQ(read_file(cpu.directory + "/cpu.max"), "50000 100000\n");
   }
   EXPECT_EQ(status(id).resources().linux().cpu_shares(), 512);
+  const Control pids = control_of(pid, "pids");
+  EXPECT_EQ(read_file(pids.directory + "/pids.max"), std::to_string(kPidsLimit) + "\n")
+      << pids.directory;
 }
 
 TEST_F(Limits, EveryContainerIsInACgroupOfItsOwnBelowTheParent) {

@@ -76,6 +76,20 @@ TEST_F(Idempotency, ParallelCreatesOfOneContainerMakeOneContainer) {
   EXPECT_EQ(listed.value.containers_size(), 5);
 }
 
+// A kubelet makes the next attempt of a container that ended, and of one that it has lost track of.
+TEST_F(Idempotency, AnotherAttemptIsAnotherContainer) {
+  v1::CreateContainerRequest request = container_request(run_pod(), {"sleep", "1000"});
+  std::set<std::string> ids;
+  for (const std::uint32_t attempt : {0U, 1U, 2U, 1U}) {
+    request.mutable_config()->mutable_metadata()->set_attempt(attempt);
+    const auto answer = call(&Runtime::CreateContainer, request);
+    ASSERT_TRUE(answer.ok()) << answer.text();
+    ids.insert(answer.value.container_id());
+    EXPECT_EQ(status(answer.value.container_id()).metadata().attempt(), attempt);
+  }
+  EXPECT_EQ(ids.size(), 3u);
+}
+
 TEST_F(Idempotency, StartingARunningContainerAgainIsFineAndAnEndedOneIsNot) {
   const std::string pod = run_pod();
   const std::string id = start(pod, {"sleep", "1000"});

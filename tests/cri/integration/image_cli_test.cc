@@ -52,6 +52,13 @@ TEST_F(ImageCli, PullPrintsOneLineAndTheSecondOneThatNothingCame) {
   EXPECT_TRUE(has(none.out, "berth: pull: ")) << none.out;
 }
 
+TEST_F(ImageCli, RunEndsWithTheContainersExitCode) {
+  const std::string run = "run --rm --log-dir " + file("logs") + " " + kBusybox + " sh -c ";
+  for (const int code : {0, 1, 127, 128, 137, 200, 255}) {
+    EXPECT_EQ(berth(run + "'exit " + std::to_string(code) + "'").exit_code, code);
+  }
+}
+
 TEST_F(ImageCli, SavedImagesComeBackWithIdNamesAndFiles) {
   done(std::string("pull -q ") + kMerged);
   const std::string id = id_of(kMerged);

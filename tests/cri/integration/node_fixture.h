@@ -28,6 +28,7 @@ using Runtime = v1::RuntimeService::Stub;
 using Images = v1::ImageService::Stub;
 using Seconds = std::chrono::duration<double>;
 
+inline constexpr int kPidsLimit = 4321;  // of every container, by berthd's own option
 inline constexpr const char* kBusybox = "127.0.0.1:5000/busybox:latest";
 
 template <typename Response>
