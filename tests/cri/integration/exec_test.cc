@@ -143,6 +143,32 @@ TEST_F(Exec, RunsInTheContainersNamespacesWithItsEnvironmentAndLimits) {
   EXPECT_EQ(own, first);
 }
 
+// The second way into a container gives no more than the first one.
+TEST_F(Exec, HasTheContainersCgroupUserGroupsAndPrivileges) {
+  const std::string id = start(pod_, {"sleep", "1000"}, [](v1::ContainerConfig& config) {
+    v1::LinuxContainerSecurityContext& security =
+        *config.mutable_linux()->mutable_security_context();
+    security.set_no_new_privs(true);
+    security.mutable_run_as_user()->set_value(33);
+    security.mutable_run_as_group()->set_value(7);
+    security.add_supplemental_groups(99);
+    security.mutable_capabilities()->add_drop_capabilities("NET_RAW");
+  });
+  const auto read = [&](const std::string& process, const char* file) {
+    const std::string path = "/proc/" + process + "/" + file;
+    return exec(id, std::string(file) == "cgroup"
+                        ? "cat " + path
+                        : "grep -E '^(Uid|Gid|Groups|Umask|NoNewPrivs|Seccomp|Cap...):' " + path)
+        .value.stdout();
+  };
+  EXPECT_EQ(read("self", "cgroup"), read("1", "cgroup"));
+  const std::string own = read("self", "status");
+  EXPECT_EQ(own, read("1", "status"));
+  EXPECT_NE(own.find("NoNewPrivs:\t1\n"), std::string::npos) << own;
+  EXPECT_NE(own.find("Groups:\t7 29 99 \n"), std::string::npos) << own;
+  EXPECT_NE(own.find("Umask:\t0022\n"), std::string::npos) << own;
+}
+
 TEST_F(Exec, CommandThatDoesNotExistIsAnErrorWithItsName) {
   v1::ExecSyncRequest request;
   request.set_container_id(id_);
