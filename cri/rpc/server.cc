@@ -27,8 +27,9 @@ constexpr int kRequestBytesMax = 16 * 1024 * 1024;
 // Of one connection; more wait in the client.
 constexpr int kCallsMax = 1000;
 constexpr int kThreadsMax = 8;
-// What gRPC counts of its connections' memory; beyond it takes no more of them and ends streams.
-constexpr std::size_t kMemoryMax = 64_MiB;
+// What gRPC counts of its connections' memory, requests that are arriving for the most part. Beyond
+// it gRPC takes no more connections and ends streams.
+constexpr std::size_t kMemoryMax = 256_MiB;
 constexpr int kHeaderBytesMax = 8192;
 constexpr std::int64_t kFlushMs = 250;
 

@@ -9,12 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
-
-#include "core/base/unique_fd.h"
 
 namespace berth::test {
 
@@ -39,12 +36,13 @@ class RawHttp2 {
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     const auto* name = reinterpret_cast<const sockaddr*>(&address);
-    EXPECT_EQ(::connect(socket_.get(), name, sizeof address), 0) << path;
+    EXPECT_EQ(::connect(socket_, name, sizeof address), 0) << path;
     send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0, ""));
   }
   ~RawHttp2() {
-    ::shutdown(socket_.get(), SHUT_RDWR);
+    ::shutdown(socket_, SHUT_RDWR);
     if (reader_.joinable()) reader_.join();
+    ::close(socket_);
   }
   RawHttp2(const RawHttp2&) = delete;
 
@@ -75,14 +73,14 @@ class RawHttp2 {
   bool send(const std::string& bytes, int seconds = 5) {
     std::size_t sent = 0;
     while (sent < bytes.size()) {
-      const ssize_t count = ::send(socket_.get(), bytes.data() + sent, bytes.size() - sent,
-                                   MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t count =
+          ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (count > 0) {
         sent += static_cast<std::size_t>(count);
         continue;
       }
       if (errno != EAGAIN) return false;
-      pollfd wait{socket_.get(), POLLOUT, 0};
+      pollfd wait{socket_, POLLOUT, 0};
       if (::poll(&wait, 1, seconds * 1000) <= 0) return false;
     }
     return true;
@@ -93,12 +91,12 @@ class RawHttp2 {
   void read_all() {
     reader_ = std::thread([this]() {
       char buffer[65536];
-      while (::read(socket_.get(), buffer, sizeof buffer) > 0) continue;
+      while (::read(socket_, buffer, sizeof buffer) > 0) continue;
     });
   }
 
  private:
-  const UniqueFd socket_;
+  const int socket_;
   std::thread reader_;
 };
 
