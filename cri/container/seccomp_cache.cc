@@ -52,7 +52,8 @@ Result<oci::SeccompProgram> SeccompCache::runtime_default(std::uint64_t capabili
   return programs_[key] = oci::SeccompProgram{std::move(compiled)};
 }
 
-Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference) {
+Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference,
+                                                    std::uint64_t capabilities) {
   if (reference.empty()) return invalid_field(kField, "localhost_ref is required");
   if (has_dot_dot(reference)) return invalid_field(kField, "localhost_ref must not contain `..`");
   const std::string path = reference.front() == '/' ? reference : root_ + "/" + reference;
@@ -66,13 +67,13 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
   }
   const std::string key = "local:" + path + ":" + std::to_string(status.st_size) + ":" +
                           std::to_string(status.st_mtim.tv_sec) + "." +
-                          std::to_string(status.st_mtim.tv_nsec);
+                          std::to_string(status.st_mtim.tv_nsec) + ":" +
+                          std::to_string(capabilities);
   const auto cached = programs_.find(key);
   if (cached != programs_.end()) return cached->second;
   TRY(const UniqueFd file, sys::open_regular(*found, path));
   TRY(const std::string text, sys::read_all(file.get(), kProfileBytesMax, path));
-  // Arguments that a profile ties to capabilities are those of the default set.
-  Result<sys::SeccompInstructions> compiled = sys::profile_program(text, 0);
+  Result<sys::SeccompInstructions> compiled = sys::profile_program(text, capabilities);
   if (!compiled.ok()) {
     return std::move(compiled).error().with(std::string(kField) + " `" + shown(path) + "`");
   }
@@ -90,7 +91,7 @@ Result<oci::SeccompProgram> SeccompCache::program_of(
     case v1::SecurityProfile::RuntimeDefault:
       return runtime_default(capabilities);
     case v1::SecurityProfile::Localhost:
-      return localhost(wanted.reference);
+      return localhost(wanted.reference, capabilities);
     default:
       return invalid_field(kField, "profile_type is unknown");
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled seccomp programs: each profile is compiled once per agent. RuntimeDefault depends on the
-// capabilities, so its key is their mask; a localhost profile's key is its path, size and time.
+// Compiled seccomp programs: each profile is compiled once per agent for each set of capabilities,
+// on which RuntimeDefault depends, and so may a localhost profile in docker's form. That one's key
+// has also its path, size and time.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ class SeccompCache {
 
  private:
   Result<oci::SeccompProgram> runtime_default(std::uint64_t capabilities);
-  Result<oci::SeccompProgram> localhost(const std::string& reference);
+  Result<oci::SeccompProgram> localhost(const std::string& reference, std::uint64_t capabilities);
 
   static constexpr std::size_t kProgramsMax = 64;  // different profiles on one node are few
 
