@@ -275,6 +275,10 @@ void LogPump::on_retry() noexcept {
   retry_armed_ = false;
   for (std::uint32_t i = 0; i < kLogSlots; ++i) {
     if (!states_[i].blocked) continue;
+    if (states_[i].lost) {
+      block(i, EBADF);
+      continue;
+    }
     if (flow(slot(i).entry).odd != 0 && (odd_slots() > 1 || odd_wait())) {
       take_back(i);
       finish_piece(i);
@@ -354,13 +358,20 @@ void LogPump::take_back(std::uint32_t slot_index) noexcept {
   static_cast<void>(ignored);
 }
 
-// The old file refused a batch: the new file gets it whole.
+// The old file refused a batch: the new file gets it whole. If the old one was lost and is back,
+// it gets the rest.
 void LogPump::take_new_log(std::uint32_t slot_index) noexcept {
   LogSlot& piece = slot(slot_index);
   const std::uint32_t entry = piece.entry;
+  const bool was_lost = std::exchange(states_[slot_index].lost, false);
+  states_[slot_index].blocked = states_[slot_index].full = false;
+  if (was_lost) {
+    switch_log(entry);
+    resume_batch(slot_index);
+    return;
+  }
   take_back(slot_index);
   piece.writing = 0;
-  states_[slot_index].blocked = states_[slot_index].full = false;
   switch_log(entry);
   begin_batch(slot_index);
 }

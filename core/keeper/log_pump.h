@@ -14,7 +14,8 @@
 //            the bytes covered are recorded first; formatting is deterministic, so the log's size
 //            afterwards tells how much of the batch was written, and the rest is appended.
 //
-// A successor finishes the slots (recover) and goes on. One slot per container at a time, which
+// A successor finishes the slots (recover) and goes on. A log that died with keeper and agent is
+// waited for, and its size is looked at when it is back. One slot per container at a time, which
 // keeps stdout and stderr in order; kLogSlots containers at once, the others wait in line. A log
 // that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
 // and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
@@ -107,6 +108,7 @@ class LogPump {
     bool in_flight = false;
     bool blocked = false;  // waits for the retry timer or a reopen
     bool full = false;     // its filesystem is, and has not taken anything since
+    bool lost = false;     // the log is gone, and the batch of the slot's record may be in it
     std::uint32_t device = 0;
     std::uint32_t out_bytes = 0;
     std::uint32_t out_done = 0;
@@ -147,6 +149,7 @@ class LogPump {
   void switch_log(std::uint32_t entry) noexcept;
   void check_drained(std::uint32_t entry) noexcept;
   void recover_slot(std::uint32_t slot) noexcept;
+  void resume_batch(std::uint32_t slot) noexcept;
 
   Table* table_;
   RawRing* ring_;

@@ -308,8 +308,23 @@ void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
     // It had been done, only not answered.
     if (next && next->inode == piece.log_inode) switch_log(piece.entry);
   }
-  const std::optional<LogFile> log = look_at_log(process.log);
+  if (look_at_log(process.log) || state.reopening != 0) {
+    resume_batch(slot_index);
+    return;
+  }
+  // 1. The batch is written whole; 2. keeper and agent are killed before its record is cleared, and
+  // with them the last descriptors of the log; 3. the agent's successor brings the log back. Only
+  // then can the log say what is in it, so the record stays until then.
+  states_[slot_index].lost = true;
+  block(slot_index, EBADF);
+}
+
+// Goes on with a batch that a dead keeper has begun.
+void LogPump::resume_batch(std::uint32_t slot_index) noexcept {
+  LogSlot& piece = slot(slot_index);
+  const std::optional<LogFile> log = look_at_log(table_->at(piece.entry).log);
   if (!log || log->inode != piece.log_inode) {
+    // Another file. What was written into the first one is not known: twice is better than never.
     piece.writing = 0;
     begin_batch(slot_index);
     return;
