@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/keeper/log_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+
+#include "core/base/unique_fd.h"
 
 namespace berth::keeper {
 
@@ -16,6 +20,15 @@ std::optional<LogFile> look_at_log(int fd) noexcept {
   return LogFile{.inode = status.stx_ino,
                  .size = static_cast<std::int64_t>(status.stx_size),
                  .device = (status.stx_dev_major << kMinorBits | status.stx_dev_minor) + 1};
+}
+
+// KERNEL 6.18: epoll_ctl(2) refuses a file that cannot be polled (EPERM) before it looks for it,
+// and of EPOLL_CTL_DEL for one that was never added it says ENOENT without polling. fstatfs(2),
+// which would tell the filesystem, asks the server. Proof: tests/core/keeper/fuse_log_test.cc.
+bool can_poll(int fd) noexcept {
+  const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event unused{};
+  return ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, &unused) != 0 && errno != EPERM;
 }
 
 }  // namespace berth::keeper

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the log pump asks of a log: which file it is, how long, and on which filesystem. Never waits
-// for a server: what the kernel knows already is enough, since the keeper alone writes there.
+// What the log pump asks of a log: which file it is, how long, and on which filesystem, and how it
+// must be written. Never waits for a server: what the kernel knows already is enough, since the
+// keeper alone writes there.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +17,8 @@ struct LogFile {
 
 // Nothing: `fd` is none, or cannot be looked at.
 std::optional<LogFile> look_at_log(int fd) noexcept;
+
+// Whether the file has an operation for poll(2), which on FUSE asks the server. Asks nobody.
+bool can_poll(int fd) noexcept;
 
 }  // namespace berth::keeper

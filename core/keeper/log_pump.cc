@@ -162,12 +162,21 @@ void LogPump::format_batch(std::uint32_t slot_index) noexcept {
 
 void LogPump::submit(std::uint32_t slot_index) noexcept {
   SlotState& state = states_[slot_index];
+  const int log = table_->at(slot(slot_index).entry).log;
+  WriteBy& write_by = flow(slot(slot_index).entry).write_by;
+  if (write_by == WriteBy::unknown) {
+    write_by = can_poll(log) ? WriteBy::worker : WriteBy::submitter;
+  }
   io_uring_sqe* sqe = ring_->get_sqe();
   CHECK(sqe != nullptr);
   // Offset -1: at the file's position, which O_APPEND makes its end.
-  io_uring_prep_write(sqe, table_->at(slot(slot_index).entry).log,
-                      out(slot_index).data() + state.out_done, state.out_bytes - state.out_done,
-                      static_cast<std::uint64_t>(-1));
+  io_uring_prep_write(sqe, log, out(slot_index).data() + state.out_done,
+                      state.out_bytes - state.out_done, static_cast<std::uint64_t>(-1));
+  // KERNEL 6.18: a write that would have to wait is given to a worker, but of a file that can be
+  // polled the submitting thread polls first, and poll(2) of a file of FUSE waits for its server.
+  // Proof: tests/core/keeper/fuse_log_test.cc. Ordinary files cannot be polled, and a worker costs
+  // them much.
+  if (write_by == WriteBy::worker) sqe->flags |= IOSQE_ASYNC;
   sqe->user_data = Token{TokenKind::log_write, 0, 0, slot_index}.pack();
   state.in_flight = true;
   state.blocked = false;
@@ -382,6 +391,7 @@ void LogPump::switch_log(std::uint32_t entry) noexcept {
   close_log(std::exchange(process.log, std::exchange(state.next_log, -1)));
   state.reopening = 0;
   state.device = 0;
+  state.write_by = WriteBy::unknown;
   state.odd = 0;
   process.flags |= kLogged;
   owner_->log_reopened(entry);

@@ -89,6 +89,7 @@ class LogPump {
   bool quiet() const noexcept { return in_flight_ == 0 && closing_ == 0; }
 
  private:
+  enum class WriteBy : std::uint8_t { unknown = 0, submitter, worker };
   struct Flow {
     std::uint8_t ready;  // bit per stream: readable as far as known
     std::uint8_t armed;  // bit per stream: a poll is in the kernel
@@ -100,6 +101,7 @@ class LogPump {
     std::uint8_t last;      // stream served last
     std::uint8_t odd;       // the log refused for a reason of its own, and has taken nothing since
     std::uint8_t reopening;
+    WriteBy write_by;       // how the log is written
     std::int32_t next_log;  // while reopening
     std::uint32_t next;     // in the line
     std::uint32_t device;   // of the log's filesystem; 0: not looked at yet
