@@ -3,13 +3,16 @@
 // lose nothing, and hold up nobody else.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
+#include "core/keeper/table.h"
 #include "tests/core/keeper/keeper_node.h"
 
 namespace berth::keeper::testing {
@@ -17,7 +20,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class FullDiskTest : public KeeperTest {
+// What a process has written to its stdout and nobody has read yet; -1: it cannot be told.
+int unread_of(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/1";
+  const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  int bytes = -1;
+  return ::ioctl(pipe.get(), FIONREAD, &bytes) == 0 ? bytes : -1;
+}
+
+// Its pipe has no room for another page.
+bool writer_waits(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/1";
+  const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  return unread_of(pid) > ::fcntl(pipe.get(), F_GETPIPE_SZ) - 4096;
+}
+
+class StuckLogTest : public KeeperTest {
+ protected:
+  // A shell that waits for go() before it does anything.
+  void launch_waiting(const std::string& id, const std::string& script) {
+    launch(id, {.args = {"sh", "-c", "read go; " + script}, .open_stdin = true});
+  }
+  void go(const std::string& id) { ASSERT_EQ(::write(client_->find(id)->stdin_fd, "\n", 1), 1); }
+  pid_t pid_of(const std::string& id) const { return client_->find(id)->pid; }
+};
+
+class FullDiskTest : public StuckLogTest {
  protected:
   void SetUp() override {
     KeeperTest::SetUp();
@@ -43,11 +71,11 @@ std::string much() {
 TEST_F(FullDiskTest, WriterWaitsAndNothingIsLostWhenSpaceComesBack) {
   // The agent keeps its end of the log, so the test may give the keeper a file on the small disk.
   std::ofstream(disk_ + "/ballast") << std::string(32 << 10, 'x');
-  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  launch_waiting("c1", kMuch);
   ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
+  go("c1");
   ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 16 << 10; }));
-  ::usleep(600'000);
-  EXPECT_TRUE(::kill(client_->find("c1")->pid, 0) == 0) << "it must be waiting";
+  ASSERT_TRUE(eventually([&] { return writer_waits(pid_of("c1")); }));
   // Other containers are served meanwhile.
   shell("c2", "echo alive");
   EXPECT_EQ(wait_exit("c2").exit_code, 0);
@@ -58,10 +86,11 @@ TEST_F(FullDiskTest, WriterWaitsAndNothingIsLostWhenSpaceComesBack) {
 }
 
 TEST_F(FullDiskTest, ReopeningElsewhereEndsTheWait) {
-  launch("c1", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  launch_waiting("c1", kMuch);
   ASSERT_TRUE(run(client_->reopen_log("c1", open_log(disk_ + "/log"), soon())).ok());
+  go("c1");
   ASSERT_TRUE(eventually([&] { return fs::file_size(disk_ + "/log") >= 48 << 10; }));
-  ::usleep(300'000);
+  ASSERT_TRUE(eventually([&] { return writer_waits(pid_of("c1")); }));
   ASSERT_TRUE(run(client_->reopen_log("c1", open_log(log_path("c1") + ".2"), soon())).ok());
   EXPECT_EQ(wait_exit("c1").exit_code, 0);
   EXPECT_EQ(joined_log(read_file(disk_ + "/log") + read_file(log_path("c1") + ".2")) == much(),
@@ -73,11 +102,14 @@ TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
   std::vector<std::string> ids;
   for (int i = 0; i < 7; ++i) {
     ids.push_back("full" + std::to_string(i));
-    launch(ids.back(), {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+    launch_waiting(ids.back(), kMuch);
     UniqueFd log = open_log(disk_ + "/" + ids.back());
     ASSERT_TRUE(run(client_->reopen_log(ids.back(), std::move(log), soon())).ok());
+    go(ids.back());
   }
-  ::usleep(700'000);
+  for (const std::string& id : ids) {
+    ASSERT_TRUE(eventually([&] { return writer_waits(pid_of(id)); })) << id;
+  }
   shell("elsewhere", "echo alive");
   EXPECT_EQ(wait_exit("elsewhere").exit_code, 0);
   EXPECT_EQ(joined_log(log_of("elsewhere")), "alive\n");
@@ -102,12 +134,16 @@ TEST_F(FullDiskTest, LogsThatRefuseForReasonsOfTheirOwnHoldUpNobodyOnTheirFilesy
     ids.push_back("long" + std::to_string(i));
     UniqueFd log = open_log(disk_ + "/" + ids.back());
     ASSERT_EQ(::ftruncate(log.get(), std::numeric_limits<off_t>::max()), 0);
-    launch(ids.back(), {.args = {"sh", "-c", "sleep 0.1; while :; do echo line; done"}});
+    launch_waiting(ids.back(), "while :; do echo line; done");
     ASSERT_TRUE(run(client_->reopen_log(ids.back(), std::move(log), soon())).ok());
+    go(ids.back());
   }
-  ::usleep(500'000);
-  launch("fine", {.args = {"sh", "-c", std::string("sleep 0.1; ") + kMuch}});
+  for (const std::string& id : ids) {
+    ASSERT_TRUE(eventually([&] { return writer_waits(pid_of(id)); })) << id;
+  }
+  launch_waiting("fine", kMuch);
   ASSERT_TRUE(run(client_->reopen_log("fine", open_log(disk_ + "/fine"), soon())).ok());
+  go("fine");
   EXPECT_EQ(wait_exit("fine").exit_code, 0);
   EXPECT_EQ(joined_log(read_file(disk_ + "/fine")) == much(), true);
   for (const std::string& id : ids) {
@@ -118,7 +154,7 @@ TEST_F(FullDiskTest, LogsThatRefuseForReasonsOfTheirOwnHoldUpNobodyOnTheirFilesy
 }
 
 // A pipe that nobody reads stands for a server that does not answer: the write does not end.
-class HungLogTest : public KeeperTest {
+class HungLogTest : public StuckLogTest {
  protected:
   struct Hung {
     UniqueFd read;
@@ -132,8 +168,9 @@ class HungLogTest : public KeeperTest {
     const int bytes = ::fcntl(write.get(), F_GETPIPE_SZ);
     const std::string filling(static_cast<std::size_t>(bytes), '\n');
     EXPECT_EQ(::write(write.get(), filling.data(), filling.size()), bytes);
-    launch(id, {.args = {"sh", "-c", "sleep 0.2; echo one; sleep 1000"}});
+    launch_waiting(id, "echo one; exec sleep 1000");
     EXPECT_TRUE(run(client_->reopen_log(id, std::move(write), soon())).ok());
+    go(id);
     return hung;
   }
 };
@@ -141,7 +178,14 @@ class HungLogTest : public KeeperTest {
 TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
   std::vector<Hung> hung;
   for (int i = 0; i < 5; ++i) hung.push_back(launch_hung("hung" + std::to_string(i)));
-  ::usleep(500'000);
+  const auto taken = [&] {
+    return std::count_if(hung.begin(), hung.end(), [&](const Hung& one) {
+      const std::string comm = read_file("/proc/" + std::to_string(pid_of(one.id)) + "/comm");
+      return comm == "sleep\n" && unread_of(pid_of(one.id)) == 0;
+    });
+  };
+  // The last slot is not for their filesystem.
+  ASSERT_TRUE(eventually([&] { return taken() == kLogSlots - 1; }));
   shell("fine", "echo alive");
   EXPECT_EQ(wait_exit("fine").exit_code, 0);
   EXPECT_EQ(joined_log(log_of("fine")), "alive\n");
