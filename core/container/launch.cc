@@ -262,6 +262,8 @@ Result<EncodedPlan> encode_pod_init(const oci::Namespaces& namespaces, int oom_s
   PlanHeader& header = writer.header();
   header.namespaces[kPlanPid].mode = PlanNamespaceMode::fresh;
   header.namespaces[kPlanMount].mode = PlanNamespaceMode::fresh;
+  // A container with CAP_SYS_ADMIN may join what its init is in: not the host's.
+  header.namespaces[kPlanCgroup].mode = PlanNamespaceMode::fresh;
   write_namespace(writer, kPlanIpc, namespaces.ipc);
   write_namespace(writer, kPlanUts, namespaces.uts);
   write_namespace(writer, kPlanNetwork, namespaces.network);
