@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads /proc/self/mountinfo: a machine has cgroup v2, v1, or both with each controller in one of
 // them.
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <map>
@@ -30,6 +31,7 @@ constexpr std::array<Controller, 6> kControllers = {{{"cpu", "cpu", Health::fail
 struct CgroupMounts {
   std::string v2_path;
   std::map<std::string, std::string> v1_paths;  // by controller
+  std::vector<std::string> v1_read_only;        // mount points
 };
 
 std::vector<std::string> words(const std::string& text, char separator) {
@@ -37,6 +39,11 @@ std::vector<std::string> words(const std::string& text, char separator) {
   std::stringstream stream(text);
   for (std::string word; std::getline(stream, word, separator);) found.push_back(word);
   return found;
+}
+
+bool is_read_only(const std::string& options) {
+  const std::vector<std::string> all = words(options, ',');
+  return std::find(all.begin(), all.end(), "ro") != all.end();
 }
 
 // proc_pid_mountinfo(5): the mount point is field 5; after " - " come type, source, super options.
@@ -48,10 +55,12 @@ CgroupMounts cgroup_mounts() {
     if (dash == std::string::npos) continue;
     const auto before = words(line.substr(0, dash), ' ');
     const auto after = words(line.substr(dash + 3), ' ');
-    if (before.size() < 5 || after.size() < 3) continue;
+    if (before.size() < 6 || after.size() < 3) continue;
     if (after[0] == "cgroup2" && mounts.v2_path.empty()) mounts.v2_path = before[4];
     if (after[0] != "cgroup") continue;
-    for (const std::string& option : words(after[2], ',')) mounts.v1_paths[option] = before[4];
+    const std::vector<std::string> options = words(after[2], ',');
+    for (const std::string& option : options) mounts.v1_paths[option] = before[4];
+    if (is_read_only(before[5]) || is_read_only(after[2])) mounts.v1_read_only.push_back(before[4]);
   }
   return mounts;
 }
@@ -99,6 +108,12 @@ void check_cgroup(HostChecks* checks) {
     checks->push_back(
         {Health::fail, "no cgroup filesystem is mounted", "mount -t cgroup2 none /sys/fs/cgroup"});
     return;
+  }
+  for (const std::string& path : mounts.v1_read_only) {
+    checks->push_back({Health::warn,
+                       "cgroup hierarchy " + path +
+                           ": read-only; a container that may mount it sees the machine's root",
+                       "mount -o remount,rw " + path});
   }
   const std::string v2_controllers =
       v2 ? read_small_file(mounts.v2_path + "/cgroup.controllers") : "";
