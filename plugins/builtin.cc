@@ -16,12 +16,12 @@ namespace berth::plugins {
 
 namespace {
 
-// cgroup2 where the unified hierarchy is the only one; where any v1 hierarchy is mounted the
-// controllers are there and cgroup1 knows both.
+// cgroup1 where any controller that sets limits is in a v1 hierarchy; it knows both versions. Else
+// cgroup2, whatever v1 hierarchies there are beside it (name=systemd, net_cls).
 Result<std::unique_ptr<ResourcesPlugin>> make_resources(const BuiltinParts& parts) {
   TRY(const std::vector<CgroupMount> mounts, read_cgroup_mounts());
   bool has_v1 = false;
-  for (const CgroupMount& mount : mounts) has_v1 |= mount.version == CgroupVersion::v1;
+  for (const CgroupMount& mount : mounts) has_v1 |= mount.has_limits();
   if (has_v1) {
     TRY(std::unique_ptr<Cgroup1> plugin,
         Cgroup1::create(parts.ring, parts.log, {.parent = parts.cgroup_parent}, mounts));

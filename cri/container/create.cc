@@ -15,6 +15,7 @@
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
 #include "cri/container/capabilities.h"
+#include "cri/container/cgroup_reach.h"
 #include "cri/container/devices.h"
 #include "cri/container/image_volumes.h"
 #include "cri/container/log_file.h"
@@ -121,6 +122,8 @@ Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
   cgroup.resources = co_await resources_of("config.linux.resources", linux_config.resources());
   cgroup.resources.pids_limit = node.options.pids_limit;
   cgroup.privileged = linux_config.security_context().privileged();
+  cgroup.reach = co_await cgroup_reach_of(linux_config.security_context(),
+                                          container->sandbox->namespaces.pid.valid());
   cgroup.devices = std::move(device_rules);
   undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
     return node.resources.cleanup(pod, id);

@@ -56,10 +56,19 @@ struct PodCgroup {
   Resources resources{};
 };
 
+// What a container's processes could do with a cgroup filesystem. On v1 it decides in which
+// hierarchies the container has groups of its own though it has no limits there.
+enum class CgroupReach {
+  none,            // they cannot mount one, nor make or join a namespace
+  user_namespace,  // in a user namespace that they make, as the owner of their cgroup's files
+  administrator,   // they have CAP_SYS_ADMIN, or share processes with who may have it
+};
+
 struct ContainerCgroup {
   std::string pod_id{};
   std::string container_id{};
   Resources resources{};
+  CgroupReach reach = CgroupReach::administrator;
   bool privileged = false;             // every device is allowed
   std::vector<std::string> devices{};  // further device rules: "c 1:3 rwm"
 };

@@ -14,7 +14,7 @@ namespace berth::plugins {
 Result<std::unique_ptr<Cgroup1>> Cgroup1::create(Ring& ring, Log& log, Cgroup1Options options,
                                                  const std::vector<CgroupMount>& mounts) {
   TRY(std::string parent, relative_cgroup_path(options.parent));
-  TRY(Hierarchies hierarchies, Hierarchies::open(mounts));
+  TRY(Hierarchies hierarchies, Hierarchies::open(mounts, parent));
   Groups groups(std::move(hierarchies), std::move(parent));
   return std::unique_ptr<Cgroup1>(new Cgroup1(ring, log, std::move(groups)));
 }
@@ -105,6 +105,12 @@ Task<CgroupUsage> Cgroup1::usage(std::string pod_id, std::string container_id) {
 Task<void> Cgroup1::kill(std::string pod_id, std::string container_id) {
   const GroupKey key = co_await key_of(pod_id, container_id);
   co_await groups_.kill(key);
+  const NamespaceRoots& rest = groups_.hierarchies().rest;
+  const NamespaceRoots::Member member{pod_id, container_id};
+  if (!rest.has_freezer(member)) co_return;
+  // The container chooses how many groups there are.
+  auto thaw = [&rest, &member] { return rest.thaw(member); };
+  co_await offload(ring_, thaw);
 }
 
 Task<void> Cgroup1::cleanup(std::string pod_id, std::string container_id) {

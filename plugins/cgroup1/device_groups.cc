@@ -25,8 +25,7 @@ Status write_rules(const sys::Cgroup& group, const std::vector<std::string>& rul
 
 }  // namespace
 
-Status make_shared_device_group(const sys::Cgroup& devices, const std::string& parent) {
-  const std::string path = parent + "/" + kSharedDeviceGroup;
+Status make_default_device_group(const sys::Cgroup& devices, const std::string& path) {
   TRY_(make_cgroup(devices, path));
   TRY(const sys::Cgroup group, sys::Cgroup::open(devices.fd(), path));
   // Containers of an earlier agent may be inside: rules are not taken away and given back under

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The v1 devices controller. Containers share `<parent>/default`, which allows kDefaultDevices and
-// nothing else; only one that is privileged or wants further devices has a group,
-// `<parent>/berth-pod. container`. So whether a container has its own is what says which one it is
-// in.
+// nothing else. One that is privileged or wants further devices has a group of its own,
+// `<parent>/berth-pod.container`; one that may write to the control files of its group
+// (CAP_SYS_ADMIN) has `<parent>/guarded/berth-pod.container`, whose rights are those of `guarded`
+// and cannot be more. So which of them is there is what says which one a container is in.
 #pragma once
 
 #include <string>
@@ -13,10 +14,11 @@
 
 namespace berth::plugins {
 
-constexpr const char* kSharedDeviceGroup = "default";
+constexpr const char* kGuardedDeviceGroup = "guarded";
 
-// Makes `<parent>/default` and gives it its rules if it has not exactly those.
-Status make_shared_device_group(const sys::Cgroup& devices, const std::string& parent);
+// Makes `<parent>/default` or `<parent>/guarded` and gives it its rules if it has not exactly
+// those.
+Status make_default_device_group(const sys::Cgroup& devices, const std::string& path);
 // `rules` are checked already. Privileged: everything is allowed.
 Status make_own_device_group(const sys::Cgroup& devices, const std::string& path, bool privileged,
                              const std::vector<std::string>& rules);

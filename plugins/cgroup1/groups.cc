@@ -28,23 +28,6 @@ std::vector<ControlWrite> writes_in(const Hierarchy& hierarchy, const Resources&
   return all;
 }
 
-// KERNEL: a new v1 cpuset has no CPU and no memory node, and no process can enter it (ENOSPC)
-// before it has both. So each level takes its parent's where it has none.
-Status fill_cpuset(const sys::Cgroup& root, const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string above = slash == std::string::npos ? std::string(".") : path.substr(0, slash);
-  TRY(const sys::Cgroup group, sys::Cgroup::open(root.fd(), path));
-  for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
-    TRY(const std::string present, group.read(file));
-    if (!present.empty() && present != "\n") continue;
-    if (above != ".") TRY_(fill_cpuset(root, above));
-    TRY(const sys::Cgroup parent, sys::Cgroup::open(root.fd(), above));
-    TRY(const std::string inherited, parent.read(file));
-    TRY_(group.write(file, inherited));
-  }
-  return {};
-}
-
 Status make_in(const Hierarchy& hierarchy, const std::string& path) {
   TRY_(make_cgroup(hierarchy.root, path));
   if (hierarchy.has(Controller::cpuset)) TRY_(fill_cpuset(hierarchy.root, path));
@@ -71,8 +54,8 @@ Result<std::string> read_if_there(const sys::Cgroup& group, const char* file) {
 
 }  // namespace
 
-std::string Groups::path_in(const Hierarchy& hierarchy, const GroupKey& key) const {
-  if (cgroup_exists(hierarchy.root, pod_path(key.parent, key.pod_id))) {
+std::string Groups::path_in(const sys::Cgroup& root, const GroupKey& key) {
+  if (cgroup_exists(root, pod_path(key.parent, key.pod_id))) {
     return nested_path(key.parent, key.pod_id, key.container_id);
   }
   return flat_path(key.parent, key.pod_id, key.container_id);
@@ -80,6 +63,10 @@ std::string Groups::path_in(const Hierarchy& hierarchy, const GroupKey& key) con
 
 std::string Groups::device_path(const GroupKey& key) const {
   return flat_path(own_parent_, key.pod_id, key.container_id);
+}
+
+std::string Groups::guarded_device_path(const GroupKey& key) const {
+  return flat_path(own_parent_ + "/" + kGuardedDeviceGroup, key.pod_id, key.container_id);
 }
 
 // What is asked for must be possible: a limit that is silently not there is worse than an error.
@@ -108,12 +95,16 @@ Status Groups::limit(const Hierarchy& hierarchy, const std::string& path,
 }
 
 // hugetlb where it is not on v1, and the unified map: on the v2 side.
-Status Groups::limit_unified(const GroupKey& key, const std::string& path,
-                             const Resources& resources) const {
+std::vector<ControlWrite> Groups::writes_in_unified(const Resources& resources) const {
   std::vector<ControlWrite> writes = unified_writes(resources);
   if (all_.find(Controller::hugetlb) == nullptr) {
     for (ControlWrite& write : hugetlb_v2(resources)) writes.push_back(std::move(write));
   }
+  return writes;
+}
+
+Status Groups::limit_unified(const std::string& path,
+                             const std::vector<ControlWrite>& writes) const {
   if (writes.empty()) return {};
   if (!all_.unified.valid()) {
     if (controllers_of(writes).empty()) return {};
@@ -121,9 +112,8 @@ Status Groups::limit_unified(const GroupKey& key, const std::string& path,
                       "`" + writes.front().file + "` needs cgroup v2, which is not mounted");
   }
   const std::vector<std::string> controllers = controllers_of(writes);
-  const bool is_pod = key.container_id.empty();
   if (!controllers.empty()) {
-    const std::string above = is_pod ? key.parent : pod_path(key.parent, key.pod_id);
+    const std::string above = path.substr(0, path.rfind('/'));
     TRY_(enable_controllers(all_.unified, above, controllers));
   }
   TRY(const sys::Cgroup group, sys::Cgroup::open(all_.unified.fd(), path));
@@ -133,8 +123,9 @@ Status Groups::limit_unified(const GroupKey& key, const std::string& path,
 Status Groups::make_pod(const GroupKey& key, const Resources& resources) const {
   TRY_(require_controllers(resources));
   const std::string path = pod_path(key.parent, key.pod_id);
-  if (all_.unified.valid()) TRY_(make_cgroup(all_.unified, path));
-  TRY_(limit_unified(key, path, resources));
+  const std::vector<ControlWrite> unified = writes_in_unified(resources);
+  if (all_.unified.valid() && !unified.empty()) TRY_(make_cgroup(all_.unified, path));
+  TRY_(limit_unified(path, unified));
   for (const Hierarchy& hierarchy : all_.v1) {
     if (writes_in(hierarchy, resources, {}).empty()) continue;
     TRY_(make_in(hierarchy, path));
@@ -144,50 +135,68 @@ Status Groups::make_pod(const GroupKey& key, const Resources& resources) const {
 }
 
 Status Groups::make_leaf(const GroupKey& key) const {
-  if (all_.unified.valid()) {
-    TRY_(make_cgroup(all_.unified, nested_path(key.parent, key.pod_id, key.container_id)));
-  }
+  if (all_.unified.valid()) TRY_(make_cgroup(all_.unified, path_in(all_.unified, key)));
   for (const Hierarchy& hierarchy : all_.v1) {
-    if (hierarchy.always) TRY_(make_in(hierarchy, path_in(hierarchy, key)));
+    if (hierarchy.always) TRY_(make_in(hierarchy, path_in(hierarchy.root, key)));
   }
-  return {};
+  // Containers of the pod can join its cgroup namespace.
+  constexpr CgroupReach kReach = CgroupReach::administrator;
+  TRY_(all_.rest.make({key.pod_id, key.container_id}, kReach, {}));
+  if (!all_.devices.valid()) return {};
+  return make_cgroup(all_.devices, guarded_device_path(key));
 }
 
 Status Groups::make_container(const GroupKey& key, const ContainerCgroup& container) const {
   const Resources& resources = container.resources;
   TRY_(require_controllers(resources));
-  const std::string unified_path = nested_path(key.parent, key.pod_id, key.container_id);
-  if (all_.unified.valid()) TRY_(make_cgroup(all_.unified, unified_path));
-  TRY_(limit_unified(key, unified_path, resources));
+  if (all_.unified.valid()) {
+    const std::string path = path_in(all_.unified, key);
+    TRY_(make_cgroup(all_.unified, path));
+    TRY_(limit_unified(path, writes_in_unified(resources)));
+  } else {
+    TRY_(limit_unified({}, writes_in_unified(resources)));
+  }
+  std::vector<std::string> handled;
   for (const Hierarchy& hierarchy : all_.v1) {
     if (!hierarchy.always && writes_in(hierarchy, resources, {}).empty()) continue;
-    const std::string path = path_in(hierarchy, key);
+    const std::string path = path_in(hierarchy.root, key);
     TRY_(make_in(hierarchy, path));
     TRY_(limit(hierarchy, path, resources, true));
+    handled.push_back(hierarchy.name);
   }
-  if (all_.devices.valid() && (container.privileged || !container.devices.empty())) {
-    TRY_(make_own_device_group(all_.devices, device_path(key), container.privileged,
-                               container.devices));
+  TRY_(all_.rest.make({key.pod_id, key.container_id}, container.reach, handled));
+  return make_device_group(key, container);
+}
+
+Status Groups::make_device_group(const GroupKey& key, const ContainerCgroup& container) const {
+  if (!all_.devices.valid()) return {};
+  if (container.privileged || !container.devices.empty()) {
+    return make_own_device_group(all_.devices, device_path(key), container.privileged,
+                                 container.devices);
   }
-  return {};
+  if (container.reach != CgroupReach::administrator) return {};
+  return make_cgroup(all_.devices, guarded_device_path(key));
 }
 
 Result<Placement> Groups::place(const GroupKey& key) const {
   Placement placement;
   if (all_.unified.valid()) {
-    const std::string path = nested_path(key.parent, key.pod_id, key.container_id);
-    TRY(const sys::Cgroup group, sys::Cgroup::open(all_.unified.fd(), path));
-    TRY(placement.cgroup, group.open_control(".", O_RDONLY | O_DIRECTORY));
+    const std::string path = path_in(all_.unified, key);
+    TRY(placement.cgroup, all_.unified.open_control(path, O_RDONLY | O_DIRECTORY));
   }
+  std::vector<std::string> handled;
   for (const Hierarchy& hierarchy : all_.v1) {
-    const std::string path = path_in(hierarchy, key);
+    const std::string path = path_in(hierarchy.root, key);
     if (!hierarchy.always && !cgroup_exists(hierarchy.root, path)) continue;
     TRY(UniqueFd tasks, hierarchy.root.open_control(path + "/tasks", O_WRONLY));
     placement.v1_tasks.push_back(std::move(tasks));
+    handled.push_back(hierarchy.name);
   }
+  TRY_(all_.rest.place({key.pod_id, key.container_id}, handled, placement.v1_tasks));
   if (all_.devices.valid()) {
     std::string path = device_path(key);
-    if (!cgroup_exists(all_.devices, path)) path = own_parent_ + "/" + kSharedDeviceGroup;
+    if (!cgroup_exists(all_.devices, path)) path = guarded_device_path(key);
+    if (!cgroup_exists(all_.devices, path)) path = own_parent_ + "/" + kSharedGroup;
     TRY(UniqueFd tasks, all_.devices.open_control(path + "/tasks", O_WRONLY));
     placement.v1_tasks.push_back(std::move(tasks));
   }
@@ -197,12 +206,12 @@ Result<Placement> Groups::place(const GroupKey& key) const {
 Result<std::vector<CgroupView>> Groups::views(const GroupKey& key) const {
   std::vector<CgroupView> views;
   if (all_.unified.valid()) {
-    const std::string path = nested_path(key.parent, key.pod_id, key.container_id);
+    const std::string path = path_in(all_.unified, key);
     TRY(UniqueFd group, all_.unified.open_control(path, O_PATH | O_DIRECTORY));
     views.push_back({"unified", {}, std::move(group)});
   }
   for (const Hierarchy& hierarchy : all_.v1) {
-    const std::string path = path_in(hierarchy, key);
+    const std::string path = path_in(hierarchy.root, key);
     if (!hierarchy.always && !cgroup_exists(hierarchy.root, path)) continue;
     TRY(UniqueFd group, hierarchy.root.open_control(path, O_PATH | O_DIRECTORY));
     views.push_back({hierarchy.name, hierarchy.aliases, std::move(group)});
@@ -216,11 +225,8 @@ Status Groups::move_in(const Hierarchy& hierarchy, const std::string& path,
                        const GroupKey& key) const {
   constexpr int kRoundsMax = 16;
   const Hierarchy* const reference = all_.v1.data();
-  const std::string from = all_.unified.valid()
-                               ? nested_path(key.parent, key.pod_id, key.container_id)
-                               : path_in(*reference, key);
   const sys::Cgroup& from_root = all_.unified.valid() ? all_.unified : reference->root;
-  TRY(const sys::Cgroup source, sys::Cgroup::open(from_root.fd(), from));
+  TRY(const sys::Cgroup source, sys::Cgroup::open(from_root.fd(), path_in(from_root, key)));
   TRY(const sys::Cgroup target, sys::Cgroup::open(hierarchy.root.fd(), path));
   for (int round = 0; round < kRoundsMax; ++round) {
     TRY(const std::vector<pid_t> there, target.procs());
@@ -240,9 +246,10 @@ Status Groups::move_in(const Hierarchy& hierarchy, const std::string& path,
 
 Status Groups::update(const GroupKey& key, const Resources& resources) const {
   TRY_(require_controllers(resources));
-  TRY_(limit_unified(key, nested_path(key.parent, key.pod_id, key.container_id), resources));
+  const std::vector<ControlWrite> unified = writes_in_unified(resources);
+  TRY_(limit_unified(all_.unified.valid() ? path_in(all_.unified, key) : "", unified));
   for (const Hierarchy& hierarchy : all_.v1) {
-    const std::string path = path_in(hierarchy, key);
+    const std::string path = path_in(hierarchy.root, key);
     if (writes_in(hierarchy, resources, {.fresh = false}).empty()) continue;
     const bool made_now = !hierarchy.always && !cgroup_exists(hierarchy.root, path);
     if (made_now) TRY_(make_in(hierarchy, path));
@@ -255,14 +262,14 @@ Status Groups::update(const GroupKey& key, const Resources& resources) const {
 Result<CgroupUsage> Groups::usage(const GroupKey& key) const {
   CgroupUsage usage;
   if (all_.unified.valid()) {
-    const std::string path = nested_path(key.parent, key.pod_id, key.container_id);
+    const std::string path = path_in(all_.unified, key);
     TRY(const sys::Cgroup group, sys::Cgroup::open(all_.unified.fd(), path));
     // KERNEL 4.15: v2 accounts CPU time in every group, whether or not it has the cpu controller.
     TRY(const std::string cpu, read_if_there(group, "cpu.stat"));
     usage.cpu_ns = parse_flat_keyed(cpu, "usage_usec") * 1000;
   }
   if (const Hierarchy* memory = all_.find(Controller::memory)) {
-    TRY(const sys::Cgroup group, sys::Cgroup::open(memory->root.fd(), path_in(*memory, key)));
+    TRY(const sys::Cgroup group, sys::Cgroup::open(memory->root.fd(), path_in(memory->root, key)));
     TRY(const std::string bytes, group.read("memory.usage_in_bytes"));
     TRY(const std::string stat, group.read("memory.stat"));
     TRY(const std::string oom, group.read("memory.oom_control"));
@@ -272,7 +279,7 @@ Result<CgroupUsage> Groups::usage(const GroupKey& key) const {
     usage.oom_killed = parse_flat_keyed(oom, "oom_kill") > 0;
   }
   if (const Hierarchy* pids = all_.find(Controller::pids)) {
-    TRY(const sys::Cgroup group, sys::Cgroup::open(pids->root.fd(), path_in(*pids, key)));
+    TRY(const sys::Cgroup group, sys::Cgroup::open(pids->root.fd(), path_in(pids->root, key)));
     TRY(const std::string count, group.read("pids.current"));
     usage.pids = parse_count(count);
   }
@@ -281,29 +288,46 @@ Result<CgroupUsage> Groups::usage(const GroupKey& key) const {
 
 Status Groups::kill(const GroupKey& key) const {
   if (all_.unified.valid()) {
-    return kill_cgroup(all_.unified, nested_path(key.parent, key.pod_id, key.container_id));
+    return kill_cgroup(all_.unified, path_in(all_.unified, key));
   }
   for (const Hierarchy& hierarchy : all_.v1) {
-    if (hierarchy.always) return kill_cgroup(hierarchy.root, path_in(hierarchy, key));
+    if (hierarchy.always) return kill_cgroup(hierarchy.root, path_in(hierarchy.root, key));
   }
   return {};
 }
 
 Status Groups::remove_container(const GroupKey& key) const {
   const std::string nested = nested_path(key.parent, key.pod_id, key.container_id);
+  const std::string flat = flat_path(key.parent, key.pod_id, key.container_id);
   for (const Hierarchy& hierarchy : all_.v1) {
     TRY_(remove_cgroup(hierarchy.root, nested));
-    TRY_(remove_cgroup(hierarchy.root, flat_path(key.parent, key.pod_id, key.container_id)));
+    TRY_(remove_cgroup(hierarchy.root, flat));
   }
-  if (all_.devices.valid()) TRY_(remove_cgroup(all_.devices, device_path(key)));
+  TRY_(all_.rest.remove({key.pod_id, key.container_id}));
+  if (all_.devices.valid()) {
+    TRY_(remove_cgroup(all_.devices, device_path(key)));
+    TRY_(remove_cgroup(all_.devices, guarded_device_path(key)));
+    TRY_(sweep_shared_group(all_.devices, own_parent_));
+  }
   // Last: while this one is there, the container can still be found and killed.
-  if (all_.unified.valid()) TRY_(remove_cgroup(all_.unified, nested));
-  return {};
+  if (!all_.unified.valid()) return {};
+  TRY_(remove_cgroup(all_.unified, nested));
+  return remove_cgroup(all_.unified, flat);
+}
+
+Status Groups::make_shared_devices() const {
+  if (!all_.devices.valid()) return {};
+  TRY_(make_default_device_group(all_.devices, own_parent_ + "/" + kSharedGroup));
+  TRY_(make_default_device_group(all_.devices, own_parent_ + "/" + kGuardedDeviceGroup));
+  return sweep_shared_group(all_.devices, own_parent_);
 }
 
 Status Groups::remove_shared() const {
+  TRY_(all_.rest.remove_shared());
   if (!all_.devices.valid()) return {};
-  return remove_cgroup(all_.devices, own_parent_ + "/" + kSharedDeviceGroup);
+  // It has no process; what is in it has.
+  TRY_(remove_cgroup(all_.devices, own_parent_ + "/" + kGuardedDeviceGroup));
+  return remove_cgroup(all_.devices, own_parent_ + "/" + kSharedGroup);
 }
 
 Status Groups::remove_pod(const GroupKey& key) const {

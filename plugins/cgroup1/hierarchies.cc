@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/cgroup1/hierarchies.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -19,10 +17,15 @@ const Hierarchy* Hierarchies::find(Controller controller) const {
   return nullptr;
 }
 
-Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts) {
-  Hierarchies all;
+Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts,
+                                      const std::string& own_parent) {
+  Hierarchies all{.v1 = {}, .devices = {}, .unified = {}, .rest = NamespaceRoots(own_parent)};
   for (const CgroupMount& mount : mounts) {
-    TRY(sys::Cgroup root, sys::Cgroup::open(AT_FDCWD, mount.mount_point));
+    if (mount.version == CgroupVersion::v1 && !mount.has_limits() && !mount.has("devices")) {
+      all.rest.add(mount);
+      continue;
+    }
+    TRY(sys::Cgroup root, open_hierarchy(mount));
     if (mount.version == CgroupVersion::v2) {
       all.unified = std::move(root);
       continue;
@@ -35,12 +38,13 @@ Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts) {
     // KERNEL: a hierarchy has one tree, so devices mounted together with a limit would need a
     // device group for each container. Nobody mounts it so; then devices stay unrestricted.
     if (hierarchy.controllers.empty()) {
-      if (mount.has("devices")) all.devices = std::move(root);
+      all.devices = std::move(root);
       continue;
     }
     hierarchy.always = hierarchy.has(Controller::cpu) || hierarchy.has(Controller::memory) ||
                        hierarchy.has(Controller::pids);
-    hierarchy.name = mount.mount_point.substr(mount.mount_point.rfind('/') + 1);
+    if (!hierarchy.always) all.rest.add(mount);
+    hierarchy.name = mount.name();
     for (const std::string& controller : mount.controllers) {
       if (controller != hierarchy.name) hierarchy.aliases.push_back(controller);
     }

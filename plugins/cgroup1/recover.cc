@@ -39,7 +39,8 @@ Status find_dead(const sys::Cgroup& root, const std::string& parent, bool parent
     const std::string path = parent + "/" + name;
     const CgroupName parsed = parse_cgroup_name(name);
     if (parsed.pod_id.empty()) {
-      if (parent_is_ours && name != kSharedDeviceGroup) dead.push_back({&root, path});
+      const bool shared = name == kSharedGroup || name == kGuardedDeviceGroup;
+      if (parent_is_ours && !shared) dead.push_back({&root, path});
       continue;
     }
     if (!parsed.container_id.empty()) {
@@ -71,6 +72,10 @@ Status remove_all(const std::vector<Dead>& dead) {
 
 Status kill_all(const std::vector<Dead>& dead) {
   for (const Dead& group : dead) TRY_(kill_cgroup(*group.root, group.path));
+  for (const Dead& group : dead) {
+    if (!cgroup_exists(*group.root, group.path + "/freezer.state")) continue;
+    TRY_(thaw_cgroup(*group.root, group.path));
+  }
   return {};
 }
 
@@ -79,6 +84,8 @@ std::vector<const sys::Cgroup*> roots_of(const Hierarchies& all) {
   if (all.unified.valid()) roots.push_back(&all.unified);  // first: cgroup.kill is here
   for (const Hierarchy& hierarchy : all.v1) roots.push_back(&hierarchy.root);
   if (all.devices.valid()) roots.push_back(&all.devices);
+  // With cpuset for the second time: looking twice does no harm.
+  for (const sys::Cgroup* root : all.rest.roots()) roots.push_back(root);
   return roots;
 }
 
@@ -91,12 +98,12 @@ Status Cgroup1::make_parents() const {
   for (const Hierarchy& hierarchy : all.v1) {
     if (hierarchy.always) TRY_(make_cgroup(hierarchy.root, parent));
   }
-  if (all.devices.valid()) TRY_(make_shared_device_group(all.devices, parent));
-  return {};
+  return groups_.make_shared_devices();
 }
 
 Task<void> Cgroup1::recover(std::vector<LivingCgroup> living) {
   co_await make_parents();
+  for (const std::string& fault : groups_.make_shared_rest()) log_.warn("cgroup1", fault);
   LivingSet alive;
   std::set<std::string> parents{groups_.own_parent()};
   parents_.clear();
@@ -114,6 +121,12 @@ Task<void> Cgroup1::recover(std::vector<LivingCgroup> living) {
       co_await find_dead(*root, parent, ours, alive, dead);
     }
   }
+  const Hierarchies& all = groups_.hierarchies();
+  if (all.devices.valid()) {
+    const std::string guarded = groups_.own_parent() + "/" + kGuardedDeviceGroup;
+    co_await find_dead(all.devices, guarded, true, alive, dead);
+  }
+  co_await all.rest.sweep();
   if (dead.empty()) co_return;
   auto kill = [&dead] { return kill_all(dead); };
   co_await offload(ring_, kill);

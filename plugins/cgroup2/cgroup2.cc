@@ -40,15 +40,22 @@ Result<std::string> read_if_there(const sys::Cgroup& group, const char* file) {
 Result<std::unique_ptr<Cgroup2>> Cgroup2::create(Ring& ring, Log& log, Cgroup2Options options,
                                                  const std::vector<CgroupMount>& mounts) {
   TRY(options.parent, relative_cgroup_path(options.parent));
+  sys::Cgroup root;
+  NamespaceRoots rest(options.parent);
   for (const CgroupMount& mount : mounts) {
-    if (mount.version != CgroupVersion::v2) continue;
-    TRY(sys::Cgroup root, sys::Cgroup::open(AT_FDCWD, mount.mount_point));
-    TRY(UniqueFd program, load_device_program(default_and({})));
-    return std::unique_ptr<Cgroup2>(
-        new Cgroup2(ring, log, std::move(options), std::move(root), std::move(program)));
+    if (mount.version == CgroupVersion::v1) {
+      rest.add(mount);
+    } else if (!root.valid()) {
+      TRY(root, open_hierarchy(mount));
+    }
   }
-  return make_error(Errc::failed_precondition,
-                    "no cgroup v2 hierarchy is mounted in this mount namespace");
+  if (!root.valid()) {
+    return make_error(Errc::failed_precondition,
+                      "no cgroup v2 hierarchy is mounted in this mount namespace");
+  }
+  TRY(UniqueFd program, load_device_program(default_and({})));
+  return std::unique_ptr<Cgroup2>(new Cgroup2(ring, log, std::move(options), std::move(root),
+                                              std::move(rest), std::move(program)));
 }
 
 Result<std::string> Cgroup2::path_of_pod(const std::string& pod_id) const {
@@ -104,20 +111,30 @@ Status Cgroup2::make_container(const std::string& path, const ContainerCgroup& c
   return restrict_devices(group, container);
 }
 
-Result<Placement> Cgroup2::place(const std::string& path) const {
-  TRY(const sys::Cgroup group, sys::Cgroup::open(root_.fd(), path));
+Result<Placement> Cgroup2::place(const std::string& pod_id, const std::string& container_id) const {
+  TRY(const std::string path, path_of(pod_id, container_id));
   Placement placement;
-  TRY(placement.cgroup, group.open_control(".", O_RDONLY | O_DIRECTORY));
+  TRY(placement.cgroup, root_.open_control(path, O_RDONLY | O_DIRECTORY));
+  TRY_(rest_.place({pod_id, container_id}, {}, placement.v1_tasks));
   return placement;
 }
 
+Status Cgroup2::remove_container(const std::string& pod_id, const std::string& container_id) const {
+  TRY(const std::string path, path_of(pod_id, container_id));
+  TRY_(rest_.remove({pod_id, container_id}));
+  return remove_cgroup(root_, path);
+}
+
 Result<Placement> Cgroup2::prepare_now(const ContainerCgroup& container) const {
-  TRY(const std::string path, path_of(container.pod_id, container.container_id));
+  const std::string& pod_id = container.pod_id;
+  const std::string& id = container.container_id;
+  TRY(const std::string path, path_of(pod_id, id));
   TRY_(validate(container.resources));
   Undo undo;
-  undo.push([this, &path] { static_cast<void>(remove_cgroup(root_, path)); });
+  undo.push([&] { static_cast<void>(remove_container(pod_id, id)); });
   TRY_(make_container(path, container));
-  TRY(Placement placement, place(path));
+  TRY_(rest_.make({pod_id, id}, container.reach, {}));
+  TRY(Placement placement, place(pod_id, id));
   undo.commit();
   return placement;
 }
@@ -156,8 +173,7 @@ Task<Placement> Cgroup2::prepare(ContainerCgroup container) {
 }
 
 Task<Placement> Cgroup2::placement(std::string pod_id, std::string container_id) {
-  const std::string path = co_await path_of(pod_id, container_id);
-  co_return place(path);
+  co_return place(pod_id, container_id);
 }
 
 Task<std::vector<CgroupView>> Cgroup2::views(std::string /*pod_id*/, std::string /*container_id*/) {
@@ -169,7 +185,11 @@ Task<Placement> Cgroup2::pod_placement(std::string pod_id) {
   const std::string init(kPodInit);
   const std::string path = co_await path_of(pod_id, init);
   co_await make_cgroup(root_, path);
-  co_return place(path);
+  // Containers of the pod can join its cgroup namespace.
+  const NamespaceRoots::Member member{pod_id, init};
+  const std::vector<std::string> handled;
+  co_await rest_.make(member, CgroupReach::administrator, handled);
+  co_return place(pod_id, init);
 }
 
 Task<void> Cgroup2::update(std::string pod_id, std::string container_id, Resources resources) {
@@ -189,19 +209,36 @@ Task<CgroupUsage> Cgroup2::usage(std::string pod_id, std::string container_id) {
 Task<void> Cgroup2::kill(std::string pod_id, std::string container_id) {
   const std::string path = co_await path_of(pod_id, container_id);
   co_await kill_cgroup(root_, path);
+  const NamespaceRoots::Member member{pod_id, container_id};
+  if (!rest_.has_freezer(member)) co_return;
+  // The container chooses how many groups there are.
+  auto thaw = [this, &member] { return rest_.thaw(member); };
+  co_await offload(ring_, thaw);
 }
 
 Task<void> Cgroup2::cleanup(std::string pod_id, std::string container_id) {
-  const std::string path = co_await path_of(pod_id, container_id);
-  std::function<Status()> attempt = [this, &path] { return remove_cgroup(root_, path); };
+  std::function<Status()> attempt = [this, &pod_id, &container_id] {
+    return remove_container(pod_id, container_id);
+  };
   co_await remove_when_empty(ring_, std::move(attempt));
 }
 
 Task<void> Cgroup2::cleanup_pod(std::string pod_id) {
   const std::string path = co_await path_of_pod(pod_id);
-  std::function<Status()> attempt = [this, &path] { return remove_cgroup(root_, path); };
+  std::function<Status()> attempt = [this, &pod_id, &path]() -> Status {
+    TRY_(remove_container(pod_id, std::string(kPodInit)));
+    return remove_cgroup(root_, path);
+  };
   co_await remove_when_empty(ring_, std::move(attempt));
   parents_.erase(pod_id);
+}
+
+Task<void> Cgroup2::close() {
+  const Status removed = rest_.remove_shared();
+  if (!removed.ok() && !removed.error().is(Errc::failed_precondition)) {
+    log_.warn("cgroup2", removed.error().message());
+  }
+  co_return;
 }
 
 }  // namespace berth::plugins

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resources plugin of machines with cgroup v2 alone. See plugins/api/resources.h for the
-// contract. All calls come on the ring's thread; removals and limit changes run on its offload
-// threads. Nothing is remembered that the directories do not say, except the parents that the
-// kubelet chose.
+// The resources plugin of machines where every controller with limits is on cgroup v2. See
+// plugins/api/resources.h for the contract. All calls come on the ring's thread; removals and limit
+// changes run on its offload threads. Nothing is remembered that the directories do not say, except
+// the parents that the kubelet chose.
 #pragma once
 
 #include <map>
@@ -16,6 +16,7 @@
 #include "core/ring/ring.h"
 #include "plugins/api/resources.h"
 #include "plugins/resources/cgroup_mounts.h"
+#include "plugins/resources/namespace_roots.h"
 
 namespace berth::plugins {
 
@@ -45,13 +46,16 @@ class Cgroup2 final : public ResourcesPlugin {
   Task<void> kill(std::string pod_id, std::string container_id) override;
   Task<void> cleanup(std::string pod_id, std::string container_id) override;
   Task<void> cleanup_pod(std::string pod_id) override;
+  Task<void> close() override;
 
  private:
-  Cgroup2(Ring& ring, Log& log, Cgroup2Options options, sys::Cgroup root, UniqueFd program)
+  Cgroup2(Ring& ring, Log& log, Cgroup2Options options, sys::Cgroup root, NamespaceRoots rest,
+          UniqueFd program)
       : ring_(ring),
         log_(log),
         options_(std::move(options)),
         root_(std::move(root)),
+        rest_(std::move(rest)),
         default_devices_(std::move(program)) {}
 
   // Checks the ids. The pod's path, and the container's below it.
@@ -61,16 +65,20 @@ class Cgroup2 final : public ResourcesPlugin {
   Result<Placement> prepare_now(const ContainerCgroup& container) const;
   Status make_container(const std::string& path, const ContainerCgroup& container) const;
   Status restrict_devices(const sys::Cgroup& group, const ContainerCgroup& container) const;
-  Result<Placement> place(const std::string& path) const;
+  Result<Placement> place(const std::string& pod_id, const std::string& container_id) const;
+  Status remove_container(const std::string& pod_id, const std::string& container_id) const;
   Status update_now(const std::string& path, const Resources& resources) const;
   Result<CgroupUsage> usage_now(const std::string& path) const;
   Status find_dead(const std::vector<LivingCgroup>& living, const std::string& parent,
                    std::vector<std::string>& dead) const;
+  Result<std::vector<NamespaceRoots::Member>> find_dead_members(
+      const std::vector<LivingCgroup>& living) const;
 
   Ring& ring_;
   Log& log_;
   Cgroup2Options options_;
   sys::Cgroup root_;
+  NamespaceRoots rest_;  // v1 hierarchies beside it
   UniqueFd default_devices_;
   std::map<std::string, std::string> parents_;
 };

@@ -46,9 +46,20 @@ Status Cgroup2::find_dead(const std::vector<LivingCgroup>& living, const std::st
   return {};
 }
 
+Result<std::vector<NamespaceRoots::Member>> Cgroup2::find_dead_members(
+    const std::vector<LivingCgroup>& living) const {
+  TRY(std::vector<NamespaceRoots::Member> members, rest_.members());
+  std::erase_if(members, [&living](const NamespaceRoots::Member& member) {
+    const LivingCgroup* const pod = find_pod(living, member.pod_id);
+    return pod != nullptr && lives_in(*pod, member.container_id);
+  });
+  return members;
+}
+
 Task<void> Cgroup2::recover(std::vector<LivingCgroup> living) {
   co_await make_cgroup(root_, options_.parent);
   co_await enable_controllers(root_, options_.parent, options_.controllers);
+  for (const std::string& fault : rest_.make_shared()) log_.warn("cgroup2", fault);
   std::set<std::string> parents{options_.parent};
   parents_.clear();
   for (const LivingCgroup& pod : living) {
@@ -60,8 +71,14 @@ Task<void> Cgroup2::recover(std::vector<LivingCgroup> living) {
   std::vector<std::string> dead;
   for (const std::string& parent : parents) co_await find_dead(living, parent, dead);
   for (const std::string& path : dead) co_await kill_cgroup(root_, path);
-  std::function<Status()> attempt = [this, &dead]() -> Status {
+  const std::vector<NamespaceRoots::Member> members = co_await find_dead_members(living);
+  for (const NamespaceRoots::Member& member : members) co_await rest_.thaw(member);
+  std::function<Status()> attempt = [this, &dead, &members]() -> Status {
     Status first;
+    for (const NamespaceRoots::Member& member : members) {
+      Status removed = rest_.remove(member);
+      if (!removed.ok() && first.ok()) first = std::move(removed);
+    }
     for (const std::string& path : dead) {
       Status removed = remove_cgroup(root_, path);
       if (!removed.ok() && first.ok()) first = std::move(removed);

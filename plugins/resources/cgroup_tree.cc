@@ -38,8 +38,64 @@ bool cgroup_exists(const sys::Cgroup& root, const std::string& path) {
   return ::faccessat(root.fd(), path.c_str(), F_OK, 0) == 0;
 }
 
+// The directories from `path` down to the one that is being emptied. One descriptor and no
+// recursion, because a container that may make groups chooses how deep they are.
 Status remove_cgroup(const sys::Cgroup& root, const std::string& path) {
-  return root.remove_tree(path);
+  struct Level {
+    std::string name;                 // in the level above
+    std::vector<std::string> inside;  // still to be removed
+  };
+  if (::unlinkat(root.fd(), path.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+  const auto error = [&](const std::string& name) {
+    return sys_error(errno, "rmdir",
+                     root.name() + "/" + path + (name.empty() ? "" : "/.../") + name);
+  };
+  if (errno != EBUSY) return error({});
+  TRY(sys::Cgroup at, sys::Cgroup::open_if_exists(root.fd(), path));
+  if (!at.valid()) return {};
+  std::vector<Level> levels(1);
+  TRY(levels.back().inside, at.children());
+  while (true) {
+    if (levels.back().inside.empty()) {
+      const std::string name = std::move(levels.back().name);
+      levels.pop_back();
+      if (levels.empty()) break;
+      TRY(at, sys::Cgroup::open(at.fd(), ".."));
+      if (::unlinkat(at.fd(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+        return error(name);
+      }
+      continue;
+    }
+    std::string name = std::move(levels.back().inside.back());
+    levels.back().inside.pop_back();
+    if (::unlinkat(at.fd(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
+    if (errno != EBUSY) return error(name);
+    TRY(sys::Cgroup below, sys::Cgroup::open_if_exists(at.fd(), name));
+    if (!below.valid()) continue;
+    at = std::move(below);
+    levels.push_back({.name = std::move(name), .inside = {}});
+    TRY(levels.back().inside, at.children());
+  }
+  if (::unlinkat(root.fd(), path.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+  return error({});
+}
+
+// KERNEL: a new v1 cpuset has no CPU and no memory node, and no process can enter it (ENOSPC)
+// before it has both. With cgroup.clone_children above it has its parent's from the start, both at
+// once, unless a sibling is exclusive. So each level takes its parent's where it has none.
+Status fill_cpuset(const sys::Cgroup& root, const std::string& path) {
+  TRY(const sys::Cgroup group, sys::Cgroup::open(root.fd(), path));
+  TRY(const std::string present, group.read("cpuset.mems"));
+  if (!present.empty() && present != "\n") return {};
+  const std::size_t slash = path.rfind('/');
+  const std::string above = slash == std::string::npos ? std::string(".") : path.substr(0, slash);
+  if (above != ".") TRY_(fill_cpuset(root, above));
+  TRY(const sys::Cgroup parent, sys::Cgroup::open(root.fd(), above));
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+    TRY(const std::string inherited, parent.read(file));
+    TRY_(group.write(file, inherited));
+  }
+  return {};
 }
 
 Status kill_cgroup(const sys::Cgroup& root, const std::string& path) {
@@ -51,6 +107,32 @@ Status kill_cgroup(const sys::Cgroup& root, const std::string& path) {
     return {};
   }
   return killed;
+}
+
+Status thaw_cgroup(const sys::Cgroup& root, const std::string& path) {
+  TRY(sys::Cgroup at, sys::Cgroup::open_if_exists(root.fd(), path));
+  if (!at.valid()) return {};
+  const auto thaw = [&at] { static_cast<void>(at.write("freezer.state", "THAWED")); };
+  // As in remove_cgroup.
+  std::vector<std::vector<std::string>> levels(1);
+  thaw();
+  TRY(levels.back(), at.children());
+  while (true) {
+    if (levels.back().empty()) {
+      levels.pop_back();
+      if (levels.empty()) return {};
+      TRY(at, sys::Cgroup::open(at.fd(), ".."));
+      continue;
+    }
+    const std::string name = std::move(levels.back().back());
+    levels.back().pop_back();
+    TRY(sys::Cgroup below, sys::Cgroup::open_if_exists(at.fd(), name));
+    if (!below.valid()) continue;
+    at = std::move(below);
+    thaw();
+    levels.emplace_back();
+    TRY(levels.back(), at.children());
+  }
 }
 
 Status write_limits(const sys::Cgroup& group, const std::vector<ControlWrite>& writes) {

@@ -24,8 +24,14 @@ Status make_cgroup(const sys::Cgroup& root, const std::string& path);
 bool cgroup_exists(const sys::Cgroup& root, const std::string& path);
 // rmdir of `path` and all below it. Absent: fine. failed_precondition: a process is still there.
 Status remove_cgroup(const sys::Cgroup& root, const std::string& path);
+// Gives a new v1 cpuset, and those above it, the CPUs and memory nodes of the group above where it
+// has none.
+Status fill_cpuset(const sys::Cgroup& root, const std::string& path);
 // Kills what is in `path` and below. Absent: fine.
 Status kill_cgroup(const sys::Cgroup& root, const std::string& path);
+// Lets what a container stopped by a v1 freezer run again, in `path` and below: a stopped process
+// does not die of SIGKILL. Absent: fine.
+Status thaw_cgroup(const sys::Cgroup& root, const std::string& path);
 // The writes in order; one that may be missing and is, is left out.
 Status write_limits(const sys::Cgroup& group, const std::vector<ControlWrite>& writes);
 // v2: "+cpu +memory" in the cgroup.subtree_control of the root and of every group down to `path`.

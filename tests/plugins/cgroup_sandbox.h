@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -48,11 +49,13 @@ class CgroupSandbox {
   std::string kubelet_parent() const { return parent_ + "-kubelet/podX"; }
   const std::vector<CgroupMount>& mounts() const { return mounts_; }
 
-  // Absolute path of `path` where the controller is mounted ("" for v2).
+  // Absolute path of `path` where the controller is mounted ("" for v2), or the named hierarchy.
   std::string at(const std::string& controller, const std::string& path) const {
     for (const CgroupMount& mount : mounts_) {
       const bool v2 = mount.version == CgroupVersion::v2;
-      if (controller.empty() ? v2 : mount.has(controller)) return mount.mount_point + "/" + path;
+      const bool is_it =
+          controller.empty() ? v2 : mount.has(controller) || mount.label == controller;
+      if (is_it) return mount.mount_point + "/" + path;
     }
     return {};
   }
@@ -93,6 +96,23 @@ class CgroupSandbox {
   std::vector<CgroupMount> mounts_;
   std::string parent_;
 };
+
+// The group of `pid` in each hierarchy, by controller ("" for v2) or label, as this process sees
+// it.
+inline std::map<std::string, std::string> groups_of(pid_t pid) {
+  std::map<std::string, std::string> groups;
+  std::ifstream lines("/proc/" + std::to_string(pid) + "/cgroup");
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    std::string names = line.substr(first + 1, second - first - 1);
+    if (names.starts_with("name=")) names = names.substr(5);
+    const std::string path = line.substr(second + 1);
+    if (names.empty()) groups[""] = path;
+    for (const std::string& name : split_words(names, ',')) groups[name] = path;
+  }
+  return groups;
+}
 
 // A child process that goes where the placement says, as the launcher's child does, then runs
 // `body` (default: sleeps until killed). Killed and reaped at the end.

@@ -28,10 +28,10 @@ TEST_F(Cgroup1Test, LimitsAreReadBackFromTheControlFiles) {
   EXPECT_EQ(sandbox_->read("pids", path + "/pids.max"), "17");
 }
 
-TEST_F(Cgroup1Test, PodWithoutLimitsHasNoMemoryGroupOfItsOwn) {
+TEST_F(Cgroup1Test, PodWithoutLimitsHasNoGroupOfItsOwn) {
+  const std::vector<std::string> before = sandbox_->snapshot();
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
-  EXPECT_FALSE(sandbox_->exists("memory", sandbox_->parent() + "/berth-p"));
-  EXPECT_TRUE(sandbox_->exists("", sandbox_->parent() + "/berth-p"));
+  EXPECT_EQ(sandbox_->snapshot(), before);
 }
 
 TEST_F(Cgroup1Test, PodLimitsHoldForItsContainers) {
@@ -48,15 +48,15 @@ TEST_F(Cgroup1Test, PodLimitsHoldForItsContainers) {
 
 TEST_F(Cgroup1Test, PlacedProcessIsInEveryHierarchyAndKillEndsIt) {
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
-  auto placed = run(plugin_->prepare({.pod_id = "p", .container_id = "c"}));
+  auto placed = run(plugin_->prepare(
+      {.pod_id = "p", .container_id = "c", .reach = CgroupReach::none, .devices = {}}));
   ASSERT_TRUE(placed.ok());
   PlacedProcess process(*placed);
   ASSERT_TRUE(process.placed());
   const std::string pid = std::to_string(process.pid());
-  for (const char* controller : {"cpu", "memory", "pids"}) {
+  for (const char* controller : {"cpu", "memory", "pids", ""}) {
     EXPECT_EQ(sandbox_->read(controller, flat("p", "c") + "/cgroup.procs"), pid) << controller;
   }
-  EXPECT_EQ(sandbox_->read("", nested("p", "c") + "/cgroup.procs"), pid);
   EXPECT_EQ(sandbox_->read("devices", sandbox_->parent() + "/default/cgroup.procs"), pid);
   EXPECT_EQ(run(plugin_->usage("p", "c"))->pids, 1u);
 
@@ -64,7 +64,7 @@ TEST_F(Cgroup1Test, PlacedProcessIsInEveryHierarchyAndKillEndsIt) {
   EXPECT_TRUE(WIFSIGNALED(process.wait()));
   ASSERT_TRUE(run(plugin_->cleanup("p", "c")).ok());
   EXPECT_FALSE(sandbox_->exists("memory", flat("p", "c")));
-  EXPECT_FALSE(sandbox_->exists("", nested("p", "c")));
+  EXPECT_FALSE(sandbox_->exists("", flat("p", "c")));
 }
 
 TEST_F(Cgroup1Test, CleanupOfALivingContainerIsRefusedAndOfAnUnknownOneHarmless) {
@@ -104,7 +104,7 @@ TEST_F(Cgroup1Test, KubeletsParentIsHonoured) {
           .ok());
   ASSERT_TRUE(run(plugin_->prepare({.pod_id = "p", .container_id = "c"})).ok());
   EXPECT_TRUE(sandbox_->exists("memory", sandbox_->kubelet_parent() + "/berth-p.c"));
-  EXPECT_TRUE(sandbox_->exists("", sandbox_->kubelet_parent() + "/berth-p/c"));
+  EXPECT_TRUE(sandbox_->exists("", sandbox_->kubelet_parent() + "/berth-p.c"));
   EXPECT_TRUE(run(plugin_->placement("p", "c")).ok());
   ASSERT_TRUE(run(plugin_->cleanup("p", "c")).ok());
   ASSERT_TRUE(run(plugin_->cleanup_pod("p")).ok());

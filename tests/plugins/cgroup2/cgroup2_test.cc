@@ -56,11 +56,37 @@ class Cgroup2Test : public testing::Test {
   bool has_controllers_ = false;
 };
 
+// Where v1 hierarchies are mounted beside it.
+TEST_F(Cgroup2Test, NoProcessStaysInTheRootOfAV1HierarchyAndNothingIsLeftThere) {
+  const std::vector<std::string> before = sandbox_->snapshot();
+  ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
+  for (const CgroupReach reach : {CgroupReach::none, CgroupReach::administrator}) {
+    auto placed = run(plugin_->prepare(
+        {.pod_id = "p", .container_id = "c", .resources = {}, .reach = reach, .devices = {}}));
+    ASSERT_TRUE(placed.ok()) << placed.error().message();
+    auto init = run(plugin_->pod_placement("p"));
+    ASSERT_TRUE(init.ok()) << init.error().message();
+    for (const Placement* placement : {&*placed, &*init}) {
+      PlacedProcess process(*placement);
+      for (const auto& [hierarchy, group] : groups_of(process.pid())) {
+        EXPECT_NE(group.find("/" + sandbox_->parent() + "/"), std::string::npos)
+            << hierarchy << " " << group;
+      }
+    }
+    plugin_ = make_plugin();
+    ASSERT_TRUE(run(plugin_->recover({{.pod_id = "p", .container_ids = {"c"}}})).ok());
+    EXPECT_TRUE(run(plugin_->placement("p", "c")).ok());
+    ASSERT_TRUE(run(plugin_->recover({{.pod_id = "p", .container_ids = {}}})).ok());
+    EXPECT_FALSE(run(plugin_->placement("p", "c")).ok());
+  }
+  ASSERT_TRUE(run(plugin_->cleanup_pod("p")).ok());
+  EXPECT_EQ(sandbox_->snapshot(), before);
+}
+
 TEST_F(Cgroup2Test, PlacedProcessIsKilledAndItsGroupRemoved) {
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
   auto placed = run(plugin_->prepare({.pod_id = "p", .container_id = "c"}));
   ASSERT_TRUE(placed.ok()) << placed.error().message();
-  EXPECT_TRUE(placed->v1_tasks.empty());
   PlacedProcess process(*placed);
   ASSERT_TRUE(process.placed());
   EXPECT_EQ(sandbox_->read("", path("p", "c") + "/cgroup.procs"), std::to_string(process.pid()));

@@ -60,12 +60,44 @@ TEST(CgroupMounts, HybridTableGivesEachControllerItsPlace) {
       "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
       "41 31 0:38 / /mnt/with\\040space rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n"
       "broken line\n");
-  ASSERT_EQ(mounts.size(), 3u);
+  ASSERT_EQ(mounts.size(), 4u);
   EXPECT_EQ(mounts[0].mount_point, "/sys/fs/cgroup/cpu,cpuacct");
   EXPECT_TRUE(mounts[0].has("cpu") && mounts[0].has("cpuacct"));
   EXPECT_EQ(mounts[1].mount_point, "/sys/fs/cgroup/memory") << "the first mount counts";
-  EXPECT_EQ(mounts[2].mount_point, "/mnt/with space");
-  EXPECT_EQ(mounts[2].version, CgroupVersion::v2);
+  EXPECT_EQ(mounts[2].label, "systemd");
+  EXPECT_TRUE(mounts[2].controllers.empty() && !mounts[2].has_limits());
+  EXPECT_EQ(mounts[3].mount_point, "/mnt/with space");
+  EXPECT_EQ(mounts[3].version, CgroupVersion::v2);
+}
+
+TEST(CgroupMounts, ControllersThatNobodyKnowsAreControllers) {
+  const auto mounts = parse_cgroup_mounts(
+      "40 31 0:37 / /c/x rw - cgroup cgroup rw,xattr,release_agent=/bin/a,novel,clone_children\n");
+  ASSERT_EQ(mounts.size(), 1u);
+  EXPECT_EQ(mounts[0].controllers, std::vector<std::string>{"novel"});
+}
+
+TEST(CgroupMounts, OfTwoMountsTheOneThatMayBeWrittenCounts) {
+  const auto mounts = parse_cgroup_mounts(
+      "35 31 0:32 / /ro ro,relatime - cgroup cgroup rw,memory\n"
+      "36 31 0:33 / /only ro,relatime - cgroup cgroup rw,freezer\n"
+      "99 31 0:32 / /rw rw,relatime - cgroup cgroup rw,memory\n");
+  ASSERT_EQ(mounts.size(), 2u);
+  EXPECT_EQ(mounts[0].mount_point, "/rw");
+  EXPECT_TRUE(!mounts[0].read_only && mounts[1].read_only);
+}
+
+TEST(CgroupMounts, HierarchiesThatAreMountedElsewhereAreFound) {
+  const auto mounts =
+      parse_cgroup_mounts("35 31 0:32 / /m rw,relatime - cgroup cgroup rw,cpu,cpuacct\n");
+  const auto missing = unmounted_hierarchies(
+      "9:name=systemd:/user.slice\n6:net_prio,net_cls:/\n1:cpuacct,cpu:/a:b\n0::/\nnonsense\n",
+      mounts);
+  ASSERT_EQ(missing.size(), 2u);
+  EXPECT_EQ(missing[0].name(), "systemd");
+  EXPECT_TRUE(missing[0].mount_point.empty());
+  EXPECT_EQ(missing[1].name(), "net_prio,net_cls");
+  EXPECT_EQ(missing[1].version, CgroupVersion::v1);
 }
 
 TEST(Devices, RuleTextsComeBack) {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/container/cgroup_reach.h"
+
+#include <linux/capability.h>
+
+#include "core/linux/capability.h"
+#include "cri/container/capabilities.h"
+
+namespace berth::cri {
+
+namespace v1 = runtime::v1;
+using plugins::CgroupReach;
+
+namespace {
+
+// Without CAP_SYS_ADMIN this profile refuses mount(2), fsopen(2), unshare(2), setns(2) and
+// clone(2) with namespaces (core/linux/seccomp_default.cc). Of any other nothing is known.
+bool has_default_profile(const v1::LinuxContainerSecurityContext& security) {
+  if (security.has_seccomp()) {
+    return security.seccomp().profile_type() == v1::SecurityProfile::RuntimeDefault;
+  }
+  const std::string& path = security.seccomp_profile_path();
+  return path == "runtime/default" || path == "docker/default";
+}
+
+}  // namespace
+
+Result<CgroupReach> cgroup_reach_of(const v1::LinuxContainerSecurityContext& security,
+                                    bool pod_shares_processes) {
+  // Who sees its processes in /proc can join their cgroup namespace with CAP_SYS_ADMIN.
+  const v1::NamespaceMode pid = security.namespace_options().pid();
+  const bool shares_processes =
+      (pid == v1::NamespaceMode::POD && pod_shares_processes) || pid == v1::NamespaceMode::TARGET;
+  if (security.privileged() || shares_processes) return CgroupReach::administrator;
+  TRY(const std::uint64_t available, sys::capability_permitted());
+  TRY(const oci::Capabilities capabilities, capabilities_of(security, available));
+  if ((capabilities.bounding & sys::capability_bit(CAP_SYS_ADMIN)) != 0) {
+    return CgroupReach::administrator;
+  }
+  return has_default_profile(security) ? CgroupReach::none : CgroupReach::user_namespace;
+}
+
+}  // namespace berth::cri
