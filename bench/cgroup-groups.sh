@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Question: what does an empty group cost in each cgroup hierarchy, in kernel memory and time?
-# Baseline: none; the figures are for docs/decisions/0013-cgroup-v1-roots.md.
+# Baseline: none; the figures are for docs/decisions/0015-cgroup-v1-roots.md.
 # Non-goals: what groups cost while processes run in them.
 #
 #   bench/cgroup-groups.sh [GROUPS]

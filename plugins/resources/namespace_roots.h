@@ -11,7 +11,7 @@
 //   <parent>/default               shared; no limit is set in it and no process of the host is
 //   there <parent>/berth-<pod>.<container>   its own
 //
-// docs/decisions/0013-cgroup-v1-roots.md has the reasons and the costs.
+// docs/decisions/0015-cgroup-v1-roots.md has the reasons and the costs.
 #pragma once
 
 #include <string>
