@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Further processes in running containers, shared PID namespaces, joined pod namespaces.
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/linux/namespace.h"
@@ -53,6 +55,54 @@ TEST(Exec, IsAChildOfTheCallerWithItsOwnExitCode) {
   Launch container = start(base_spec({"sleep", "100"}));
   Launch exec = start_exec(container, {"sh", "-c", "exit 42"});
   EXPECT_EQ(exec.wait_exit(), 42);
+  end(container);
+}
+
+// Prints who it is; never as the container's own process, which is root with every default.
+std::string identity_of_exec(const Launch& container, const oci::Process& process) {
+  Launch exec = launch(encode_exec(process, {}, {.target = container.pidfd.get()}).value());
+  exec.stdin_end.reset();
+  exec.wait_started();
+  EXPECT_TRUE(exec.executed()) << exec.failure();
+  const std::string text = exec.read_stdout();
+  EXPECT_EQ(exec.wait_exit(), 0);
+  return text;
+}
+
+TEST(Exec, HasTheUserGroupsUmaskAndNoNewPrivilegesOfItsOwnPlan) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  oci::Process process =
+      base_spec({"grep", "-E", "^(Umask|Uid|Gid|Groups|NoNewPrivs):", "/proc/self/status"}).process;
+  process.user = {1000, 2000, {3000, 4000}, 0027};
+  process.no_new_privileges = true;
+  EXPECT_EQ(identity_of_exec(container, process),
+            "Umask:\t0027\nUid:\t1000\t1000\t1000\t1000\nGid:\t2000\t2000\t2000\t2000\n"
+            "Groups:\t3000 4000 \nNoNewPrivs:\t1\n");
+  process.user = {};
+  process.no_new_privileges = false;
+  // Without groups of its own it has none: those of the caller are not passed on.
+  const gid_t callers = 4242;
+  ASSERT_EQ(::setgroups(1, &callers), 0);
+  EXPECT_EQ(identity_of_exec(container, process),
+            "Umask:\t0022\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"
+            "Groups:\t \nNoNewPrivs:\t0\n");
+  ASSERT_EQ(::setgroups(0, nullptr), 0);
+  end(container);
+}
+
+TEST(Exec, HasTheCapabilitiesAndLimitsOfItsOwnPlan) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  oci::Process process = base_spec({"sh", "-c",
+                                    "grep -E '^Cap(Prm|Eff|Bnd|Amb)' /proc/self/status; "
+                                    "grep 'open files' /proc/self/limits"})
+                             .process;
+  const std::uint64_t chown = 1;  // CAP_CHOWN
+  process.capabilities = {chown, chown, 0, chown, 0};
+  process.rlimits = {{RLIMIT_NOFILE, 100, 200}};
+  EXPECT_EQ(identity_of_exec(container, process),
+            "CapPrm:\t0000000000000001\nCapEff:\t0000000000000001\nCapBnd:\t0000000000000001\n"
+            "CapAmb:\t0000000000000000\n"
+            "Max open files            100                  200                  files     \n");
   end(container);
 }
 

@@ -152,6 +152,28 @@ TEST(Spawn, MaskedPathsAreEmptyAndReadonlyPathsRefuseWrites) {
   EXPECT_NE(run_shell("touch /sys/firmware/x").find("Read-only"), std::string::npos);
 }
 
+// A mount below a read-only path is neither writable nor hidden by what lies under it.
+TEST(Spawn, ReadonlyPathsCoverTheMountsBelowThem) {
+  oci::Spec spec = base_spec({"sh", "-c",
+                              "cd /outer; cat inner/passed; touch x || echo outer refused; "
+                              "touch inner/x || echo inner refused; echo y >single || echo file"});
+  fs::create_directories(place("below"));
+  std::ofstream(place("below/passed")) << "seen\n";
+  sys::UniqueMount inner = sys::open_tree_clone(AT_FDCWD, place("below"), false).value();
+  sys::UniqueMount single = sys::open_tree_clone(AT_FDCWD, place("below/passed"), false).value();
+  spec.mounts.push_back({.destination = "/outer", .type = "tmpfs", .source = "tmpfs"});
+  spec.mounts.push_back({.destination = "/outer/inner", .source_fd = inner.get()});
+  spec.mounts.push_back(
+      {.destination = "/outer/single", .source_fd = single.get(), .destination_is_file = true});
+  spec.readonly_paths = {"/outer", "/no/such/path"};
+  const std::string text = run(spec);
+  for (const char* line : {"seen\n", "outer refused\n", "inner refused\n", "file\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  EXPECT_FALSE(fs::exists(place("below/x")));
+  EXPECT_EQ(sys::read_small_file(AT_FDCWD, place("below/passed")).value(), "seen\n");
+}
+
 TEST(Spawn, MasksAreTheCallersEmptyDirectoryAndFile) {
   const auto identity = [](const std::string& path) {
     struct stat info {};
