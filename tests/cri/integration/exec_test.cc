@@ -143,30 +143,46 @@ TEST_F(Exec, RunsInTheContainersNamespacesWithItsEnvironmentAndLimits) {
   EXPECT_EQ(own, first);
 }
 
-// The second way into a container gives no more than the first one.
-TEST_F(Exec, HasTheContainersCgroupUserGroupsAndPrivileges) {
-  const std::string id = start(pod_, {"sleep", "1000"}, [](v1::ContainerConfig& config) {
-    v1::LinuxContainerSecurityContext& security =
-        *config.mutable_linux()->mutable_security_context();
-    security.set_no_new_privs(true);
-    security.mutable_run_as_user()->set_value(33);
-    security.mutable_run_as_group()->set_value(7);
-    security.add_supplemental_groups(99);
-    security.mutable_capabilities()->add_drop_capabilities("NET_RAW");
-  });
-  const auto read = [&](const std::string& process, const char* file) {
-    const std::string path = "/proc/" + process + "/" + file;
-    return exec(id, std::string(file) == "cgroup"
-                        ? "cat " + path
-                        : "grep -E '^(Uid|Gid|Groups|Umask|NoNewPrivs|Seccomp|Cap...):' " + path)
-        .value.stdout();
+TEST_F(Exec, IsInTheContainersCgroupOfEveryHierarchy) {
+  const auto answer = exec(id_, "cat /proc/self/cgroup; echo; cat /proc/1/cgroup");
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  const std::string& text = answer.value.stdout();
+  const std::size_t middle = text.find("\n\n");
+  ASSERT_NE(middle, std::string::npos) << text;
+  EXPECT_EQ(text.substr(0, middle + 1), text.substr(middle + 2));
+  // Seen from outside, so that a cgroup namespace cannot make two groups look like one.
+  std::thread caller([this] { exec(id_, "exec sleep 4326"); });
+  std::string pid;
+  const auto appears = [&pid] {
+    pid = shell("grep -l 432[6] /proc/[0-9]*/cmdline | cut -d/ -f3").out;
+    pid = pid.substr(0, pid.find('\n'));
+    return !pid.empty();
   };
-  EXPECT_EQ(read("self", "cgroup"), read("1", "cgroup"));
-  const std::string own = read("self", "status");
-  EXPECT_EQ(own, read("1", "status"));
-  EXPECT_NE(own.find("NoNewPrivs:\t1\n"), std::string::npos) << own;
-  EXPECT_NE(own.find("Groups:\t7 29 99 \n"), std::string::npos) << own;
-  EXPECT_NE(own.find("Umask:\t0022\n"), std::string::npos) << own;
+  ASSERT_TRUE(wait_until(appears, 5));
+  const std::string own = read_file("/proc/" + std::to_string(pid_of(id_)) + "/cgroup");
+  EXPECT_NE(own.find(id_), std::string::npos) << own;
+  EXPECT_EQ(read_file("/proc/" + pid + "/cgroup"), own);
+  EXPECT_TRUE(stop(id_).ok());
+  caller.join();
+}
+
+TEST_F(Exec, IsTheContainersUserWithItsGroupsUmaskAndNoNewPrivileges) {
+  const std::string restricted = start(pod_, {"sleep", "1000"}, [](v1::ContainerConfig& config) {
+    auto* security = config.mutable_linux()->mutable_security_context();
+    security->mutable_run_as_user()->set_value(1000);
+    security->mutable_run_as_group()->set_value(7);
+    for (const int group : {99, 4242}) security->add_supplemental_groups(group);
+    security->set_no_new_privs(true);
+  });
+  const std::string lines = "grep -E '^(Umask|Uid|Gid|Groups|NoNewPrivs):' /proc/self/status";
+  const auto answer = exec(restricted, lines);
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.stdout(),
+            "Umask:\t0022\nUid:\t1000\t1000\t1000\t1000\nGid:\t7\t7\t7\t7\n"
+            "Groups:\t7 99 4242 \nNoNewPrivs:\t1\n");
+  EXPECT_EQ(exec(id_, "grep NoNewPrivs /proc/self/status; umask").value.stdout(),
+            "NoNewPrivs:\t0\n0022\n")
+      << "where the container may gain privileges, its exec may";
 }
 
 TEST_F(Exec, CommandThatDoesNotExistIsAnErrorWithItsName) {
