@@ -211,10 +211,21 @@ TEST_F(Orphan, ContainerThatEndedUnseenTakesItsOtherProcessesWithIt) {
   EXPECT_TRUE(lives(sibling_pid));
 }
 
-// The table is what a new keeper knows of its predecessor's processes.
-TEST_F(Orphan, ContainerThatNoKeeperKnowsOfAnyMoreIsEnded) {
-  const std::string pod = run_pod();
-  const std::string id = start(pod, {"sleep", "4340"});
+// The table is what a new keeper knows of its predecessor's processes. A pod of the node's own
+// namespaces has none that it could lose, so it goes on, and its container may not.
+TEST_F(Orphan, ContainerThatNoKeeperKnowsOfAnyMoreIsEndedInAPodThatGoesOn) {
+  const auto of_the_node = [](v1::NamespaceOption* options) {
+    options->set_network(v1::NamespaceMode::NODE);
+    options->set_ipc(v1::NamespaceMode::NODE);
+  };
+  const std::string pod = run_pod([&](v1::PodSandboxConfig& config) {
+    of_the_node(config.mutable_linux()->mutable_security_context()->mutable_namespace_options());
+    config.clear_hostname();
+  });
+  const auto of_container = [&](v1::ContainerConfig& config) {
+    of_the_node(config.mutable_linux()->mutable_security_context()->mutable_namespace_options());
+  };
+  const std::string id = start(pod, {"sleep", "4340"}, of_container);
   const pid_t pid = pid_of(id);
   const pid_t keeper = keeper_pid();
   kill_berthd();
@@ -224,8 +235,8 @@ TEST_F(Orphan, ContainerThatNoKeeperKnowsOfAnyMoreIsEnded) {
   ASSERT_TRUE(start_berthd());
   EXPECT_EQ(wait_exited(id).reason(), "ExitCodeUnknown");
   EXPECT_TRUE(ends(pid));
-  // Nobody has its namespaces either.
-  EXPECT_EQ(pod_status(pod).state(), v1::PodSandboxState::SANDBOX_NOTREADY);
+  EXPECT_EQ(pod_status(pod).state(), v1::PodSandboxState::SANDBOX_READY);
+  EXPECT_EQ(printed(pod, "echo on", of_container), "on\n");
   expect_settled();
 }
 
