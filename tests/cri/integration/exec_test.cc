@@ -25,6 +25,14 @@ class Exec : public Node {
     return listed.value.stdout().find("\n" + words + " \n") != std::string::npos;
   }
 
+  // Ids of the processes, as the node sees them, whose command line has a match of `pattern`, which
+  // must not match itself.
+  static std::string on_node(const std::string& pattern) {
+    return shell("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q '" + pattern +
+                 "' && echo ${p#/proc/}; done")
+        .out;
+  }
+
   std::string pod_;
   std::string id_;
 };
@@ -59,12 +67,12 @@ TEST_F(Exec, TimeoutKillsTheCommandAndSaysDeadlineExceeded) {
 
 TEST_F(Exec, TimeoutHoldsWhereTheContainerStopsWhateverEntersIt) {
   const std::string warden = start_script(pod_, "trap '' TERM; while :; do kill -STOP -1; done");
+  // Stopped before its exec, after it, or never: none of these ends by itself.
   for (int i = 0; i < 5; ++i) {
-    const auto answer = exec(warden, "true", 1);
+    const auto answer = exec(warden, "sleep 4328", 1);
     EXPECT_LT(answer.seconds, 4);
-    if (!answer.ok()) {
-      EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED);
-    }
+    EXPECT_EQ(answer.code(), grpc::StatusCode::DEADLINE_EXCEEDED) << answer.text();
+    EXPECT_TRUE(wait_until([] { return on_node("sleep 432[8]").empty(); }, 5));
   }
   EXPECT_TRUE(stop(warden).ok());
   EXPECT_TRUE(remove(warden).ok());
@@ -154,11 +162,11 @@ TEST_F(Exec, IsInTheContainersCgroupOfEveryHierarchy) {
   std::thread caller([this] { exec(id_, "exec sleep 4326"); });
   std::string pid;
   const auto appears = [&pid] {
-    pid = shell("grep -l 432[6] /proc/[0-9]*/cmdline | cut -d/ -f3").out;
+    pid = on_node("^sleep 432[6]");
     pid = pid.substr(0, pid.find('\n'));
     return !pid.empty();
   };
-  ASSERT_TRUE(wait_until(appears, 5));
+  EXPECT_TRUE(wait_until(appears, 5));
   const std::string own = read_file("/proc/" + std::to_string(pid_of(id_)) + "/cgroup");
   EXPECT_NE(own.find(id_), std::string::npos) << own;
   EXPECT_EQ(read_file("/proc/" + pid + "/cgroup"), own);
@@ -216,15 +224,17 @@ TEST_F(Exec, ManyAtOnceGetTheirOwnOutput) {
 
 TEST_F(Exec, ContainerThatEndsMeanwhileEndsTheCall) {
   std::thread stopper([this] {
-    ::usleep(300'000);
-    EXPECT_TRUE(stop(id_).ok());
+    EXPECT_TRUE(wait_until([] { return !on_node("^sleep 432[7]").empty(); }, 5));
+    Client other(endpoint());
+    v1::StopContainerRequest request;
+    request.set_container_id(id_);
+    EXPECT_TRUE(other.call(&Runtime::StopContainer, request).ok());
   });
-  const auto answer = exec(id_, "sleep 100");
+  const auto answer = exec(id_, "exec sleep 4327");
   stopper.join();
   EXPECT_LT(answer.seconds, 10);
-  if (answer.ok()) {
-    EXPECT_EQ(answer.value.exit_code(), 137);
-  }
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.exit_code(), 137);
 }
 
 }  // namespace

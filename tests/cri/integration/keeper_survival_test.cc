@@ -51,10 +51,10 @@ TEST_F(KeeperSurvival, ContainerLosesNoLineAndNotItsExitCode) {
     const pid_t old = keeper_pid();
     kill_keeper();
     EXPECT_TRUE(new_keeper(old)) << "round " << round;
+    // The agent lives, and what a keeper leaves behind becomes its child.
     const v1::ContainerStatus ended = wait_exited(id);
-    if (ended.reason() != "ExitCodeUnknown") {
-      EXPECT_EQ(ended.exit_code(), 6) << ended.reason();
-    }
+    EXPECT_EQ(ended.exit_code(), 6) << ended.reason();
+    EXPECT_EQ(ended.reason(), "Error");
     std::string expected;
     for (int i = 1; i <= 200; ++i) expected += std::to_string(i) + "\n";
     const bool whole = stdout_of(id) == expected;
@@ -83,33 +83,50 @@ TEST_F(KeeperSurvival, KilledDuringStartsAnswersAndLeavesNothing) {
   const std::string pod = run_pod();
   for (int round = 0; round < 10 && !HasFailure(); ++round) {
     const std::string id = create(pod, {"sleep", "1000"});
-    std::thread caller([&id] { try_start(id); });
+    v1::StartContainerRequest request;
+    request.set_container_id(id);
+    Answer<v1::StartContainerResponse> answer;
+    Client other(endpoint());
+    std::thread caller([&] { answer = other.call(&Runtime::StartContainer, request); });
     sleep_us(6'000);
     const pid_t old = keeper_pid();
     kill_keeper();
     caller.join();
     ASSERT_TRUE(new_keeper(old)) << "round " << round;
+    // It runs if that was the answer, and otherwise nothing of it does.
     const v1::ContainerStatus now = status(id);
-    EXPECT_NE(now.state(), v1::ContainerState::CONTAINER_UNKNOWN);
+    EXPECT_EQ(now.state() == v1::ContainerState::CONTAINER_RUNNING, answer.ok())
+        << "round " << round << ", state " << now.state() << ": " << answer.text();
+    if (answer.ok()) {
+      EXPECT_EQ(::kill(pid_of(id), 0), 0);
+    }
     const auto removed = remove(id);
     EXPECT_TRUE(removed.ok()) << removed.text();
   }
 }
 
-TEST_F(KeeperSurvival, BothKilledIsRecordedHonestlyAndTheNodeGoesOn) {
+TEST_F(KeeperSurvival, BothKilledTheLivingGoOnAndWhatEndedUnseenIsUnknown) {
   const std::string pod = run_pod();
-  const std::string id = start(pod, {"sleep", "1000"});
+  const std::string going_on = start(pod, {"sleep", "1000"});
+  const std::string ending = start(pod, {"sleep", "1000"});
+  const pid_t pid = pid_of(going_on);
+  const pid_t unseen = pid_of(ending);
   const pid_t keeper = keeper_pid();
   kill_berthd();
   ASSERT_EQ(::kill(keeper, SIGKILL), 0);
+  // Reaped: the node's first process does that, as an init does.
+  const auto gone = [](pid_t who) { return ::kill(who, 0) != 0; };
+  ASSERT_TRUE(wait_until([&] { return gone(keeper); }, 5));
+  ASSERT_EQ(::kill(unseen, SIGKILL), 0);
+  ASSERT_TRUE(wait_until([&] { return gone(unseen); }, 5));
   ASSERT_TRUE(start_berthd());
-  const v1::ContainerStatus after = status(id);
-  if (after.state() == v1::ContainerState::CONTAINER_EXITED) {
-    EXPECT_EQ(after.reason(), "ExitCodeUnknown");
-    EXPECT_NE(after.message(), "");
-  } else {
-    EXPECT_EQ(::kill(pid_of(id), 0), 0);
-  }
+  EXPECT_EQ(status(going_on).state(), v1::ContainerState::CONTAINER_RUNNING);
+  EXPECT_EQ(pid_of(going_on), pid);
+  EXPECT_EQ(exec(going_on, "echo in").value.stdout(), "in\n");
+  const v1::ContainerStatus after = wait_exited(ending);
+  EXPECT_EQ(after.reason(), "ExitCodeUnknown");
+  EXPECT_EQ(after.exit_code(), 255);
+  EXPECT_NE(after.message(), "");
   const auto removed = remove_pod(pod);
   EXPECT_TRUE(removed.ok()) << removed.text();
   EXPECT_EQ(printed(run_pod(), "echo fine"), "fine\n");

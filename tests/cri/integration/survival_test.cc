@@ -189,7 +189,8 @@ TEST_F(Survival, UpgradeByRestartKeepsContainersAndTheirPods) {
 // What an upgrade finds on a node: a pod being deleted, its container deaf to SIGTERM.
 TEST_F(Survival, EndOfTheAgentNeitherWaitsForALongStopNorCutsItShort) {
   const std::string pod = run_pod();
-  const std::string id = start_script(pod, "trap '' TERM; echo deaf; while :; do sleep 0.1; done");
+  const std::string id =
+      start_script(pod, "trap 'echo told' TERM; echo deaf; while :; do sleep 0.1; done");
   const pid_t pid = pid_of(id);
   ASSERT_TRUE(wait_until([&] { return stdout_of(id) == "deaf\n"; }, 5));
   v1::StopContainerRequest request;
@@ -198,7 +199,7 @@ TEST_F(Survival, EndOfTheAgentNeitherWaitsForALongStopNorCutsItShort) {
   Client other(endpoint());
   Answer<v1::StopContainerResponse> stopped;
   std::thread stopper([&] { stopped = other.call(&Runtime::StopContainer, request, 60); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_TRUE(wait_until([&] { return stdout_of(id) == "deaf\ntold\n"; }, 10));
   EXPECT_EQ(terminate_berthd(), 0);
   stopper.join();
   EXPECT_FALSE(stopped.ok());
