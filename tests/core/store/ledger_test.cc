@@ -60,15 +60,16 @@ TEST(Ledger, ARowAndItsStateAppearTogetherOrNotAtAll) {
 TEST(Ledger, ClearingAnOwnerLeavesTheOthers) {
   TemporaryDir dir;
   State state = MUST(State::open(dir / "s", {}));
-  for (const char* owner : {"a", "b"}) {
+  for (const char* owner : {"a", "ab", "b"}) {
     for (const char* id : {"1", "2"}) {
       ASSERT_TRUE(ledger_add(state, {.owner = owner, .kind = LedgerKind::log, .id = id}).ok());
     }
   }
   ASSERT_TRUE(state.write([](WriteTxn& txn) { return ledger_clear_owner(txn, "a"); }).ok());
   const auto left = MUST(ledger_all(MUST(state.begin_read())));
-  ASSERT_EQ(left.size(), 2u);
-  EXPECT_EQ(left[0].owner, "b");
+  ASSERT_EQ(left.size(), 4u);
+  EXPECT_EQ(left[0].owner, "ab") << "its name only begins like the cleared one's";
+  EXPECT_EQ(left[2].owner, "b");
 }
 
 TEST(Ledger, RowsWithoutOwnerOrIdAreRefused) {

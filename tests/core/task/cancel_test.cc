@@ -126,6 +126,25 @@ TEST(Cancel, OfAParentContextReachesTheChildAndNotTheReverse) {
   EXPECT_TRUE(sibling.cancelled());
 }
 
+Task<int> wait_under(CancelContext* context, Event* event) {
+  int number = co_await under(*context, wait_then_give(event, 7));
+  co_return number;
+}
+
+// A deadline or a scope that is made when it is already too late.
+TEST(Cancel, WhatComesUnderACancelledContextIsCancelledAtOnce) {
+  CancelContext parent;
+  parent.cancel();
+  CancelContext late(&parent);
+  EXPECT_TRUE(late.cancelled());
+  Event event;
+  ReadyQueue queue;
+  RootTask<int> root(queue, wait_under(&late, &event));
+  queue.drain();
+  ASSERT_TRUE(root.done());
+  EXPECT_EQ(root.take().error().code, Errc::cancelled);
+}
+
 Task<std::string> slow_answer(Event* event, int* started) {
   ++*started;
   co_await event->wait();
