@@ -126,9 +126,9 @@ TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
   EXPECT_EQ(run(spec), "sysctl net/ipv4/no_such_setting: ENOENT");
 }
 
-TEST(Identity, KeeperProgramCannotBeReadThroughProcBeforeTheExec) {
-  // A first process that cannot be dumped is not readable for one with fewer rights; after the exec
-  // it is an ordinary process again.
+// Before the exec it cannot be dumped, so that nobody reads the keeper's memory; the exec ends
+// that.
+TEST(Identity, AfterTheExecAProcessCanBeReadLikeAnyOther) {
   EXPECT_EQ(run_shell("readlink /proc/1/exe"), "/bin/busybox\n");
 }
 

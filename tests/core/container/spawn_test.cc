@@ -198,6 +198,11 @@ TEST(Spawn, ReadonlyRootRefusesWritesButWorkingDirectoryWasMade) {
   spec.process.user.uid = 1000;
   const std::string text = run(spec);
   EXPECT_EQ(text.substr(0, text.find("touch")), "/made/for/me\n1000:755\nrefused\n");
+  // To root nothing but the mount says no.
+  spec.process.user.uid = 0;
+  const std::string of_root = run(spec);
+  EXPECT_NE(of_root.find("refused"), std::string::npos) << of_root;
+  EXPECT_NE(of_root.find("Read-only file system"), std::string::npos) << of_root;
 }
 
 TEST(Spawn, VolumesAreAttachedWithTheirFlagsAndMissingDestinationsMade) {

@@ -135,5 +135,26 @@ TEST(Mutex, ACancelledWaiterLeavesTheLine) {
   EXPECT_EQ(trace, (Trace{"patient in", "patient out"}));
 }
 
+// 1. the holder is about to unlock; 2. the first in line is cancelled; 3. the holder unlocks.
+TEST(Mutex, AWaiterThatWasCancelledIsNotGivenTheLockAnyMore) {
+  ReadyQueue queue;
+  Mutex mutex;
+  Event event;
+  Trace trace;
+  Scope scope(queue, nullptr);
+  scope.spawn(hold_until(&mutex, &event));
+  queue.drain();
+  RootTask<void> impatient(queue, work_under_lock(&mutex, "impatient", &trace, 1));
+  queue.drain();
+  scope.spawn(work_under_lock(&mutex, "patient", &trace, 1));
+  queue.drain();
+  event.set();
+  impatient.cancel();
+  queue.drain();
+  EXPECT_EQ(impatient.take().error().code, Errc::cancelled);
+  EXPECT_EQ(trace, (Trace{"patient in", "patient out"}));
+  EXPECT_FALSE(mutex.locked());
+}
+
 }  // namespace
 }  // namespace berth

@@ -139,16 +139,27 @@ TEST_F(Exec, OutputBeyond16MiBIsCutToWhatClientsTakeAndTheExitCodeIsKept) {
 }
 
 TEST_F(Exec, RunsInTheContainersNamespacesWithItsEnvironmentAndLimits) {
-  const auto answer = exec(id_, "hostname; cat /etc/hostname; readlink /proc/self/ns/net");
-  ASSERT_TRUE(answer.ok()) << answer.text();
-  const std::string self =
-      std::filesystem::read_symlink("/proc/" + std::to_string(pid_of(id_)) + "/ns/net").string();
-  EXPECT_NE(answer.value.stdout().find(self), std::string::npos) << answer.value.stdout();
-  const std::string own =
-      exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/self/status").value.stdout();
-  const std::string first =
-      exec(id_, "grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd' /proc/1/status").value.stdout();
-  EXPECT_EQ(own, first);
+  const std::string id = start(pod_, {"sleep", "1000"}, [](v1::ContainerConfig& config) {
+    v1::KeyValue* variable = config.add_envs();
+    variable->set_key("MINE");
+    variable->set_value("of the request");
+  });
+  for (const char* kind : {"net", "ipc", "uts", "pid", "mnt", "cgroup"}) {
+    const std::string name = std::string("/ns/") + kind;
+    const std::string first =
+        std::filesystem::read_symlink("/proc/" + std::to_string(pid_of(id)) + name).string();
+    EXPECT_EQ(exec(id, "readlink /proc/self" + name).value.stdout(), first + "\n");
+  }
+  EXPECT_EQ(exec(id, "echo $MINE").value.stdout(), "of the request\n");
+  // As the container's first process, which is process 1 there.
+  const auto as_first = [&](const std::string& command, const std::string& file) {
+    const std::string own = exec(id, command + " /proc/self/" + file).value.stdout();
+    EXPECT_NE(own, "");
+    EXPECT_EQ(own, exec(id, command + " /proc/1/" + file).value.stdout());
+  };
+  as_first("grep -E 'Seccomp:|NoNewPrivs|CapEff|CapBnd'", "status");
+  as_first("cat", "limits");
+  as_first("cat", "oom_score_adj");
 }
 
 TEST_F(Exec, IsInTheContainersCgroupOfEveryHierarchy) {
