@@ -272,6 +272,7 @@ TEST_F(RegistrySessionTest, ARedirectLoopAndAForeignSchemeEnd) {
   });
   EXPECT_NE(manifest(session(), "1").error().message().find("more than 8 times"),
             std::string::npos);
+  EXPECT_EQ(registry_.server().requests().size(), 9u) << "the first one and eight more";
   registry_.set_hook([](const ServerRequest&) {
     return ServerResponse{.status = 302, .headers = {"Location: file:///etc/passwd"}, .body = ""};
   });
