@@ -78,6 +78,16 @@ TEST_F(OverlayTest, RootOfTheTreeHasTheImagesOwnerAndMode) {
   EXPECT_TRUE(!root || (made.st_uid == 12 && made.st_gid == 34));
 }
 
+TEST_F(OverlayTest, RootOfTheTreeHasTheImagesModeWhereItsOwnerIsTheUsualOne) {
+  const std::string tree = prepare("extract", "");
+  ASSERT_EQ(::chmod(tree.c_str(), 0700), 0);
+  MUST(run(overlay().commit("base", "extract")));
+  const std::string upper = prepare("ctr", "base");
+  struct stat made {};
+  ASSERT_EQ(::stat(upper.c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 07777, 0700u);
+}
+
 TEST_F(OverlayTest, CrashBetweenDirectoryAndRecordLeavesNothing) {
   commit_base();
   std::filesystem::create_directories(place_.path() + "/77/fs");
@@ -225,6 +235,21 @@ TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
   scope.spawn_kept([this]() -> Task<void> { co_await overlay().remove("base"); });
   scope.spawn_kept([this]() -> Task<void> { co_await overlay().prepare("ctr", "base"); });
+  const auto all = [&scope]() -> Task<void> { co_await scope.close(); };
+  MUST(run(all()));
+  EXPECT_EQ(outcome, Errc::not_found);
+  MUST(run(overlay().wait_until_deleted()));
+  EXPECT_TRUE(MUST(run(overlay().walk())).empty());
+  EXPECT_EQ(place_.directories(), 0u);
+}
+
+// The other order: the child has seen its parent and waits for its directories.
+TEST_F(OverlayTest, AChildWhoseParentGoesWhileItsDirectoriesAreMadeIsNotRecorded) {
+  commit_base();
+  Errc outcome = Errc::unknown;
+  Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
+  scope.spawn_kept([this]() -> Task<void> { co_await overlay().prepare("ctr", "base"); });
+  scope.spawn_kept([this]() -> Task<void> { co_await overlay().remove("base"); });
   const auto all = [&scope]() -> Task<void> { co_await scope.close(); };
   MUST(run(all()));
   EXPECT_EQ(outcome, Errc::not_found);

@@ -150,6 +150,19 @@ TEST_F(ProtocolTest, HostilePlansAreRefusedAndLeaveNothing) {
   EXPECT_TRUE(eventually([&] { return count_fds(keeper_) == before; }));
 }
 
+// The client refuses it by itself; an agent that does not know of the first one would ask.
+TEST_F(ProtocolTest, SecondLaunchOfALivingNameIsRefused) {
+  connect();
+  const Started first = shell("c1", "sleep 100");
+  drop_client();
+  dial();
+  greet();
+  const UniqueFd plan = sys::sealed_memfd("plan", std::as_bytes(std::span("no plan", 7))).value();
+  const int fd = plan.get();
+  EXPECT_EQ(ask(MessageType::launch, record("c1", kFdPlan), std::span(&fd, 1)), EEXIST);
+  EXPECT_EQ(::kill(first.pid, 0), 0);
+}
+
 TEST_F(ProtocolTest, AgentThatDoesNotReadBlocksNobodyAndLosesNoExit) {
   connect();
   for (int i = 0; i < 5; ++i) shell("c" + std::to_string(i), "sleep 0.3; exit 3");

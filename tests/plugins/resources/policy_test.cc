@@ -234,6 +234,11 @@ TEST(Policy, UpdateWritesInTheOrderTheKernelAccepts) {
       text_of(
           Controller::cpu, CgroupVersion::v2, [](Resources& r) { r.cpu_quota = 7000; }, current),
       "cpu.max=7000 50000;");
+  EXPECT_EQ(
+      text_of(
+          Controller::cpu, CgroupVersion::v2, [](Resources& r) { r.cpu_quota = -1; }, current),
+      "cpu.max=max 50000;")
+      << "a limit that is taken away";
 }
 
 TEST(Usage, ControlFilesAreReadByKey) {
