@@ -79,7 +79,9 @@ TEST_F(RingThreads, ManyOffloadsShareABoundedNumberOfThreads) {
   for (int i = 1; i <= 100; ++i) scope.spawn(add_answer(ring(), i, &sum));
   std::mutex mutex;
   std::set<int> ids;
+  // Long enough for every thread there is to take some.
   auto note_thread = [&mutex, &ids]() -> Result<void> {
+    ::usleep(1000);
     std::lock_guard<std::mutex> lock(mutex);
     ids.insert(::gettid());
     return {};
