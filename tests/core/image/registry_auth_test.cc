@@ -217,6 +217,36 @@ TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
   }
 }
 
+// Whoever stores the blobs of a registry could name a token server of its own, which would be told
+// name and password.
+TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
+  const std::string bytes = "the blob";
+  const std::string digest = registry_.add_blob("app", bytes);
+  std::string realm;
+  FakeServer elsewhere(
+      [&realm](const ServerRequest&) {
+        return ServerResponse{
+            .status = 401,
+            .headers = {"WWW-Authenticate: Bearer realm=\"" + realm + "\",service=\"s\""},
+            .body = R"({"token":"a-token"})"};
+      },
+      "127.0.0.2");
+  realm = "http://" + elsewhere.host() + "/token";
+  registry_.set_hook([&elsewhere](const ServerRequest& request) {
+    ServerResponse response{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = ""};
+    if (request.header("authorization").empty()) return response;
+    return ServerResponse{
+        .status = 307, .headers = {"Location: http://" + elsewhere.host() + "/store"}, .body = ""};
+  });
+  const std::string refused = fetch(session(pair("me", "pw-of-mine")), digest, bytes.size());
+  EXPECT_NE(refused.find("HTTP 401"), std::string::npos) << refused;
+  ASSERT_FALSE(elsewhere.requests().empty());
+  for (const ServerRequest& request : elsewhere.requests()) {
+    EXPECT_EQ(request.path, "/store");
+    EXPECT_EQ(request.header("authorization"), "");
+  }
+}
+
 TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsThem) {
   registry_.add_manifest("app", "1", kManifestType, "{}");
   registry_.set_hook([](const ServerRequest& request) {
