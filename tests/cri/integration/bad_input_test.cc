@@ -99,6 +99,21 @@ TEST_F(BadInput, PodConfigsAreRefusedByField) {
       {"sysctl that is none",
        [](P& c) { (*c.mutable_linux()->mutable_sysctls())["net.no.such.thing"] = "1"; },
        Code::INVALID_ARGUMENT, "net.no.such.thing"},
+      {"sysctl of the host's own network",
+       [](P& c) {
+         c.clear_hostname();
+         c.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(
+             v1::NamespaceMode::NODE);
+         (*c.mutable_linux()->mutable_sysctls())["net.ipv4.ip_forward"] = "1";
+       },
+       Code::INVALID_ARGUMENT, "config.linux.sysctls[net.ipv4.ip_forward]"},
+      {"sysctl of the host's own IPC",
+       [](P& c) {
+         c.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_ipc(
+             v1::NamespaceMode::NODE);
+         (*c.mutable_linux()->mutable_sysctls())["kernel.shm_rmid_forced"] = "1";
+       },
+       Code::INVALID_ARGUMENT, "config.linux.sysctls[kernel.shm_rmid_forced]"},
       {"negative memory",
        [](P& c) { c.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(-5); },
        Code::INVALID_ARGUMENT, "memory_limit_in_bytes"},
