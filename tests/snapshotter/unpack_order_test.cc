@@ -121,6 +121,20 @@ TEST_F(UnpackOrder, ADirectoryMadeAfterAnotherWasRemovedIsNotMistakenForIt) {
   }
 }
 
+// What an entry says is said of the directory that it made, and of no other of its name.
+TEST_F(UnpackOrder, ADirectoryInThePlaceOfAnotherHasNothingOfIt) {
+  TarBuilder tar;
+  tar.dir(Entry{.name = "d", .mode = 0700, .uid = 5, .mtime = 7, .xattrs = {{"user.old", "1"}}});
+  tar.file("d", "a file in between");
+  tar.dir(Entry{.name = "d", .mode = 0711, .uid = 6, .mtime = 8, .xattrs = {{"user.new", "2"}}});
+  must_unpack(tar);
+  EXPECT_EQ(stat_of("d").st_mode & 07777, 0711u);
+  EXPECT_EQ(stat_of("d").st_uid, 6u);
+  EXPECT_EQ(stat_of("d").st_mtime, 8);
+  EXPECT_EQ(xattr("d", "user.new"), "2");
+  EXPECT_EQ(xattr("d", "user.old"), "(No data available)");
+}
+
 // More than the writer's batches and the directory list's memory hold, so threads and the spill
 // file take part.
 TEST_F(UnpackOrder, ManyFilesAndDirectoriesArriveWhole) {

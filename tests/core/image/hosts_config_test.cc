@@ -271,16 +271,19 @@ TEST(GivenName, MustLeaveNoChoice) {
 TEST(Proxy, IsChosenByTheUrlAndLeftOutForExceptions) {
   const ProxySettings settings{
       "http://p:1", "http://q:2",
-      "inner.test, .dot.test,10.0.0.0/8,one.test:8080,[fd00::1],fd01::/16"};
+      "inner.test, .dot.test,10.0.0.0/8,172.64.0.0/10,one.test:8080,[fd00::1],fd01::/16"};
   EXPECT_EQ(proxy_for(settings, "http://x.test/v2/"), "http://p:1");
   EXPECT_EQ(proxy_for(settings, "https://x.test/v2/"), "http://q:2");
   EXPECT_EQ(proxy_for(settings, "https://one.test/"), "http://q:2");
   EXPECT_EQ(proxy_for(settings, "https://dot.test/"), "http://q:2");
   EXPECT_EQ(proxy_for(settings, "https://notinner.test/"), "http://q:2");
+  EXPECT_EQ(proxy_for(settings, "https://172.128.0.1/"), "http://q:2");
+  EXPECT_EQ(proxy_for(settings, "https://172.63.0.1/"), "http://q:2");
   for (const char* url :
        {"http://127.0.0.1:5000/", "https://localhost/", "http://[::1]:80/", "http://inner.test/",
         "http://a.inner.test/", "http://b.dot.test/", "http://10.9.8.7:5000/",
-        "https://one.test:8080/", "http://[fd00::1]/", "http://[fd01::7]:5000/", "not a url"}) {
+        "https://172.64.0.1/", "https://172.127.255.1/", "https://one.test:8080/",
+        "http://[fd00::1]/", "http://[fd01::7]:5000/", "not a url"}) {
     EXPECT_EQ(proxy_for(settings, url), "") << url;
   }
   EXPECT_EQ(proxy_for({"http://p", "", "*"}, "http://x.test/"), "");

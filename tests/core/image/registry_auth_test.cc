@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: credentials go to whom they are for, in the form that was asked for, and nowhere else:
 // not to another host, not into a text, not onto the disk.
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+
+#include <cstring>
+
 #include "tests/core/image/session_fixture.h"
 
 namespace berth::image {
@@ -243,6 +250,37 @@ TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
   ASSERT_FALSE(elsewhere.requests().empty());
   for (const ServerRequest& request : elsewhere.requests()) {
     EXPECT_EQ(request.path, "/store");
+    EXPECT_EQ(request.header("authorization"), "");
+  }
+}
+
+// An address that is not of 127.0.0.0/8, on the loopback device of the test's own network.
+bool add_address(const char* address) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo:1");
+  auto* const wanted = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
+  wanted->sin_family = AF_INET;
+  return ::inet_pton(AF_INET, address, &wanted->sin_addr) == 1 &&
+         ::ioctl(socket.get(), SIOCSIFADDR, &request) == 0;
+}
+
+// On its way there, anybody could read name and password, which the mirror only has to ask for.
+TEST_F(RegistryAuthTest, AMirrorBeyondThisMachineWithoutTlsIsNotToldWhoWeAre) {
+  if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
+  ASSERT_TRUE(add_address("192.0.2.1"));
+  FakeServer mirror(
+      [](const ServerRequest&) {
+        return ServerResponse{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = ""};
+      },
+      "192.0.2.1");
+  require("Basic " + base64_encode("me:pw"), "Basic");
+  write_hosts(registry_.host(), "server = \"http://" + registry_.host() + "\"\n[host.\"http://" +
+                                    mirror.host() +
+                                    "\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
+  EXPECT_TRUE(manifest(session(pair("me", "pw")), "1").ok());
+  ASSERT_FALSE(mirror.requests().empty());
+  for (const ServerRequest& request : mirror.requests()) {
     EXPECT_EQ(request.header("authorization"), "");
   }
 }
