@@ -245,9 +245,13 @@ TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
     return ServerResponse{
         .status = 307, .headers = {"Location: http://" + elsewhere.host() + "/store"}, .body = ""};
   });
-  const std::string refused = fetch(session(pair("me", "pw-of-mine")), digest, bytes.size());
-  EXPECT_NE(refused.find("HTTP 401"), std::string::npos) << refused;
-  ASSERT_FALSE(elsewhere.requests().empty());
+  RegistrySession& client = session(pair("me", "pw-of-mine"));
+  // The first call learns what the registry wants, the second one knows it already.
+  for (std::size_t call = 1; call <= 2; ++call) {
+    const std::string refused = fetch(client, digest, bytes.size());
+    EXPECT_NE(refused.find("HTTP 401"), std::string::npos) << refused;
+    EXPECT_EQ(elsewhere.requests().size(), call);
+  }
   for (const ServerRequest& request : elsewhere.requests()) {
     EXPECT_EQ(request.path, "/store");
     EXPECT_EQ(request.header("authorization"), "");
