@@ -6,6 +6,7 @@
 #   ./test.sh STEP...           only these, in their order: see STEPS below
 #   ./test.sh --yardstick ...   also a small run of the yardstick against containerd
 #   ./test.sh --long ...        fuzz targets for two minutes each instead of 20 seconds
+#   ./test.sh mutants           not among all steps: does each one-line slip make its test fail?
 #
 # A step that fails does not end the run, but for packages and build. Build trees are below
 # ${BERTH_BUILD_DIR:-build}; with CI=true a test that skips fails unless tests/allowed_skips.txt
@@ -161,6 +162,14 @@ step_yardstick() {
   bench/yardstick.sh --bin "$release/bin" --pods 5
 }
 
+# Some twenty minutes on two cores. BERTH_MUTANTS="core-ring exec-*" are only these, by table or
+# name.
+step_mutants() {
+  local -a names
+  read -ra names <<<"${BERTH_MUTANTS-}"
+  tests/mutants/run.py --build "$build" --jobs "$jobs" "${names[@]}"
+}
+
 # A skip is what a test says with GTEST_SKIP, or ctest about exit status 77.
 skipped_tests() {
   cat "$build"/ctest-*.full 2>/dev/null | sed -nE 's/^\[  SKIPPED \] ([A-Za-z0-9_./]+) \(.*/\1/p' |
@@ -227,7 +236,7 @@ main() {
       *)
         declare -F "step_$step" >/dev/null || {
           sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-          echo "steps: ${STEPS[*]} yardstick"
+          echo "steps: ${STEPS[*]} yardstick mutants"
           exit 2
         }
         steps+=("$step")
