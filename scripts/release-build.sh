@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # For benches, sourced: what they measure is there, also when they are started from a clean clone.
 #
-#   need_release DIR PROGRAM...     builds bin/PROGRAM in the tree of DIR when one of them is missing
+#   need_release DIR PROGRAM...   builds the programs in the tree of DIR when one is missing
 #
 # DIR is the bin/ of a release tree of this repository; another one must have them already.
 

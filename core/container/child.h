@@ -73,7 +73,7 @@ void enter_cwd(Child& child) noexcept;
 void set_rlimits(Child& child) noexcept;
 void set_identity(Child& child) noexcept;
 void lead_session(Child& child) noexcept;
-void set_process_limit(Child& child) noexcept;
+void set_late_rlimits(Child& child) noexcept;
 [[noreturn]] void filter_and_exec(Child& child) noexcept;
 
 // Gives the path by which the process executes `name`, looked up in `search_path` when it has no

@@ -167,6 +167,8 @@ void filter_and_exec(Child& child) noexcept {
   char buffer[PATH_MAX];
   const char* const program = find_program(argv[0], find_path(environment), buffer, sizeof buffer);
   if (program == nullptr) refuse_program(child, argv[0]);
+  set_late_rlimits(child);
+  child.step = Step::exec;
   mark(child, kStageReady);
   child.step = Step::exec;
   report(child, ReportKind::ready, 0, "");

@@ -19,6 +19,11 @@ namespace berth::container {
 namespace {
 
 constexpr decltype(statfs::f_type) kProcMagic = 0x9fa0;
+constexpr std::uint64_t kOpenFilesMin = 64;  // of a process that looks for its program
+
+std::uint64_t at_least(std::uint64_t value, std::uint64_t minimum) noexcept {
+  return value < minimum ? minimum : value;
+}
 
 // Into `text`, at least 12 bytes; returns the length.
 size_t write_number(int value, char* text) noexcept {
@@ -154,20 +159,29 @@ void write_sysctls(Child& child) noexcept {
   ::close(directory);
 }
 
+// With every privilege: what is raised is raised here.
 void set_rlimits(Child& child) noexcept {
   child.step = Step::rlimits;
   const bool is_stage = needs_stage(*child.plan);
-  for (const PlanRlimit& limit : child.plan->rlimits()) {
+  for (PlanRlimit limit : child.plan->rlimits()) {
     // It counts processes of the user: the stage must not be one too many.
     if (is_stage && limit.type == RLIMIT_NPROC) continue;
+    if (limit.type == RLIMIT_NOFILE) {
+      limit.soft = at_least(limit.soft, kOpenFilesMin);
+      limit.hard = at_least(limit.hard, kOpenFilesMin);
+    }
     set_rlimit(child, limit);
   }
 }
 
-void set_process_limit(Child& child) noexcept {
+// What would be in the way of the last steps, which need no privilege to lower it.
+void set_late_rlimits(Child& child) noexcept {
   child.step = Step::rlimits;
+  const bool was_stage = needs_stage(*child.plan);
   for (const PlanRlimit& limit : child.plan->rlimits()) {
-    if (limit.type == RLIMIT_NPROC) set_rlimit(child, limit);
+    const bool is_late = (was_stage && limit.type == RLIMIT_NPROC) ||
+                         (limit.type == RLIMIT_NOFILE && limit.soft < kOpenFilesMin);
+    if (is_late) set_rlimit(child, limit);
   }
 }
 

@@ -156,10 +156,7 @@ void init_main(Child& child) noexcept {
   set_rlimits(child);
   close_others(child, Keep::nothing);
   set_identity(child);
-  if (is_stage) {
-    leave_stage(child);
-    set_process_limit(child);
-  }
+  if (is_stage) leave_stage(child);
   lead_session(child);
   filter_and_exec(child);
 }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/linux/namespace.h"
@@ -103,6 +104,21 @@ TEST(Exec, HasTheCapabilitiesAndLimitsOfItsOwnPlan) {
             "CapPrm:\t0000000000000001\nCapEff:\t0000000000000001\nCapBnd:\t0000000000000001\n"
             "CapAmb:\t0000000000000000\n"
             "Max open files            100                  200                  files     \n");
+  end(container);
+}
+
+// The stage that makes the process is of the same user, and must not count.
+TEST(Exec, LimitOfProcessesIsThatOfTheProcessAlone) {
+  Launch container = start(base_spec({"sleep", "100"}));
+  oci::Process process = base_spec({"grep", "processes", "/proc/self/limits"}).process;
+  process.user.uid = 4242;
+  process.rlimits = {{RLIMIT_NPROC, 1, 1}, {RLIMIT_NOFILE, 4, 5}};
+  Launch exec = launch(encode_exec(process, {}, {.target = container.pidfd.get()}).value());
+  exec.wait_started();
+  EXPECT_TRUE(exec.executed()) << exec.failure();
+  EXPECT_EQ(exec.read_stdout(),
+            "Max processes             1                    1                    processes \n");
+  EXPECT_EQ(exec.wait_exit(), 0);
   end(container);
 }
 

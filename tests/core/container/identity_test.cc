@@ -117,6 +117,12 @@ TEST(Identity, LimitsAreSetAndClampedWhereRaisingIsRefused) {
   EXPECT_EQ(text.find("Max open files            50"), 0U) << text;
 }
 
+TEST(Identity, LimitOfOpenFilesDoesNotKeepTheProgramFromBeingFound) {
+  oci::Spec spec = base_spec({"sh", "-c", "ulimit -Sn; ulimit -Hn"});
+  spec.process.rlimits = {{RLIMIT_NOFILE, 3, 3}};
+  EXPECT_EQ(run(spec), "3\n3\n");
+}
+
 TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
   oci::Spec spec = base_spec(
       {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/shm_rmid_forced"});

@@ -2,6 +2,7 @@
 // The invariants of docs/SECURITY.md on real containers of the real programs: what a process of a
 // container holds, sees and shares, in every mode, as container and as exec.
 #include <cstdlib>
+#include <thread>
 
 #include "tests/cri/integration/isolation_fixture.h"
 
@@ -22,6 +23,40 @@ TEST_F(Isolation, ProcessesHoldTheirStreamsOnly) {
     EXPECT_EQ(ran.value.stdout(), "0\n1\n2\n" + identity(process + "/root/dev/null") + "\n")
         << ran.value.stderr();
     EXPECT_EQ(ran.value.stdout().find(identity("/dev/null")), std::string::npos);
+    remove_all_pods();
+  }
+}
+
+// What a process with every look into its PID namespace sees of the others in it: its ancestors and
+// neighbours, a process that is being made among them.
+TEST_F(Isolation, ProcessesSeenFromInsideHoldTheirStreamsOnly) {
+  for (const Mode& mode : kModes) {
+    if (mode.pid == v1::NamespaceMode::NODE) continue;  // sees the host's
+    SCOPED_TRACE(mode.name);
+    const std::string id = sleeper(mode);
+    std::thread neighbour([&id] {
+      for (int i = 0; i < 20; ++i) exec(id, "true");
+    });
+    for (int i = 0; i < 5; ++i) {
+      // "PID fd NUMBER TARGET", but for the listing process itself, which has its directory open.
+      const auto ran = exec(id,
+                            "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] && continue; "
+                            "for f in $(ls $p/fd 2>/dev/null); do t=$(readlink $p/fd/$f) && "
+                            "echo \"$(cat $p/comm) $f $t\"; done; done; true");
+      ASSERT_TRUE(ran.ok()) << ran.text();
+      std::istringstream lines(ran.value.stdout());
+      for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string name, number, target;
+        words >> name >> number >> target;
+        const bool is_stream = number == "0" || number == "1" || number == "2";
+        const bool is_own = target.rfind("socket:", 0) == 0 || target.rfind("pipe:", 0) == 0 ||
+                            target == "/bin/busybox" || target == "/bin/true";
+        EXPECT_TRUE(is_stream || is_own) << line;
+        EXPECT_NE(name, "berth-pod-init") << line;
+      }
+    }
+    neighbour.join();
     remove_all_pods();
   }
 }
