@@ -4,10 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
 #include <filesystem>
-#include <thread>
 
 #include "tests/cri/integration/node_fixture.h"
 
@@ -225,56 +222,6 @@ TEST_F(BadInput, MountsAreRefusedByField) {
       {"CDI", [](C& c) { c.add_cdi_devices()->set_name("vendor.com/d=x"); }, Code::UNIMPLEMENTED,
        "CDI"},
   });
-}
-
-// Everything that one request can carry is merged on the loop, where all other calls wait.
-TEST_F(BadInput, ListsAsLongAsARequestTakesHoldUpNobody) {
-  const std::string pod = run_pod();
-  std::atomic<bool> done = false;
-  double longest = 0;
-  std::thread other([&] {
-    Client client(endpoint());
-    while (!done) {
-      longest = std::max(longest, client.call(&Runtime::Version, v1::VersionRequest()).seconds);
-    }
-  });
-  const auto ask = [&](const ContainerTweak& tweak) {
-    return call(&Runtime::CreateContainer, container_request(pod, {"true"}, tweak));
-  };
-  const auto variables = ask([](v1::ContainerConfig& config) {
-    for (int i = 0; i < 65'000; ++i) config.add_envs()->set_key("VARIABLE_" + std::to_string(i));
-  });
-  EXPECT_TRUE(variables.ok()) << variables.text();
-  expect_refused("groups", ask([](v1::ContainerConfig& config) {
-                   for (int i = 0; i < 400'000; ++i) security(config).add_supplemental_groups(i);
-                 }),
-                 Code::INVALID_ARGUMENT, "supplemental_groups");
-  const auto labels = ask([](v1::ContainerConfig& config) {
-    for (int i = 0; i < 40'000; ++i) {
-      (*config.mutable_labels())["label" + std::to_string(i)] = "x";
-      (*config.mutable_annotations())["note" + std::to_string(i)] = "";
-    }
-  });
-  EXPECT_TRUE(labels.ok()) << labels.text();
-  const auto devices = ask([](v1::ContainerConfig& config) {
-    for (int i = 0; i < 1024; ++i) device_at("/dev/null", "/dev/d" + std::to_string(i))(config);
-  });
-  EXPECT_TRUE(devices.ok()) << devices.text();
-  expect_refused("mounts", ask([](v1::ContainerConfig& config) {
-                   for (int i = 0; i < 40'000; ++i) {
-                     v1::Mount* mount = config.add_mounts();
-                     mount->set_host_path("/tmp");
-                     mount->set_container_path("/data/" + std::to_string(i));
-                   }
-                 }),
-                 Code::INVALID_ARGUMENT, "config.mounts: are 40000");
-  for (const auto& answer : {variables, labels, devices}) {
-    const auto started = try_start(answer.value.container_id());
-    EXPECT_TRUE(started.ok()) << started.text();
-  }
-  done = true;
-  other.join();
-  EXPECT_LT(longest, 1.0);
 }
 
 TEST_F(BadInput, DevicesAreRefusedByField) {
