@@ -28,8 +28,9 @@ class Exec : public Node {
   // Ids of the processes, as the node sees them, whose command line has a match of `pattern`, which
   // must not match itself.
   static std::string on_node(const std::string& pattern) {
-    return shell("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q '" + pattern +
-                 "' && echo ${p#/proc/}; done")
+    // Processes that end meanwhile are no matches, and the shell's words about them neither.
+    return shell("for p in /proc/[0-9]*; do { tr '\\0' ' ' <$p/cmdline; } 2>/dev/null | grep -q '" +
+                 pattern + "' && echo ${p#/proc/}; done")
         .out;
   }
 

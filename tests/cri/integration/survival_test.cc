@@ -154,7 +154,7 @@ TEST_F(Survival, CommandOfACallThatDiedWithTheAgentIsEnded) {
   request.set_container_id(id);
   for (const char* word : {"sleep", "4325"}) request.add_cmd(word);
   std::thread caller([&request] { Client(endpoint()).call(&Runtime::ExecSync, request, 20); });
-  const auto runs = [] { return shell("grep -l 432[5] /proc/[0-9]*/cmdline").out != ""; };
+  const auto runs = [] { return shell("grep -ls 432[5] /proc/[0-9]*/cmdline").out != ""; };
   EXPECT_TRUE(wait_until(runs, 5));
   kill_berthd();
   caller.join();
