@@ -146,8 +146,9 @@ Launch launch(const EncodedPlan& plan, const LaunchOptions& options) {
   must(PlanView::parse(result.plan_memory.data(), plan.size, &result.plan), "parse");
   Pipe in = make_pipe(), out = make_pipe(), err = make_pipe();
   SpawnRequest request{.plan = &result.plan, .fds = plan.fds};
-  const std::string empty_dir = options.bare_root ? "/empty" : place("covers/empty");
-  const std::string empty_file = options.bare_root ? "/none" : place("covers/none");
+  const bool in_bare_root = ::access("/none", F_OK) == 0;
+  const std::string empty_dir = in_bare_root ? "/empty" : place("covers/empty");
+  const std::string empty_file = in_bare_root ? "/none" : place("covers/none");
   request.empty_dir = empty_dir.c_str();
   request.empty_file = empty_file.c_str();
   request.parent_tid = options.parent_tid;

@@ -88,6 +88,10 @@ class Orphan : public Node {
     while (std::getline(mounts, mount)) {
       const std::string group = mount + "/" + dir("BERTH_CGROUP") + ".moved";
       if (::mkdir(group.c_str(), 0755) == 0) groups_.push_back(group);
+      // A cpuset takes no process before it has both.
+      for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        if (fs::exists(group + file)) std::ofstream(group + file) << read_file(mount + file);
+      }
       std::ofstream(group + "/cgroup.procs") << pid << std::flush;
     }
     const std::string groups = read_file("/proc/" + std::to_string(pid) + "/cgroup");

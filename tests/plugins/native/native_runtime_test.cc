@@ -130,11 +130,11 @@ TEST_F(NativeRuntimeTest, PodInitLivesUntilSigterm) {
   ASSERT_EQ(runtime_->pod_inits().size(), 1u);
   EXPECT_EQ(runtime_->pod_inits()[0].pid, init->pid);
   // A container joins its PID namespace by the init's pidfd.
-  LaunchRequest joined = request("c1", {"sh", "-c", "echo $$; exit 0"});
+  LaunchRequest joined = request("c1", {"sh", "-c", "cat /proc/1/comm; exit 0"});
   joined.spec.namespaces.pid = {oci::Namespace::Mode::join, init->pidfd.get()};
   ASSERT_TRUE(run(runtime_->launch(std::move(joined))).ok());
   EXPECT_EQ(next_exit().id, "c1");
-  EXPECT_EQ(joined_log(log_of("c1")), "2\n");
+  EXPECT_EQ(joined_log(log_of("c1")), "berth-pod-init\n");
   ASSERT_TRUE(run(runtime_->signal("p1", SIGTERM)).ok());
   EXPECT_EQ(next_exit().id, "p1");
   EXPECT_TRUE(runtime_->pod_inits().empty());
