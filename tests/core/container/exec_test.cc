@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/linux/namespace.h"
