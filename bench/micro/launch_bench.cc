@@ -97,6 +97,8 @@ void leave_machine() {
   must_call(::unshare(CLONE_NEWNS), "unshare");
   must_call(::mount("small", root.c_str(), "tmpfs", 0, "mode=755"), "mount a small root");
   for (const char* name : {"/rootfs", "/empty"}) fs::create_directory(root + name);
+  const UniqueFd none(static_cast<int>(
+      must_call(::open((root + "/none").c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0444), "none")));
   must_call(::mount(nullptr, root.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr),
             "make it read-only");
   must_call(::chdir(root.c_str()), "enter it");
@@ -186,6 +188,8 @@ pid_t spawn_by_plan(const oci::Spec& spec, const Site& site, int rootfs) {
                                         .stdin_fd = null,
                                         .stdout_fd = null,
                                         .stderr_fd = null,
+                                        .empty_dir = "/empty",
+                                        .empty_file = "/none",
                                         .proc_fd = site.proc.get(),
                                         .bare_root = true};
   container::SpawnResult spawned;
