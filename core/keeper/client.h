@@ -210,6 +210,7 @@ class KeeperClient {
   pid_t keeper_pid_ = 0;
   unsigned starts_ = 0;
   bool fresh_ = false;
+  bool outdated_ = false;  // the keeper launches plans of another version
   bool closing_ = false;
   std::optional<Error> start_error_;
   std::uint64_t last_request_ = 0;

@@ -13,6 +13,7 @@
 
 #include <utility>
 
+#include "core/container/launch_plan.h"
 #include "core/keeper/client.h"
 #include "core/keeper/program.h"
 #include "core/linux/pidfd.h"
@@ -97,6 +98,15 @@ Task<std::unique_ptr<KeeperClient>> KeeperClient::connect_or_start(Ring& ring, L
     co_await ring.sleep_until(Deadline::after_ms(kPauseMs));
   }
   client->scope_->spawn(client->supervise());
+  if (client->outdated_) {
+    log.info("keeper", "pid " + std::to_string(client->keeper_pid_) +
+                           " is of another version and gets this one's program");
+    // One that cannot hand over to it by itself ends, and supervise() starts another.
+    Result<void> replaced =
+        co_await client->reexec(client->options_.keeper_binary, deadline).result();
+    if (!replaced.ok()) log.warn("keeper", replaced.error().message());
+    co_await client->wait_connected(deadline);
+  }
   co_return client;
 }
 
@@ -221,6 +231,7 @@ Task<void> KeeperClient::greet(Deadline deadline) {
   ::memcpy(&hello, answer->body.data(), sizeof hello);
   keeper_pid_ = hello.pid;
   fresh_ = hello.fresh != 0;
+  outdated_ = hello.plan_version != container::kPlanVersion;
   if (!answer->fds.empty()) staging_ = std::move(answer->fds);
 }
 

@@ -24,7 +24,7 @@
 namespace berth::keeper {
 
 constexpr std::uint32_t kMagic = 0x4b545242;  // "BRTK"
-constexpr std::uint16_t kVersion = 2;
+constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kMessageBytesMax = 1024;
 constexpr int kMessageFdsMax = 250;  // SCM_MAX_FD is 253
 constexpr std::size_t kNameBytesMax = 128;
@@ -145,7 +145,10 @@ struct HelloAnswer {
   std::uint32_t processes = 0;
   std::uint32_t held = 0;
   std::uint8_t fresh = 0;  // a new process that has not been given back what its predecessor held
-  std::uint8_t unused[3] = {};
+  // Of the plans that it launches; 0 from a keeper before version 2. An agent that writes others
+  // replaces the keeper's program.
+  std::uint8_t plan_version = 0;
+  std::uint8_t unused[2] = {};
 };
 
 // Why a request was refused; the errno is in the header.

@@ -65,7 +65,8 @@ void Keeper::handle_hello(Incoming& message) noexcept {
   const HelloAnswer body{.pid = ::getpid(),
                          .processes = station_.table.processes(),
                          .held = station_.table.held(),
-                         .fresh = station_.fresh ? std::uint8_t{1} : std::uint8_t{0}};
+                         .fresh = station_.fresh ? std::uint8_t{1} : std::uint8_t{0},
+                         .plan_version = container::kPlanVersion};
   // A fresh keeper has no staging pipes to share yet: adopt_done's answer carries them.
   int fds[kLogSlots * 2];
   const size_t count = station_.fresh ? 0 : staging_fds(fds);

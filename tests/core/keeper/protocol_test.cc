@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a hostile or broken peer can do to the keeper: nothing. And the keeper's start-up errors.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include "core/keeper/program.h"
 #include "core/linux/memfd.h"
@@ -246,6 +248,69 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
             std::string::npos)
       << text;
   EXPECT_EQ(lines_of(text).size(), 1u);
+  EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
+  EXPECT_TRUE(ring->run_until(client->close()).ok());
+}
+
+// A keeper that launches plans of another version, as far as a connecting agent sees it. It ends
+// when it is told to become another program.
+class OlderKeeper {
+ public:
+  explicit OlderKeeper(const std::string& dir) : listener_(listen_in(dir)) {
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~OlderKeeper() { thread_.join(); }
+  bool replaced = false;
+
+ private:
+  static UniqueFd listen_in(const std::string& dir) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = dir + "/keeper.sock";
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(fd.get(), 1), 0);
+    return fd;
+  }
+
+  void serve() {
+    UniqueFd agent(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    for (Incoming message; agent.valid();) {
+      pollfd wait{agent.get(), POLLIN, 0};
+      if (::poll(&wait, 1, 10'000) != 1) break;
+      Result<bool> got = message.receive(agent.get());
+      if (!got.ok() || !*got) break;
+      const Header answer{.type = message.header().type, .request = message.header().request};
+      if (answer.type == MessageType::reexec) {
+        replaced = message.fd_count() == 1;
+        break;
+      }
+      const HelloAnswer hello{.pid = ::getpid()};
+      const bool is_hello = answer.type == MessageType::hello;
+      EXPECT_TRUE(
+          (is_hello ? send(agent.get(), answer, hello) : send(agent.get(), answer, {}, {})).ok());
+    }
+    listener_.reset();
+  }
+
+  UniqueFd listener_;
+  std::thread thread_;
+};
+
+TEST(KeeperStart, KeeperOfAnotherPlanVersionGetsTheAgentsProgram) {
+  const std::string dir = container::testing::place("older");
+  fs::create_directories(dir);
+  OlderKeeper older(dir);
+  std::unique_ptr<Ring> ring = Ring::create().value();
+  Log log(LogLevel::error);
+  const ClientOptions options{.keeper_binary = BERTH_KEEPER, .state_dir = dir};
+  auto client = std::move(ring->run_until(KeeperClient::connect_or_start(
+                              *ring, log, options, Deadline::after_ms(kLongMs))))
+                    .value();
+  EXPECT_TRUE(older.replaced);
+  EXPECT_EQ(client->starts(), 1u) << "it ended instead, and another was started";
+  EXPECT_NE(client->keeper_pid(), ::getpid());
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
   EXPECT_TRUE(ring->run_until(client->close()).ok());
 }
