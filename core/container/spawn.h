@@ -43,9 +43,9 @@ struct SpawnRequest {
   // in the process. May be empty.
   std::span<std::byte> shared{};
   // An empty directory and an empty file on a read-only mount of the caller's mount namespace,
-  // cloned over masked paths. All containers share them, so nobody may be able to change them even
-  // where the file system is mounted read-write again: the keeper's are immutable. Required when
-  // the plan masks a path.
+  // cloned over masked paths; required when the plan masks a path. All containers share them and
+  // a container with CAP_SYS_ADMIN can mount them read-write, so they must be immutable
+  // (core/linux/immutable.h).
   const char* empty_dir = nullptr;
   const char* empty_file = nullptr;
   // A directory of a procfs of the caller's PID namespace, for oom_score_adj and sysctls; borrowed.

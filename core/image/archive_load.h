@@ -6,7 +6,7 @@
 // what has come in. Whatever goes wrong leaves at most blobs that nobody names, for the sweep.
 //
 // A layout may hold more than images for this node: signatures, attestations, images for other
-// machines, what nobody here knows. Such entries are passed over and named, if there is an image.
+// platforms, unknown media types. If it holds an image, these entries are passed over and named.
 //
 // Errors name the member or the field: invalid_argument (no such archive, a field or a name that
 // cannot be), data_loss (a digest is wrong), not_found (no image for this platform, with what was

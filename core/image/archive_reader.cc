@@ -298,7 +298,7 @@ Result<std::string> ArchiveReader::resolve(const std::string& field,
 Status ArchiveReader::walk(const std::set<std::string>& wanted, const Visitor& visit) const {
   if (wanted.empty()) return {};
   for (const std::string& name : wanted) {
-    // Which of the two is meant depends on who reads.
+    // Readers of archives differ in which of the two they take.
     const auto member = members_.find(name);
     const bool twice = member != members_.end() && member->second.twice;
     if (twice) return bad("member " + quoted(name) + " is there twice");

@@ -5,8 +5,7 @@
 // A plain tar or one compressed as a whole with gzip, xz or zstd. Each walk reads the file from its
 // beginning; data that nobody asks for is seeked over. Everything blocks.
 //
-// A name that begins with a slash is the one without it. A name that occurs twice matters only to
-// who reads it.
+// A leading slash of a name is left out. A name that occurs twice is an error only when it is read.
 //
 // Errors: invalid_argument (no tar archive, a name that leads out of it by "..", is read and occurs
 // twice, or is longer than PATH_MAX, a link in a circle, a member of another size than its header

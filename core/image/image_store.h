@@ -7,7 +7,7 @@
 // An image's id is the digest of its configuration. References point at it: "name:tag" and
 // "name@manifest-digest". A tag that moves to another image leaves the old one without that tag.
 // Several manifests may have the same configuration (other annotations, other compression): each
-// reference knows the one that it stands for, and who asks by a name gets that one.
+// reference records its own, and a lookup by that reference gives this manifest.
 //
 // An artifact (image-spec 1.1: a manifest with an artifactType, or whose config is no image
 // configuration) is kept beside the images: it has names, a size and files, nothing is unpacked and

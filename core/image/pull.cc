@@ -272,7 +272,7 @@ Task<void> Puller::Impl::find_missing(JobPtr job) {
   }
   job->first_missing = missing;
   if (missing == 0 || !options.keep_layer_blobs) co_return;
-  // Its blobs are what an image is pushed and saved with, whoever unpacked the same files before.
+  // Push and save need the blobs also where another image's pull has unpacked the same layers.
   const auto find_blobs = [this, &job, missing]() -> Status {
     for (std::size_t i = 0; i < missing; ++i) {
       TRY(const std::optional<std::uint64_t> size, content.size(job->layers[i]->blob.digest));

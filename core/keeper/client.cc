@@ -96,12 +96,18 @@ Task<void> KeeperClient::send_one(const Header& header, std::span<const std::byt
   }
 }
 
-// Descriptors that do not fit into one message go ahead in others. The keeper drops them when the
-// launch that they belong to does not come: with the next launch, or the connection.
+// Descriptors that do not fit into one message go ahead in others. The keeper drops those of a
+// launch that does not follow: with the next launch, or the connection. So no other launch may come
+// between.
 Task<void> KeeperClient::send_whole(const Header& header, const Request& request,
                                     Deadline deadline) {
   constexpr auto kFdsMax = static_cast<std::size_t>(kMessageFdsMax);
   std::span<const int> fds = request.fds;
+  if (request.type != MessageType::launch) {
+    co_await send_one(header, request.body, fds, deadline);
+    co_return;
+  }
+  const Mutex::Guard guard = co_await sending_.lock();
   if (fds.size() <= kFdsMax) {
     co_await send_one(header, request.body, fds, deadline);
     co_return;
@@ -109,7 +115,6 @@ Task<void> KeeperClient::send_whole(const Header& header, const Request& request
   const std::size_t own = request.own_fds;
   std::vector<int> last(fds.begin(), fds.begin() + static_cast<std::ptrdiff_t>(own));
   fds = fds.subspan(own);
-  const Mutex::Guard guard = co_await sending_.lock();
   const Header ahead{.type = MessageType::launch_fds, .request = header.request};
   while (fds.size() + own > kFdsMax) {
     co_await send_one(ahead, {}, fds.first(kFdsMax), deadline);

@@ -214,7 +214,7 @@ class KeeperClient {
   bool closing_ = false;
   std::optional<Error> start_error_;
   std::uint64_t last_request_ = 0;
-  Mutex sending_;  // of messages that belong together
+  Mutex sending_;  // of a launch: its messages follow each other
   std::map<std::uint64_t, Pending*> pending_;
   std::map<std::uint64_t, std::string> abandoned_;
   std::map<std::string, Holding> processes_;
