@@ -27,11 +27,14 @@ cgroup_mounts() {
   awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | sort -u
 }
 
-# Prints every cgroup directory of subtree $1, children before parents.
+# Prints every cgroup directory of subtree $1, children before parents, and of those that a test
+# made beside it as $1.SOMETHING.
 cgroup_dirs_of() {
-  local mount
+  local mount dir
   while read -r mount; do
-    [[ -d $mount/$1 ]] && find "$mount/$1" -depth -type d 2>/dev/null
+    for dir in "$mount/$1" "$mount/$1".*; do
+      [[ -d $dir ]] && find "$dir" -depth -type d 2>/dev/null
+    done
   done < <(cgroup_mounts)
   return 0
 }

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -35,6 +37,7 @@ class CgroupSandbox {
  public:
   CgroupSandbox() : mounts_(MUST(read_cgroup_mounts())) {
     static int serial = 0;
+    if (serial == 0) remove_abandoned();
     parent_ = "berth-test-" + std::to_string(::getpid()) + "-" + std::to_string(++serial);
   }
   CgroupSandbox(const CgroupSandbox&) = delete;
@@ -84,6 +87,26 @@ class CgroupSandbox {
   }
 
  private:
+  // Those of tests that were killed: old, and of a process that is gone. The age is for tests in
+  // other PID namespaces, whose numbers mean nothing here.
+  void remove_abandoned() const {
+    constexpr auto kOld = std::chrono::minutes(10);
+    const std::string prefix = "berth-test-";
+    for (const CgroupMount& mount : mounts_) {
+      std::error_code gone;
+      std::vector<std::string> names;
+      for (const auto& entry : std::filesystem::directory_iterator(mount.mount_point, gone)) {
+        const std::string name = entry.path().filename();
+        if (!name.starts_with(prefix)) continue;
+        const pid_t owner = std::atoi(name.c_str() + prefix.size());
+        const auto age =
+            std::filesystem::file_time_type::clock::now() - entry.last_write_time(gone);
+        if (owner > 0 && ::kill(owner, 0) != 0 && age > kOld) names.push_back(name);
+      }
+      for (const std::string& name : names) remove(mount, name);
+    }
+  }
+
   static void remove(const CgroupMount& mount, const std::string& path) {
     auto root = sys::Cgroup::open(AT_FDCWD, mount.mount_point);
     if (!root.ok()) return;

@@ -20,6 +20,7 @@
 #include "core/keeper/log_pump.h"
 #include "core/keeper/token.h"
 #include "core/linux/memfd.h"
+#include "tests/support/temporary_dir.h"
 
 namespace berth::keeper {
 namespace {
@@ -34,9 +35,6 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
   static constexpr std::int64_t kTimeNs = 1'764'435'601'123'456'789;
 
   void SetUp() override {
-    char place[] = "/tmp/berth-log-recover-XXXXXX";
-    ASSERT_NE(::mkdtemp(place), nullptr);
-    dir_ = place;
     std::ofstream(path()) << kBefore;
     table_ = Table::open(sys::memfd_create("table").value()).value();
     ASSERT_TRUE(ring_.init({}).ok());
@@ -51,12 +49,9 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
     writer_.reset(ends[1]);
     table_.publish(entry_, EntryState::running);
   }
-  void TearDown() override {
-    pump_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void TearDown() override { pump_.reset(); }
 
-  std::string path(const char* name = "log") const { return dir_ + "/" + name; }
+  std::string path(const char* name = "log") const { return dir_ / name; }
   std::string content(const char* name = "log") const {
     std::ifstream file(path(name));
     return {std::istreambuf_iterator<char>(file), {}};
@@ -128,7 +123,7 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
     }
   }
 
-  std::string dir_;
+  TemporaryDir dir_;
   Table table_;
   RawRing ring_;
   std::optional<LogPump> pump_;

@@ -21,8 +21,11 @@ namespace fs = std::filesystem;
 class Orphan : public Node {
  protected:
   void TearDown() override {
-    for (const std::string& group : groups_) ::rmdir(group.c_str());
     Node::TearDown();
+    // The last process of a group is reaped a moment after its end is told.
+    for (const std::string& group : groups_) {
+      EXPECT_TRUE(wait_until([&group] { return ::rmdir(group.c_str()) == 0; }, 5)) << group;
+    }
   }
 
   // As the kubelet's pod with shareProcessNamespace.
