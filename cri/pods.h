@@ -63,7 +63,7 @@ struct Container {
   std::unique_ptr<Stages> start_stages;
 
   const std::string& id() const { return item.id(); }
-  bool living() const { return phase == state::v1::CONTAINER_LIVING; }
+  bool running() const { return phase == state::v1::CONTAINER_RUNNING; }
 };
 
 // A process that ExecSync waits for.

@@ -70,7 +70,7 @@ std::vector<LivingProcess> living_processes(const Node& node, const Sandbox& san
   std::vector<LivingProcess> living;
   for (const std::string& id : sandbox.container_ids) {
     const std::shared_ptr<Container> container = node.pods.container(id);
-    if (container == nullptr || !container->living()) continue;
+    if (container == nullptr || !container->running()) continue;
     living.push_back({container->pid, container->pidfd.get()});
   }
   const std::optional<keeper::KnownProcess> init = node.keeper.find(pod_init_name(sandbox.id()));
@@ -104,18 +104,18 @@ Task<void> settle(Node& node, std::shared_ptr<Container> container, Known& known
   const std::string id = container->id();
   const auto living = known.living.find(id);
   const auto exited = known.exited.find(id);
-  if (container->phase == state::v1::CONTAINER_ENDED) {
+  if (container->phase == state::v1::CONTAINER_EXITED) {
     container->ended.set();
     co_return;
   }
   if (living != known.living.end()) {
-    const bool noted = container->living();
-    container->phase = state::v1::CONTAINER_LIVING;
+    const bool noted = container->running();
+    container->phase = state::v1::CONTAINER_RUNNING;
     container->pid = living->second.pid;
     container->pidfd = std::move(living->second.pidfd);
     if (noted) co_return;
     records::ContainerRecord record = co_await records::load_container(node.state, id);
-    record.set_phase(state::v1::CONTAINER_LIVING);
+    record.set_phase(state::v1::CONTAINER_RUNNING);
     record.set_pid(container->pid);
     record.set_started_at(living->second.started_at_ns);
     co_await records::save(node.state, record);
@@ -127,7 +127,7 @@ Task<void> settle(Node& node, std::shared_ptr<Container> container, Known& known
     report.mended.push_back("container " + id + " ended while the agent was away");
     co_return;
   }
-  if (!container->living()) co_return;
+  if (!container->running()) co_return;
   // Nobody watches it: whatever is left of it must not go on unseen.
   Result<void> killed = co_await node.resources.kill(container->item.pod_sandbox_id(), id).result();
   static_cast<void>(killed);
@@ -172,7 +172,7 @@ Task<void> settle_all(Node& node, Known& known, Report& report) {
 Task<void> regain_log(Node& node, std::shared_ptr<Container> container) {
   constexpr std::int64_t kAgainMs = 1000;
   bool told = false;
-  while (container->living()) {
+  while (container->running()) {
     Result<void> reopened = co_await reopen_log(node, container).result();
     if (reopened.ok()) co_return;
     if (!std::exchange(told, true)) {
@@ -188,7 +188,7 @@ void regain_logs(Node& node) {
   for (const keeper::KnownProcess& process : node.keeper.list()) {
     const bool lost = (process.flags & keeper::kLogged) != 0 && !process.has_log;
     const std::shared_ptr<Container> container = node.pods.container(process.id);
-    if (!lost || process.exit || container == nullptr || !container->living()) continue;
+    if (!lost || process.exit || container == nullptr || !container->running()) continue;
     node.attempts.spawn(regain_log(node, container));
   }
 }

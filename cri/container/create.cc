@@ -146,7 +146,7 @@ Status refuse_early(Node& node, const records::ContainerRecord& record) {
   TRY(const std::shared_ptr<Container> target,
       node.pods.need_container("config.linux.security_context.namespace_options.target_id",
                                options.target_id()));
-  if (target->item.pod_sandbox_id() != record.sandbox_id() || !target->living()) {
+  if (target->item.pod_sandbox_id() != record.sandbox_id() || !target->running()) {
     return invalid_field("config.linux.security_context.namespace_options.target_id",
                          "the target does not run in this sandbox");
   }
@@ -199,9 +199,9 @@ Task<std::string> make_container(Node& node, const Request& request,
                            hostname_of(pod.config()));
 
   stages->enter("state.commit");
-  record.set_phase(state::v1::CONTAINER_MADE);
+  record.set_phase(state::v1::CONTAINER_CREATED);
   co_await records::save(node.state, record);
-  container->phase = state::v1::CONTAINER_MADE;
+  container->phase = state::v1::CONTAINER_CREATED;
   stages->done();
   container->create_stages = std::move(stages);
   co_return id;

@@ -166,7 +166,7 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
     }
   }
   if (request.timeout() < 0) co_await fail(invalid_field("timeout", "is negative"));
-  if (!container->living()) {
+  if (!container->running()) {
     co_await fail(Errc::failed_precondition,
                   "container_id: container `" + container->id() + "` is not running");
   }

@@ -23,9 +23,9 @@ constexpr std::int64_t kAgainMs = 1'000;
 
 // A store that takes nothing now must not make a container that ended look alive for ever.
 Task<void> note_end_later(Node& node, std::shared_ptr<Container> container, plugins::Exit exit) {
-  while (container->living()) {
+  while (container->running()) {
     co_await node.ring.sleep_until(Deadline::after_ms(kAgainMs));
-    if (!container->living()) co_return;
+    if (!container->running()) co_return;
     Result<void> noted = co_await note_end(node, container, exit).result();
     if (noted.ok()) co_return;
   }
@@ -42,8 +42,8 @@ Task<void> stop_without_init(Node& node, std::shared_ptr<Sandbox> sandbox) {
 }
 
 Task<void> container_ended(Node& node, std::shared_ptr<Container> container, plugins::Exit exit) {
-  if (container->phase == state::v1::CONTAINER_ENDED) co_return;  // told again after a reconnect
-  if (!container->living()) {
+  if (container->phase == state::v1::CONTAINER_EXITED) co_return;  // told again after a reconnect
+  if (!container->running()) {
     // Its launch has been answered but not yet been written down; start_container goes on with it.
     container->early_exit = std::move(exit);
     co_return;
@@ -93,7 +93,7 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
       runtime::v1::NamespaceMode::CONTAINER) {
     co_await kill_cgroup(node, container);
   }
-  record.set_phase(state::v1::CONTAINER_ENDED);
+  record.set_phase(state::v1::CONTAINER_EXITED);
   record.set_finished_at(exit.finished_at_ns != 0 ? exit.finished_at_ns : realtime_now_ns());
   record.set_exit_code(exit.exit_code.value_or(kExitCodeUnknown));
   record.set_reason(reason_of(exit, oom_killed));
@@ -102,7 +102,7 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
         "the container ended while neither agent nor keeper could see its exit code");
   }
   co_await records::save(node.state, record);
-  container->phase = state::v1::CONTAINER_ENDED;
+  container->phase = state::v1::CONTAINER_EXITED;
   container->pidfd.reset();
   container->rootfs.reset();
   container->ended.set();

@@ -10,11 +10,11 @@ namespace v1 = runtime::v1;
 v1::ContainerState state_of(const Container& container) {
   switch (container.phase) {
     case state::v1::CONTAINER_CREATING:
-    case state::v1::CONTAINER_MADE:
+    case state::v1::CONTAINER_CREATED:
       return v1::ContainerState::CONTAINER_CREATED;
-    case state::v1::CONTAINER_LIVING:
+    case state::v1::CONTAINER_RUNNING:
       return v1::ContainerState::CONTAINER_RUNNING;
-    case state::v1::CONTAINER_ENDED:
+    case state::v1::CONTAINER_EXITED:
     case state::v1::CONTAINER_REMOVING:
       return v1::ContainerState::CONTAINER_EXITED;
     default:

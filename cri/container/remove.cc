@@ -71,7 +71,7 @@ Task<void> forget_process(Node& node, std::shared_ptr<Container> container) {
 Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container) {
   const std::string id = container->id();
   const std::string sandbox_id = container->item.pod_sandbox_id();
-  if (container->living()) {
+  if (container->running()) {
     co_await kill_container(node, container);
     co_await await_end(node, container);
   } else {

@@ -28,7 +28,7 @@ Task<v1::ReopenContainerLogResponse> reopen_container_log(
     Node& node, const v1::ReopenContainerLogRequest& request) {
   const std::shared_ptr<Container> container =
       co_await node.pods.need_container("container_id", request.container_id());
-  if (!container->living()) {
+  if (!container->running()) {
     co_await fail(Errc::failed_precondition,
                   "container_id: container `" + container->id() + "` is not running");
   }

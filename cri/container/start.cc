@@ -67,7 +67,7 @@ Result<UniqueFd> target_pid_namespace(const Node& node, const records::Container
       record.config().linux().security_context().namespace_options();
   if (options.pid() != v1::NamespaceMode::TARGET) return UniqueFd();
   const std::shared_ptr<Container> target = node.pods.container(options.target_id());
-  if (target == nullptr || !target->living()) {
+  if (target == nullptr || !target->running()) {
     return make_error(Errc::failed_precondition,
                       "the target container `" + options.target_id() + "` does not run");
   }
@@ -122,14 +122,14 @@ Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
 
 Task<void> note_failure(Node& node, std::shared_ptr<Container> container,
                         records::ContainerRecord& record, const Error& error) {
-  record.set_phase(state::v1::CONTAINER_ENDED);
+  record.set_phase(state::v1::CONTAINER_EXITED);
   record.set_exit_code(kExitCodeStartError);
   record.set_reason("StartError");
   record.set_message(error.message());
   record.set_started_at(0);
   record.set_finished_at(realtime_now_ns());
   co_await records::save(node.state, record);
-  container->phase = state::v1::CONTAINER_ENDED;
+  container->phase = state::v1::CONTAINER_EXITED;
   container->ended.set();
 }
 
@@ -155,14 +155,14 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
                                                    container->item.metadata().name() + "`"));
   }
   stages.enter("state.commit");
-  record.set_phase(state::v1::CONTAINER_LIVING);
+  record.set_phase(state::v1::CONTAINER_RUNNING);
   record.set_pid(launched->pid);
   record.set_started_at(launched->started_at_ns);
   Status saved = records::save(node.state, record);
   // Nothing runs that is not on record. What is left of it goes with the container.
   if (!saved.ok()) co_await kill_container(node, container);
   co_await std::move(saved);
-  container->phase = state::v1::CONTAINER_LIVING;
+  container->phase = state::v1::CONTAINER_RUNNING;
   container->pid = launched->pid;
   container->pidfd = std::move(launched->pidfd);
   stages.done();
@@ -180,8 +180,8 @@ Task<v1::StartContainerResponse> start_container(Node& node,
   const std::shared_ptr<Container> container =
       co_await node.pods.need_container("container_id", request.container_id());
   const Mutex::Guard guard = co_await container->sandbox->lock.lock();
-  if (container->living()) co_return v1::StartContainerResponse();
-  if (container->phase != state::v1::CONTAINER_MADE) {
+  if (container->running()) co_return v1::StartContainerResponse();
+  if (container->phase != state::v1::CONTAINER_CREATED) {
     co_await fail(Errc::failed_precondition, "container_id: container `" + container->id() +
                                                  "` is in state " +
                                                  v1::ContainerState_Name(state_of(*container)));

@@ -38,7 +38,7 @@ Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
 }
 
 Task<void> await_end(Node& node, std::shared_ptr<Container> container) {
-  if (!container->living()) co_return;
+  if (!container->running()) co_return;
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
   Result<void> ended = co_await with_deadline(node.ring, deadline, wait_ended(container)).result();
   if (!ended.ok()) {
@@ -52,7 +52,7 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
   co_await check_name("container_id", request.container_id());
   if (request.timeout() < 0) co_await fail(invalid_field("timeout", "is negative"));
   const std::shared_ptr<Container> container = node.pods.container(request.container_id());
-  if (container == nullptr || !container->living()) co_return v1::StopContainerResponse();
+  if (container == nullptr || !container->running()) co_return v1::StopContainerResponse();
   if (request.timeout() > 0) {
     const records::ContainerRecord record =
         co_await records::load_container(node.state, container->id());

@@ -34,7 +34,7 @@ Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
   for (const std::string& id : ids) {
     const std::shared_ptr<Container> container = node.pods.container(id);
     if (container == nullptr) continue;
-    if (container->living()) {
+    if (container->running()) {
       co_await kill_container(node, container);
     } else {
       co_await kill_cgroup(node, container);
