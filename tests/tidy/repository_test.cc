@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/tidy/doc_paths.h"
 #include "tests/tidy/repository.h"
 #include "tests/tidy/sizes.h"
 
@@ -30,6 +31,7 @@ TEST(Repository, KeepsTheHouseRules) {
     }
   }
   for (const Finding& finding : check_rooms(sources)) ADD_FAILURE() << line_of(finding);
+  for (const Finding& finding : check_doc_paths(sources)) ADD_FAILURE() << line_of(finding);
   // Were the scanner to lose its way, the rules about functions would pass on nothing.
   EXPECT_GT(functions, 500U);
 }
