@@ -40,19 +40,47 @@ fail() {
   exit 1
 }
 
+# Reads the output of a build, keeps it in file $1, and shows how far the build is: on a terminal in
+# one line that is written again, else in a line for each tenth.
+show_progress() {
+  local log=$1 line percent last=-1
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+    percent=$((100 * BASH_REMATCH[1] / BASH_REMATCH[2]))
+    if [[ -t 1 ]]; then
+      ((percent == last)) || printf '\r  %3d %%  %s of %s steps' "$percent" "${BASH_REMATCH[@]:1:2}"
+    else
+      percent=$((percent / 10 * 10))
+      ((percent == last)) || printf '  %3d %%\n' "$percent"
+    fi
+    last=$percent
+  done
+  if [[ -t 1 ]] && ((last >= 0)); then printf '\n'; fi
+}
+
 build() {
   local log=$build/quickstart-build.log start=$SECONDS
   mkdir -p "$build"
   say "building release binaries into $build/release/bin (log: $log)"
+  : >"$log"
   if ! {
     cmake --preset release -S "$here" -B "$build/release" &&
       cmake --build "$build/release" --target bin/berthd bin/berth-keeper bin/berth \
       bin/berth-bench
-  } >"$log" 2>&1; then
+  } 2>&1 | show_progress "$log"; then
     tail -n 30 "$log" >&2
     fail "the build failed; the whole log is in $log"
   fi
   echo "built in $((SECONDS - start)) s"
+}
+
+say_what_comes() {
+  cat <<EOF
+quickstart: installs the Debian packages that are missing, builds berth, starts a node with a
+registry and berthd in it, runs one pod step by step and then 20 more, and removes everything again.
+On a machine with 2 cores the first build takes about 7 minutes, the rest about 15 seconds.
+EOF
 }
 
 start_node() {
@@ -171,6 +199,7 @@ main() {
     *) sed -n '3,/^set/{/^#/!q;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" && exit 2 ;;
   esac
   ((EUID == 0)) || fail "must be root"
+  say_what_comes
   say "packages"
   "$scripts/install-packages.sh"
   echo "all of scripts/packages.txt are installed"
