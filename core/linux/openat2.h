@@ -25,7 +25,7 @@ constexpr std::uint64_t kResolveInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
 // The bare system call in the manner of libc: a descriptor, or -1 and errno. Usable between clone
 // and exec. KERNEL 5.6: a rename or a mount anywhere during a RESOLVE_IN_ROOT walk over ".."
-// answers EAGAIN; openat2(2) asks for a retry.
+// answers EAGAIN; openat2(2) asks for a retry. Proof: tests/kernel/openat2_rename_race_test.cc.
 inline int openat2(int dirfd, const char* path, std::uint64_t flags, mode_t mode,
                    std::uint64_t resolve) noexcept {
   open_how how{};

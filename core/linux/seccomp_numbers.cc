@@ -72,7 +72,7 @@ std::optional<std::uint32_t> own_number(const SeccompAbi& abi, std::string_view 
   // The library gives a number of its own to what i386 also reaches through socketcall(2).
   if (abi.token == SCMP_ARCH_X86 && name == "socket") return 359;
   // KERNEL 6.11: the trampoline of a return probe, on x86-64 alone. A filter that refuses it kills
-  // the probed process.
+  // the probed process. Proof: tests/core/linux/seccomp_test.cc.
   if (abi.token == SCMP_ARCH_X86_64 && name == "uretprobe") return 335;
   for (const NewerCall& call : kNewerCalls) {
     if (call.name == name) return abi.first + call.number;

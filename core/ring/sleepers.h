@@ -5,7 +5,7 @@
 // KERNEL 6.18: a wake-up looks for an idle CPU only as far as the scheduler thinks worth while, on
 // a machine with few CPUs often not at all, and then the woken thread waits behind its waker or
 // takes its CPU while another CPU is idle. With two CPUs that was nine wake-ups of ten for a thread
-// that ran on its waker's CPU last (docs/decisions/0010).
+// that ran on its waker's CPU last (docs/decisions/0010). Proof: tests/core/ring/sleepers_test.cc.
 #pragma once
 
 #include <sched.h>

@@ -80,6 +80,7 @@ void check_mount_api(HostChecks* checks) {
   }
   checks->push_back({Health::ok, "mount API: overlay through fsopen", ""});
   // KERNEL 6.7: lowerdir+ adds one layer. Before, the parameter is unknown and gives EINVAL.
+  // Proof: tests/kernel/overlay_lowerdir_append_test.cc.
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, "lowerdir+", "/", 0) == 0) {
     checks->push_back({Health::ok, "overlay lowerdir+: layers are added one by one", ""});
   } else {
@@ -91,6 +92,7 @@ void check_mount_api(HostChecks* checks) {
 }
 
 // KERNEL 6.15: PIDFD_GET_INFO gives the exit code of a process that was already reaped.
+// Proof: tests/kernel/pidfd_exit_info_test.cc.
 bool pidfd_tells_exit() {
   constexpr int kCode = 7;
   const pid_t child = ::fork();

@@ -17,6 +17,7 @@ namespace berth::cli {
 namespace {
 
 // KERNEL 6.7: IORING_OP_WAITID. Debian 12's header ends before it.
+// Proof: tests/core/ring/waitid_test.cc.
 constexpr unsigned kOpWaitid = 50;
 constexpr unsigned kOpsMax = 256;
 

@@ -23,6 +23,7 @@ MeteredSockets* metering = nullptr;
 using Recvmsg = ssize_t (*)(int, msghdr*, int);
 
 // KERNEL 4.12: SO_COOKIE is the same for the life of a socket and never given to another.
+// Proof: tests/kernel/socket_cookie_test.cc.
 std::uint64_t cookie_of(int socket) {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;

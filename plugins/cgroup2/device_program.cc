@@ -109,7 +109,8 @@ Result<UniqueFd> load_device_program(const std::vector<DeviceRule>& rules) {
   attributes.insn_cnt = static_cast<std::uint32_t>(program.size());
   attributes.license = reinterpret_cast<std::uintptr_t>(kLicense);
   ::memcpy(attributes.prog_name, kName, sizeof kName);
-  // KERNEL 6.1: the verifier gives up with EAGAIN when a signal is pending (bpf(2) callers retry).
+  // KERNEL 6.1: the verifier gives up with EAGAIN when a signal is pending, and the caller tries
+  // again. Proof: tests/kernel/bpf_load_signal_test.cc.
   constexpr int kAttemptsMax = 8;
   int fd = -1;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {

@@ -8,6 +8,7 @@
 
 #include "tests/tidy/coroutines.h"
 #include "tests/tidy/edges.h"
+#include "tests/tidy/kernel_facts.h"
 #include "tests/tidy/repository.h"
 #include "tests/tidy/sizes.h"
 #include "tests/tidy/source.h"
@@ -60,6 +61,19 @@ TEST(Edges, AreReadFromIncludeLines) {
   EXPECT_EQ(check_edges(make_source("core/base/a.cc", bad)).size(), 1U);
   EXPECT_EQ(check_edges(make_source("core/base/a.cc", kHead + "#include <vector>\n")).size(), 0U);
   EXPECT_EQ(check_edges(make_source("core/base/a.cc", kHead + "#include \"a.h\"\n")).size(), 1U);
+}
+
+TEST(KernelFacts, NameAProofThatExists) {
+  const auto findings = [](const std::string& comment) {
+    return check_kernel_facts({make_source("core/a.h", kHead + comment + "\nint x;\n"),
+                               make_source("tests/kernel/a_test.cc", kHead)})
+        .size();
+  };
+  EXPECT_EQ(findings("// KERNEL 6.1: it is so."), 1U);
+  EXPECT_EQ(findings("// KERNEL 6.1: it is so. Proof: tests/kernel/b_test.cc."), 1U);
+  EXPECT_EQ(findings("// KERNEL 6.1: it is so. Proof: tests/kernel/a_test.cc."), 0U);
+  EXPECT_EQ(findings("// Text. KERNEL 6.1: it\n// is so. Proof:\n// tests/kernel/a_test.cc."), 0U);
+  EXPECT_EQ(findings("// KERNEL 6.1: so.\nint y;\n// Proof: tests/kernel/a_test.cc."), 1U);
 }
 
 TEST(Sizes, RefuseLongFilesFunctionsAndColumns) {
