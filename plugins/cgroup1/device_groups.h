@@ -3,7 +3,7 @@
 // nothing else. One that is privileged or wants further devices has a group of its own,
 // `<parent>/berth-pod.container`; one that may write to the control files of its group
 // (CAP_SYS_ADMIN) has `<parent>/guarded/berth-pod.container`, whose rights are those of `guarded`
-// and cannot be more. So which of them is there is what says which one a container is in.
+// and cannot be more. The group that exists is the one that the container is in.
 #pragma once
 
 #include <string>

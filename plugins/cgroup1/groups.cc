@@ -69,7 +69,7 @@ std::string Groups::guarded_device_path(const GroupKey& key) const {
   return flat_path(own_parent_ + "/" + kGuardedDeviceGroup, key.pod_id, key.container_id);
 }
 
-// What is asked for must be possible: a limit that is silently not there is worse than an error.
+// A limit that cannot be set is an error: leaving it out silently would be worse.
 Status Groups::require_controllers(const Resources& resources) const {
   for (const Controller controller :
        {Controller::cpu, Controller::cpuset, Controller::memory, Controller::pids}) {
@@ -220,7 +220,7 @@ Result<std::vector<CgroupView>> Groups::views(const GroupKey& key) const {
 }
 
 // A container that was started without a group in this hierarchy gets one and moves into it. Its
-// processes may fork meanwhile, so the list is read again until nobody new is on it.
+// processes may fork meanwhile, so the list is read again until it has no new process.
 Status Groups::move_in(const Hierarchy& hierarchy, const std::string& path,
                        const GroupKey& key) const {
   constexpr int kRoundsMax = 16;
@@ -326,7 +326,7 @@ Status Groups::make_shared_devices() const {
 Status Groups::remove_shared() const {
   TRY_(all_.rest.remove_shared());
   if (!all_.devices.valid()) return {};
-  // It has no process; what is in it has.
+  // The directory itself has no process; the groups below it have.
   TRY_(remove_cgroup(all_.devices, own_parent_ + "/" + kGuardedDeviceGroup));
   return remove_cgroup(all_.devices, own_parent_ + "/" + kSharedGroup);
 }

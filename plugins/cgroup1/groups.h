@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directories of pods and containers in every hierarchy. Stateless: what exists is what there
-// is. Every function is system calls on the calling thread; several threads may call at once.
+// The directories of pods and containers in every hierarchy. Stateless: the directories are the
+// state. Every function makes system calls on the calling thread; several threads may call at once.
 #pragma once
 
 #include <string>

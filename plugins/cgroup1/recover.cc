@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// After a start: the parents exist, what lives stays, everything else below them is killed and
-// removed.
+// At the start of the agent: makes the parents, keeps the groups of living pods, kills and removes
+// every other group below the parents.
 //
 // A crash can leave a pod in some hierarchies and not in others, so each is swept by itself, by
 // name alone. Below our own parent everything that does not live goes; below a parent that the
@@ -31,7 +31,7 @@ bool container_lives(const LivingSet& living, const std::string& pod_id,
   return container_id == kPodInit || pod->second.count(container_id) != 0;
 }
 
-// What is dead below `parent` of one hierarchy.
+// The groups below `parent` of one hierarchy that belong to no living pod.
 Status find_dead(const sys::Cgroup& root, const std::string& parent, bool parent_is_ours,
                  const LivingSet& living, std::vector<Dead>& dead) {
   TRY(const std::vector<std::string> names, child_names(root, parent));
@@ -60,7 +60,7 @@ Status find_dead(const sys::Cgroup& root, const std::string& parent, bool parent
   return {};
 }
 
-// Everything is tried; the first error is told.
+// Tries every group; returns the first error.
 Status remove_all(const std::vector<Dead>& dead) {
   Status first;
   for (const Dead& group : dead) {
