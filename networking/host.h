@@ -10,8 +10,8 @@ class HostNetwork final : public plugins::Network {
  public:
   std::string_view name() const override { return "host"; }
   Task<void> recover(std::vector<plugins::NetworkPod> living) override;
-  // invalid_argument: a host port cannot be mapped where the container is on the host's ports
-  // anyway and asks for another number.
+  // invalid_argument: a port mapping with two different numbers, because the container uses the
+  // host's ports itself.
   Task<plugins::NetworkAttachment> attach(plugins::NetworkRequest request) override;
   Task<void> detach(std::string pod_id) override;
   plugins::NetworkStatus status() override;

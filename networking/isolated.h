@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network "isolated": every pod gets a network namespace of its own in which loopback is up and
-// nothing else is. It has no address; containers of the pod reach each other on 127.0.0.1 and ::1.
+// The network "isolated": every pod gets a network namespace of its own in which only loopback is
+// up. It has no address; containers of the pod reach each other on 127.0.0.1 and ::1.
 #pragma once
 
 #include <map>

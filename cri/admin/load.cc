@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An archive from a client. Its index may be its last member, so it is kept in an unnamed file
-// below the root directory until all of it is there; then it is read like any stranger's file.
+// below the root directory until all of it is there; then it is read like any untrusted file.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removes images that nobody uses. Whose image is pinned, or is the root or a volume of a
-// container, is somebody.
+// Removes unused images. An image is used while it is pinned, or is the root filesystem or a volume
+// of a container.
 #include <set>
 
 #include "cri/admin/calls.h"

@@ -12,7 +12,7 @@
 
 namespace berth::cri {
 
-// See RegistryClient::image_name; for who takes absence or removes.
+// See RegistryClient::image_name; for callers that accept an absent image, or remove one.
 Task<image::ImageName> image_name_of(Node& node, std::string text);
 // Errors of ImageStore::resolve.
 Task<image::ImageEntry> need_image(Node& node, std::string text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "ListImages lists existing images." Answered from memory; a stream gives the same in pieces
-// that fit a message whatever the number of images.
+// that fit a message, however many images there are.
 #include "core/base/units.h"
 #include "cri/image/calls.h"
 #include "cri/image/find.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one client of the server costs, read off the frames that it sends. RFC 9113. Pure.
+// Measures what one client costs the server, from the frames that it sends. RFC 9113. Pure.
 //
-// A frame of a few bytes can make the server take memory and time out of proportion: a stream that
-// is reset at once, headers without an end, settings that want an answer. Each frame has a price,
-// paid out of an allowance that all clients share; when that is used up, out of a small one of the
-// client's own. So a client that asks little is served however much the others spend.
+// A frame of a few bytes can cost the server much memory and time: a stream that is reset at once,
+// headers without an end, settings that want an answer. Each frame has a price, which is taken from
+// an allowance that all clients share, and when that is used up, from a small one of the client's
+// own. So a client that sends few requests is served however many the others send.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ namespace berth::rpc {
 class Allowance {
  public:
   struct Options {
-    std::int64_t first = 0;  // what there is at the beginning
+    std::int64_t first = 0;  // at the beginning
     std::int64_t most = 0;
     std::int64_t per_second = 1;
   };
@@ -50,16 +50,16 @@ class Http2Meter {
   static constexpr std::size_t kHeaderBytesMax = 8192;
   static constexpr int kContinuationsMax = 4;
   // Limits of the server's hold from when the client acknowledges them. Until then it may open so
-  // many streams; those who wait for the server's settings, as gRPC's clients do, open none.
+  // many streams; clients that wait for the server's settings, as gRPC's do, open none.
   static constexpr int kStreamsBeforeSettingsMax = 100;
   // Each wants an answer, which waits in memory for a client that does not read.
   static constexpr int kSettingsMax = 100;
 
   explicit Http2Meter(Allowance& shared) : shared_(shared), own_(own()) {}
 
-  // Takes the next bytes of the connection. nullptr, or what the client did that nobody may: the
-  // connection is to be closed then. Bytes that do not begin as a client of HTTP/2 begins are none
-  // of this meter's business.
+  // Takes the next bytes of the connection. nullptr, or what the client did that is not allowed:
+  // the caller closes the connection then. Bytes that do not begin with the preface of HTTP/2 are
+  // not measured.
   const char* take(std::span<const unsigned char> bytes, std::int64_t now_ns);
 
  private:

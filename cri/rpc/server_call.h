@@ -2,9 +2,8 @@
 // One call between the thread that waits for gRPC's completion queue and the loop.
 //
 // Its life: accept() offers it to gRPC; a client's call fills it; its first message is read; it is
-// posted to the loop, where its handler runs; finish() sends the answer. Two hold it meanwhile,
-// whoever lets go last frees it: the handler until its answer is sent, and gRPC's "the call is
-// over" tag.
+// posted to the loop, where its handler runs; finish() sends the answer. It has two owners, and the
+// last of them frees it: the handler until its answer is sent, and gRPC's "the call is over" tag.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>

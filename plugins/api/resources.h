@@ -7,7 +7,7 @@
 // Rules. cleanup may come for an unknown id (after a crash) and is then harmless; it comes after
 // every process of the cgroup was killed, may be called again, and answers failed_precondition
 // while a process is still there. kill ends every process of the container's cgroup, descendants
-// included, and does not wait for them. recover() hears every id that lives and removes every other
+// included, and does not wait for them. recover() is given every living id and removes every other
 // cgroup below the agent's own. Values are the CRI's: 0 means "not set" except where the CRI says
 // otherwise. Errors name the control file: "write memory.limit_in_bytes `pod/ctr`: EBUSY".
 #pragma once
@@ -61,7 +61,7 @@ struct PodCgroup {
 enum class CgroupReach {
   none,            // they cannot mount one, nor make or join a namespace
   user_namespace,  // in a user namespace that they make, as the owner of their cgroup's files
-  administrator,   // they have CAP_SYS_ADMIN, or share processes with who may have it
+  administrator,   // they have CAP_SYS_ADMIN, or share a PID namespace with a process that may
 };
 
 struct ContainerCgroup {
@@ -108,8 +108,8 @@ class ResourcesPlugin {
   virtual Task<void> kill(std::string pod_id, std::string container_id) = 0;
   virtual Task<void> cleanup(std::string pod_id, std::string container_id) = 0;
   virtual Task<void> cleanup_pod(std::string pod_id) = 0;
-  // Before the agent ends in order: removes what it made for all and nobody uses. Living pods keep
-  // everything; a shared cgroup with a process in it stays.
+  // Called once before the agent ends in order: removes shared cgroups that have no process. The
+  // cgroups of living pods stay.
   virtual Task<void> close() { co_return; }
 };
 

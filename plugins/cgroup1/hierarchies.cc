@@ -36,7 +36,7 @@ Result<Hierarchies> Hierarchies::open(const std::vector<CgroupMount>& mounts,
       if (mount.has(controller_name(controller))) hierarchy.controllers.push_back(controller);
     }
     // KERNEL: a hierarchy has one tree, so devices mounted together with a limit would need a
-    // device group for each container. No known system mounts it so; devices stay unrestricted then.
+    // device group for each container. No known system does; devices stay unrestricted then.
     if (hierarchy.controllers.empty()) {
       all.devices = std::move(root);
       continue;

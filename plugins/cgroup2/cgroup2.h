@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The resources plugin of machines where every controller with limits is on cgroup v2. See
 // plugins/api/resources.h for the contract. All calls come on the ring's thread; removals and limit
-// changes run on its offload threads. Nothing is remembered that the directories do not say, except
-// the parents that the kubelet chose.
+// changes run on its offload threads. The directories are the state, except for the parents that
+// the kubelet chose.
 #pragma once
 
 #include <map>

@@ -63,7 +63,7 @@ void assemble_rule(const DeviceRule& rule, std::vector<bpf_insn>& program) {
     const int wanted = rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
     program.push_back(skip_rule_unless_equal(kType, wanted));
   }
-  // What is asked for beyond the rule's bits must be nothing.
+  // The access must have no bit that the rule lacks.
   program.push_back(move_register(kScratch, kAccess));
   program.push_back(alu(BPF_AND, kScratch, ~access_bits(rule)));
   program.push_back(skip_rule_unless_equal(kScratch, 0));
@@ -119,7 +119,7 @@ Result<UniqueFd> load_device_program(const std::vector<DeviceRule>& rules) {
   }
   if (fd >= 0) return UniqueFd(fd);
   const int first_errno = errno;
-  // Once more for the verifier's reason.
+  // Once more, for the verifier's log.
   attributes.log_buf = reinterpret_cast<std::uintptr_t>(log);
   attributes.log_size = sizeof log;
   attributes.log_level = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device rules of a cgroup as a BPF program of type CGROUP_DEVICE. It is asked on every open
-// and mknod of a device; it allows what one rule covers entirely and refuses the rest with EPERM.
+// The device rules of a cgroup as a BPF program of type CGROUP_DEVICE. The kernel runs it on every
+// open and mknod of a device; it allows an access that one rule covers entirely and refuses every
+// other with EPERM.
 #pragma once
 
 #include <linux/bpf.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// At the start of the agent: makes the parent and enables its controllers, keeps the groups of living
-// pods, kills and removes every other group below it. Below a parent that the kubelet chose, only
-// groups with our prefix are removed.
+// At the start of the agent: makes the parent and enables its controllers, keeps the groups of
+// living pods, kills and removes every other group below it. Below a parent that the kubelet chose,
+// only groups with our prefix are removed.
 #include <algorithm>
 #include <set>
 #include <utility>

@@ -38,7 +38,7 @@ std::vector<CgroupMount> unmounted_hierarchies(std::string_view cgroup,
 // All hierarchies of the machine, those that are not mounted here at the end.
 Result<std::vector<CgroupMount>> read_cgroup_mounts();
 
-// The root directory; of a hierarchy that is not mounted, in a mount of its own that nobody sees.
+// The root directory. A hierarchy that is not mounted is mounted detached for this.
 Result<sys::Cgroup> open_hierarchy(const CgroupMount& mount);
 
 // Words of a space separated list, as in cgroup.controllers.

@@ -142,10 +142,10 @@ Status write_limits(const sys::Cgroup& group, const std::vector<ControlWrite>& w
     Error& error = written.error();
     if (error.sys_errno == ENOENT) {
       if (write.may_be_missing) continue;
-      // The file is what the machine lacks; the caller's container is not what was not found.
+      // The machine lacks the control file. ENOENT must not read as "no such container".
       error.code = Errc::failed_precondition;
     }
-    // A CPU that does not exist: the number was wrong, not we.
+    // A CPU that does not exist: an error of the request.
     if (error.sys_errno == ERANGE) error.code = Errc::invalid_argument;
     return std::move(error);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verbs on one mounted hierarchy that both plugins need. Paths are relative to `root`, the open
-// mount point, and were checked by cgroup_path.h. System calls are made by the calling thread.
+// Operations on one mounted hierarchy that both plugins need. Paths are relative to `root`, the
+// open mount point, and were checked by cgroup_path.h. System calls are made by the calling thread.
 #pragma once
 
 #include <functional>
@@ -29,10 +29,10 @@ Status remove_cgroup(const sys::Cgroup& root, const std::string& path);
 Status fill_cpuset(const sys::Cgroup& root, const std::string& path);
 // Kills what is in `path` and below. Absent: fine.
 Status kill_cgroup(const sys::Cgroup& root, const std::string& path);
-// Lets what a container stopped by a v1 freezer run again, in `path` and below: a stopped process
-// does not die of SIGKILL. Absent: fine.
+// Thaws `path` and the groups below it: a process that a v1 freezer stopped does not die of
+// SIGKILL. Absent: fine.
 Status thaw_cgroup(const sys::Cgroup& root, const std::string& path);
-// The writes in order; one that may be missing and is, is left out.
+// Makes the writes in order; leaves out an optional one whose file is missing.
 Status write_limits(const sys::Cgroup& group, const std::vector<ControlWrite>& writes);
 // v2: "+cpu +memory" in the cgroup.subtree_control of the root and of every group down to `path`.
 // A controller the root does not have is left out.

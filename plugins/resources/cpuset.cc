@@ -5,7 +5,7 @@
 namespace berth::plugins {
 namespace {
 
-// A list as in cpuset(7): "0-3,5". Whether those CPUs exist is the kernel's to say.
+// A list as in cpuset(7): "0-3,5". The kernel checks whether those CPUs exist.
 bool is_list(std::string_view text) {
   bool digit_before = false;
   bool in_range = false;

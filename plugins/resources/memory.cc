@@ -5,7 +5,7 @@
 namespace berth::plugins {
 namespace {
 
-// The kernel counts pages; less than one is no limit anybody can mean.
+// The kernel counts pages; a limit below one page is a mistake.
 constexpr std::int64_t kLimitMinBytes = 4096;
 
 std::string v1_bytes(std::int64_t bytes) {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The v1 hierarchies in which a container has no limits: freezer, blkio, net_cls, name=systemd and
-// so on, and cpuset while nobody asks for CPUs.
+// so on, and cpuset for a container that asks for no CPUs.
 //
 // A process is in a group of every hierarchy, and the group that it is in when its cgroup namespace
-// is made is the root that the namespace shows. Whoever may mount the hierarchy there may write to
-// that group's control files and make groups below it. So nobody's namespace is made in the root of
-// the machine, whose release_agent runs programs of the host; and how much of the rest a container
-// has to itself depends on what it could do (CgroupReach) and on what a group's files can do:
+// is made is the root that the namespace shows. A process that may mount the hierarchy in that
+// namespace may write to that group's control files and make groups below it. So no namespace is
+// made in the root of the machine, whose release_agent runs programs of the host. Whether a
+// container shares a group or has one of its own depends on what it could do (CgroupReach) and on
+// what the group's files can do:
 //
-//   <parent>/default               shared; no limit is set in it and no process of the host is
-//   there <parent>/berth-<pod>.<container>   its own
+//   <parent>/default                   shared; it has no limit and no process of the host
+//   <parent>/berth-<pod>.<container>   of one container
 //
 // docs/decisions/0015-cgroup-v1-roots.md has the reasons and the costs.
 #pragma once
@@ -28,11 +29,11 @@ namespace berth::plugins {
 
 constexpr const char* kSharedGroup = "default";
 
-// What is made below a shared group by the containers in it, with nobody in it any more, goes.
+// Removes the groups without a process that containers made below a shared group.
 Status sweep_shared_group(const sys::Cgroup& root, const std::string& own_parent);
 
-// Stateless but for which hierarchies can be used. System calls on the calling thread; after
-// make_shared several threads may call the rest at once.
+// Its only state is the list of usable hierarchies. Makes system calls on the calling thread; after
+// make_shared several threads may call the other functions at once.
 class NamespaceRoots {
  public:
   struct Member {
@@ -42,7 +43,7 @@ class NamespaceRoots {
 
   explicit NamespaceRoots(std::string own_parent) : own_parent_(std::move(own_parent)) {}
 
-  // A hierarchy that cannot be opened or written is told by make_shared.
+  // make_shared reports a hierarchy that cannot be opened or written.
   void add(const CgroupMount& mount);
 
   // Makes the shared groups. One sentence for each hierarchy where there can be none: containers
@@ -55,14 +56,14 @@ class NamespaceRoots {
   // Appends the `tasks` file of the container's own group or of the shared one.
   Status place(const Member& member, const std::vector<std::string>& handled,
                std::vector<UniqueFd>& tasks) const;
-  // After its processes were killed: what they stopped by the freezer ends, too.
+  // Called after the container's processes were killed, so that frozen ones end too.
   bool has_freezer(const Member& member) const;
   Status thaw(const Member& member) const;
   // Absent is fine; failed_precondition while a process is there.
   Status remove(const Member& member) const;
   // failed_precondition while a process is there.
   Status remove_shared() const;
-  // Whose own groups there are.
+  // The containers that have groups of their own.
   Result<std::vector<Member>> members() const;
   // Of those that can be used.
   std::vector<const sys::Cgroup*> roots() const;

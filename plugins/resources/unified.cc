@@ -24,7 +24,7 @@ Status validate_unified(const Resources& resources) {
     if (!is_control_file(file)) {
       return field_error("unified", file.substr(0, 128), "not a file like memory.high");
     }
-    // cgroup.procs, cgroup.kill, cgroup.subtree_control: whose group it is, is ours to say.
+    // cgroup.procs, cgroup.kill, cgroup.subtree_control: the agent alone writes these.
     if (file.starts_with("cgroup.")) {
       return field_error("unified", file, "the cgroup. files belong to the runtime");
     }
