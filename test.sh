@@ -23,11 +23,13 @@ STEPS=(packages format scripts-lint build headers tidy ctest asan tsan fuzz benc
 STEPS+=(vm)
 # Rooms without gRPC, whose memory and threads are worth a sanitizer (gRPC's own locks are unknown
 # to TSan). The keeper is static and has no heap; its own tests run with the release build.
-sanitized_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;core/image;"
-sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;tests"
+sanitized_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;"
+sanitized_rooms+="core/image/http;core/image/registry;core/image/content;core/image/transfer;"
+sanitized_rooms+="core/image/store;core/image/unpack;core/image/archive;core/image/pull;"
+sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;cri/layers;tests"
 # What meets strangers' bytes, and many threads, only with a server or a mount beside it: pull,
 # push, unpack.
-sanitized_kernel="^(image_(http|session|matrix|pull)|snapshotter_(unpack|pull))_test$"
+sanitized_kernel="^(image_(http|session|trust|fetch|matrix|pull|unpack)|cri_layers_pull)_test$"
 
 say() {
   printf '\n== %s\n' "$*"

@@ -16,7 +16,7 @@
 #include <memory>
 #include <thread>
 
-#include "core/image/content.h"
+#include "core/image/content/content.h"
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
 #include "core/ring/with_deadline.h"
@@ -24,6 +24,7 @@
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
 #include "cri/container/mount_points.h"
+#include "cri/layers/snapshot_layers.h"
 #include "cri/methods.h"
 #include "cri/options.h"
 #include "cri/reconcile.h"
@@ -31,7 +32,6 @@
 #include "cri/rpc/server.h"
 #include "cri/zeroed_blocks.h"
 #include "plugins/builtin.h"
-#include "snapshotter/layer_store.h"
 
 namespace berth::cri {
 
@@ -118,7 +118,7 @@ struct Parts {
   std::unique_ptr<container::NamespacePool> ipc_uts;
   std::unique_ptr<Volumes> volumes;
   plugins::Registry registry;
-  std::unique_ptr<snapshotter::LayerStore> layers;
+  std::unique_ptr<cri::SnapshotLayers> layers;
   std::unique_ptr<image::Puller> puller;
   std::unique_ptr<Scope> attempts;
   std::unique_ptr<Scope> calls;
@@ -172,8 +172,8 @@ Status build_plugins(Parts& parts, const Options& options) {
   parts.attempts = std::make_unique<Scope>(ready, on_error);
   parts.calls = std::make_unique<Scope>(ready, on_error);
   parts.watch = std::make_unique<Scope>(ready, on_error);
-  parts.layers = std::make_unique<snapshotter::LayerStore>(*parts.ring, *snapshotter,
-                                                           parts.layout.snapshots());
+  parts.layers =
+      std::make_unique<cri::SnapshotLayers>(*parts.ring, *snapshotter, parts.layout.snapshots());
   image::PullOptions pull;
   pull.registry.insecure_hosts = options.insecure_registries;
   pull.registry.config_dir = options.registry_config_dir;

@@ -8,9 +8,9 @@
 
 #include "core/base/log.h"
 #include "core/container/namespace_pool.h"
-#include "core/image/content.h"
-#include "core/image/image_store.h"
-#include "core/image/pull.h"
+#include "core/image/content/content.h"
+#include "core/image/pull/puller.h"
+#include "core/image/store/image_store.h"
 #include "core/keeper/client.h"
 #include "core/linux/overlay_mount.h"
 #include "core/ring/may_hang.h"

@@ -17,10 +17,10 @@
 
 #include "core/base/log.h"
 #include "core/base/units.h"
-#include "core/image/pull.h"
+#include "core/image/pull/puller.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
-#include "snapshotter/layer_store.h"
+#include "cri/layers/snapshot_layers.h"
 #include "snapshotter/overlay.h"
 
 namespace berth {
@@ -72,7 +72,7 @@ Status measure(const store::Layout& layout, const std::string& reference, int re
   TRY_(ring->run_until(overlay->recover()));
   TRY(image::ContentStore content, image::ContentStore::open(layout.content()));
   TRY(const auto images, image::ImageStore::open(state));
-  snapshotter::LayerStore layers(*ring, *overlay, layout.snapshots());
+  cri::SnapshotLayers layers(*ring, *overlay, layout.snapshots());
   image::Puller puller(*ring, content, *images, layers, log, {});
   std::ofstream("/proc/self/clear_refs") << "5";
   const double memory = status_mib("VmRSS");

@@ -6,7 +6,7 @@
 
 #include <stop_token>
 
-#include "core/image/archive_load.h"
+#include "core/image/archive/load.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
 
@@ -67,7 +67,7 @@ Task<void> load(Node& node, rpc::Call& call) {
   }
   for (image::ArchivedImage& one : archive.images) {
     wire::LoadedImage* line = response.add_images();
-    for (const image::Reference& name : one.names) line->add_names(name.tagged());
+    for (const oci::Reference& name : one.names) line->add_names(name.tagged());
     image::LocalImage local;
     local.manifest_digest = std::move(one.manifest_digest);
     local.references = std::move(one.names);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names and pins: one durable transaction each, on another thread.
-#include "core/image/registry_client.h"
+#include "core/image/registry/client.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
 #include "cri/field.h"
@@ -13,7 +13,7 @@ namespace wire = berth::v1;
 Task<wire::TagResponse> tag(Node& node, const wire::TagRequest& request) {
   co_await check_name("image", request.image());
   co_await check_name("target", request.target());
-  Result<image::Reference> target =
+  Result<oci::Reference> target =
       co_await node.puller.registries().given_name(request.target()).result();
   if (!target.ok()) co_await fail(std::move(target).error().with("target"));
   const image::ImageName name = co_await image_name_of(node, request.image());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A local image to a registry, with the bytes that have gone so far.
-#include "core/image/registry_client.h"
-#include "core/image/registry_push.h"
+#include "core/image/transfer/push.h"
+#include "core/image/registry/client.h"
 #include "cri/admin/calls.h"
 #include "cri/admin/run_and_tell.h"
 #include "cri/field.h"
@@ -27,11 +27,11 @@ wire::PushEvent event_of(const image::PushProgress& progress) {
 }
 
 // Where to: what was asked for, or the tag that the image was found by.
-Task<image::Reference> target_of(Node& node, const wire::PushRequest& request,
-                                 const image::ImageEntry& entry) {
-  image::Reference target = entry.found_by.value_or(image::Reference());
+Task<oci::Reference> target_of(Node& node, const wire::PushRequest& request,
+                               const image::ImageEntry& entry) {
+  oci::Reference target = entry.found_by.value_or(oci::Reference());
   if (!request.target().empty()) {
-    Result<image::Reference> given =
+    Result<oci::Reference> given =
         co_await node.puller.registries().given_name(request.target()).result();
     if (!given.ok()) co_await fail(std::move(given).error().with("target"));
     target = *std::move(given);
@@ -45,11 +45,11 @@ Task<image::Reference> target_of(Node& node, const wire::PushRequest& request,
 
 // The blobs may be in the registry under the image's other names.
 std::vector<std::string> mount_sources(const image::ImageEntry& entry,
-                                       const image::Reference& target) {
+                                       const oci::Reference& target) {
   std::vector<std::string> sources;
   for (const std::vector<std::string>& names : {entry.repo_tags, entry.repo_digests}) {
     for (const std::string& name : names) {
-      Result<image::Reference> known = image::parse_reference(name);
+      Result<oci::Reference> known = oci::parse_reference(name);
       if (!known.ok() || known->domain != target.domain || known->path == target.path) continue;
       sources.push_back(known->path);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One archive of images, read from the content store as fast as the client takes it.
-#include "core/image/archive_save.h"
+#include "core/image/archive/save.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
 #include "cri/field.h"

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "core/image/artifact_files.h"
+#include "core/image/archive/artifact_files.h"
 #include "core/linux/openat2.h"
 #include "core/linux/overlay_mount.h"
 #include "core/linux/subtree.h"

@@ -3,7 +3,7 @@
 // in memory only, and in no log.
 #pragma once
 
-#include "core/image/auth.h"
+#include "core/image/registry/auth.h"
 #include "cri/proto/image.pb.h"
 
 namespace berth::cri {

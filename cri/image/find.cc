@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "core/image/registry_client.h"
+#include "core/image/registry/client.h"
 
 namespace berth::cri {
 

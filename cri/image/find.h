@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "core/image/image_name.h"
-#include "core/image/image_store.h"
+#include "core/image/registry/image_name.h"
+#include "core/image/store/image_store.h"
 #include "core/task/task.h"
 #include "cri/node.h"
 

@@ -90,7 +90,7 @@ bool image_matches(const image::ImageEntry& entry, const image::ImageName& wante
   if (wanted.text.find_first_of("@:", name) != std::string::npos) return false;
   const auto belongs = [&wanted](const std::string& name) {
     return std::any_of(wanted.references.begin(), wanted.references.end(),
-                       [&name](const image::Reference& reference) {
+                       [&name](const oci::Reference& reference) {
                          return repository_of(name) == reference.repository();
                        });
   };

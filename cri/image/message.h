@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/image/image_store.h"
+#include "core/image/store/image_store.h"
 #include "cri/proto/services.grpc.pb.h"
 
 namespace berth::cri {

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "core/image/reference.h"
+#include "core/oci/reference.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
@@ -15,7 +15,7 @@ volatile char last = 0;  // a copy that nobody reads would not be made
 
 // The fault: a tag is copied into a place for shorter ones.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto reference = berth::image::parse_reference(berth::fuzz::text_of(data, size));
+  const auto reference = berth::oci::parse_reference(berth::fuzz::text_of(data, size));
   if (!reference.ok()) return 0;
   const std::string& tag = reference.value().tag;
   char* const place = new char[8];

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "core/image/auth.h"
+#include "core/image/registry/auth.h"
 #include "tests/fuzz/fuzz.h"
 
 using berth::fuzz::promise;

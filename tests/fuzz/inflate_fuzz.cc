@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gzip, zstd and plain blobs.
-#include "core/image/inflate.h"
+#include "core/image/unpack/inflate.h"
 
 #include <algorithm>
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "core/image/byte_source.h"
+#include "core/image/content/byte_source.h"
 
 namespace berth::fuzz {
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "core/image/archive_load.h"
+#include "core/image/archive/load.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace berth::fuzz {
@@ -82,9 +82,9 @@ void check_image(const ContentStore& content, const ArchivedImage& one) {
     const auto size = content.size(blob.digest);
     promise(size.ok() && size->has_value(), "every blob of it is in the store");
   }
-  for (const image::Reference& name : one.names) {
+  for (const oci::Reference& name : one.names) {
     promise(!name.tag.empty() && name.digest.empty(), "names are tags");
-    promise(image::parse_reference(name.text()).ok(), "and can be written and read again");
+    promise(oci::parse_reference(name.text()).ok(), "and can be written and read again");
   }
 }
 

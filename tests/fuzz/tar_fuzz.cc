@@ -15,15 +15,15 @@
 #include <string>
 #include <vector>
 
-#include "snapshotter/unpack.h"
-#include "snapshotter/unpack_files.h"
+#include "core/image/unpack/files.h"
+#include "core/image/unpack/unpack.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/input_source.h"
 #include "tests/fuzz/tar_input.h"
 
 using berth::UniqueFd;
 using berth::fuzz::promise;
-using berth::snapshotter::LayerPlace;
+using berth::image::LayerPlace;
 
 namespace {
 
@@ -80,7 +80,7 @@ int open_place() {
 }
 
 void unpack(int place, LayerPlace layer_place, std::string_view tar) {
-  berth::snapshotter::UnpackLimits limits;
+  berth::image::UnpackLimits limits;
   limits.entries_max = 150;
   limits.bytes_max = 4 << 20;
   limits.file_size_max = 1 << 30;
@@ -92,17 +92,17 @@ void unpack(int place, LayerPlace layer_place, std::string_view tar) {
     std::vector<UniqueFd> lowers;
     lowers.emplace_back(::openat(place, "lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     berth::fuzz::InputSource source({tar.data(), tar.size()}, 3000);
-    const auto result = berth::snapshotter::unpack_layer(directory.get(), layer_place,
-                                                         "sha256:input", source, limits);
+    const auto result =
+        berth::image::unpack_layer(directory.get(), layer_place, "sha256:input", source, limits);
     if (result.ok()) {
-      static_cast<void>(berth::snapshotter::adopt_directories(
-          directory.get(), lowers, result.value().implied, "sha256:input"));
+      static_cast<void>(berth::image::adopt_directories(directory.get(), lowers,
+                                                        result.value().implied, "sha256:input"));
     } else {
       berth::fuzz::promise_one_line(result.error().message());
     }
   }
   promise(state_of(place) == with_layer, "nothing outside the layer changes");
-  promise(berth::snapshotter::remove_tree(place, "layer").ok(), "every layer can be removed");
+  promise(berth::image::remove_tree(place, "layer").ok(), "every layer can be removed");
   promise(state_of(place) == before, "nothing is left behind");
 }
 

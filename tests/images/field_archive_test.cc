@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/image/archive_load.h"
+#include "core/image/archive/load.h"
 #include "tests/images/field_texts.h"
 #include "tests/images/raw_tar.h"
 #include "tests/support/temporary_dir.h"
@@ -44,7 +44,7 @@ class FieldArchive : public testing::TestWithParam<Row> {
     for (const ArchivedImage& image : loaded.images) {
       if (image.manifest_digest.text() != digest) continue;
       std::string joined;
-      for (const Reference& name : image.names) {
+      for (const oci::Reference& name : image.names) {
         joined += (joined.empty() ? "" : ",") + name.tagged();
       }
       EXPECT_EQ(joined, tags);

@@ -7,7 +7,7 @@
 //                                                                registry, `<other>` another server
 //   head|get TAG ; blob NAME   what is asked, once
 //   digest D ; asked N requests in all ; bytes NAME ; error TEXT ; hides TEXT
-#include "tests/core/image/session_fixture.h"
+#include "tests/core/image/registry/session_fixture.h"
 #include "tests/images/field_texts.h"
 
 namespace berth::image {

@@ -8,10 +8,10 @@
 // The step `lower` in a recipe: the layer is not the lowest.
 #include <sys/sysmacros.h>
 
+#include "tests/core/image/unpack/fixture.h"
 #include "tests/images/raw_tar.h"
-#include "tests/snapshotter/unpack_fixture.h"
 
-namespace berth::snapshotter {
+namespace berth::image {
 namespace {
 
 using field::Row;
@@ -111,4 +111,4 @@ INSTANTIATE_TEST_SUITE_P(Rows, FieldTar,
                          field::row_name);
 
 }  // namespace
-}  // namespace berth::snapshotter
+}  // namespace berth::image

@@ -33,7 +33,18 @@ constexpr Edge kEdges[] = {
     // The agent's side of the keeper's socket is awaited.
     {"core/keeper/client",
      "core/keeper/ core/container/ core/ring/ core/task/ core/linux/ core/oci/ core/base/"},
-    {"core/image/", "core/ring/ core/task/ core/linux/ core/oci/ core/store/ core/base/"},
+    {"core/image/http/", "core/ring/ core/task/ core/base/"},
+    {"core/image/registry/", "core/image/http/ core/ring/ core/task/ core/oci/ core/base/"},
+    {"core/image/content/", "core/oci/ core/base/"},
+    {"core/image/transfer/",
+     "core/image/registry/ core/image/http/ core/image/content/ core/ring/ core/task/ core/oci/ "
+     "core/base/"},
+    {"core/image/store/", "core/image/registry/ core/store/ core/oci/ core/base/"},
+    {"core/image/unpack/", "core/image/content/ core/store/ core/linux/ core/oci/ core/base/"},
+    {"core/image/archive/", "core/image/store/ core/image/content/ core/oci/ core/base/"},
+    {"core/image/pull/",
+     "core/image/transfer/ core/image/unpack/ core/image/store/ core/image/registry/ "
+     "core/image/content/ core/ring/ core/task/ core/oci/ core/base/"},
 
     {"plugins/api/", "core/base/ core/task/ core/oci/"},
     {"plugins/host/", "plugins/api/ core/base/ core/task/"},
@@ -53,9 +64,9 @@ constexpr Edge kEdges[] = {
     {"cri/proto/", ""},
     // A server for any protocol.
     {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},
-    // main joins the snapshotter that was chosen to the puller's view of it.
-    {"cri/main.cc",
-     "cri/ plugins/api/ plugins/host/ plugins/builtin.h snapshotter/layer_store.h core/"},
+    // Joins two contracts: the puller's layer store and a snapshotter plugin.
+    {"cri/layers/", "plugins/api/ core/image/ core/ring/ core/task/ core/base/"},
+    {"cri/main.cc", "cri/ plugins/api/ plugins/host/ plugins/builtin.h core/"},
     {"cri/cli/", "cri/proto/ core/base/"},
 
     {"tests/", "core/ plugins/ snapshotter/ networking/ cri/ bench/"},

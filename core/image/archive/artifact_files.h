@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// An artifact as a directory. Each blob of the manifest becomes one file; its name is the blob's
+// title (org.opencontainers.image.title), which a stranger wrote, or its digest where it has none.
+//
+// The files are hard links to the blobs: no space, and what a sweep removes from the content store
+// stays here as long as the directory does.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+#include "core/image/content/content.h"
+#include "core/image/store/image_store.h"
+
+namespace berth::image {
+
+// The path of a file inside the volume. invalid_argument: the title leads out of the directory, is
+// no path, or is longer than the kernel takes.
+Result<std::string> artifact_file_name(const LayerInfo& layer);
+
+// Fills the empty directory `dir`. Blocks. invalid_argument (two files of one name, a file where
+// another has a directory, a title as above), not_found (a blob is not in the store).
+Status link_artifact_files(const ContentStore& content, const CachedImage& artifact,
+                           const std::string& dir);
+
+}  // namespace berth::image

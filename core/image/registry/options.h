@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// How registries are spoken to. Plain data, the same for every pull.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace berth::image {
+
+struct RegistryOptions {
+  // "host" or "host:port" that is spoken to by plain HTTP. Loopback addresses always are.
+  std::vector<std::string> insecure_hosts;
+  // containerd's layout of hosts.toml files; empty: none (core/image/registry/hosts_toml.h).
+  std::string config_dir;
+  // registries.conf version 2, with FILE.d beside it; empty: none (core/image/registry/registries_conf.h).
+  std::string registries_conf;
+  std::int64_t connect_timeout_ms = 5'000;
+  // A transfer slower than this for that long is given up, and tried again.
+  std::int64_t low_speed_bytes_per_s = 1'024;
+  std::int64_t low_speed_s = 15;
+  // From the last byte of a pushed blob to the answer: a registry may copy all of it then.
+  std::int64_t upload_answer_s = 600;
+  // While another place is left to ask, this one gets less patience, and one attempt.
+  std::int64_t mirror_connect_timeout_ms = 2'000;
+  std::int64_t mirror_low_speed_s = 5;
+  std::int64_t mirror_document_timeout_ms = 10'000;
+  std::int64_t document_timeout_ms = 60'000;
+  // A place that could not be used is asked last for this long; doubled while it stays so.
+  std::int64_t rest_ms = 10'000;
+  std::int64_t rest_ms_max = 300'000;
+  unsigned attempts_max = 4;
+  std::int64_t retry_delay_ms = 250;         // doubled with every attempt
+  std::int64_t retry_delay_ms_max = 10'000;  // also the most that a Retry-After is obeyed
+  // After so long without a pull, connections and the thread that serves them are given back.
+  std::int64_t idle_ms = 60'000;
+  std::string user_agent = "berth";
+};
+
+}  // namespace berth::image

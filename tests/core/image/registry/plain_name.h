@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// A name as it means where nothing is configured.
+#pragma once
+
+#include <string>
+
+#include "core/image/registry/image_name.h"
+#include "core/image/registry/registries_conf.h"
+
+namespace berth::image {
+
+inline ImageName plain_name(const std::string& text) {
+  return image_name(RegistriesConf(), text);
+}
+
+}  // namespace berth::image
