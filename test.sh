@@ -26,7 +26,8 @@ STEPS+=(vm)
 sanitized_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;"
 sanitized_rooms+="core/image/http;core/image/registry;core/image/content;core/image/transfer;"
 sanitized_rooms+="core/image/store;core/image/unpack;core/image/archive;core/image/pull;"
-sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;cri/layers;tests"
+sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;cri/layers;"
+sanitized_rooms+="tests"
 # What meets strangers' bytes, and many threads, only with a server or a mount beside it: pull,
 # push, unpack.
 sanitized_kernel="^(image_(http|session|trust|fetch|matrix|pull|unpack)|cri_layers_pull)_test$"

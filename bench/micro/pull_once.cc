@@ -82,7 +82,7 @@ Status measure(const store::Layout& layout, const std::string& reference, int re
   std::printf("%.3f s, cpu %.3f s, memory +%.1f MiB", seconds_since(start), cpu_seconds() - cpu,
               status_mib("VmHWM") - memory);
   const std::int64_t settle = monotonic_now_ns();
-  TRY_(ring->run_until(puller.settled()));
+  TRY_(ring->run_until(puller.synced()));
   std::printf(", on disk after %.3f s\n", seconds_since(settle));
   const std::int64_t again = monotonic_now_ns();
   for (int i = 0; pulled.ok() && i < repeats; ++i) pulled = pull(*ring, puller, reference);

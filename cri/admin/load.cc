@@ -51,8 +51,8 @@ Task<void> load(Node& node, rpc::Call& call) {
   const UniqueFd spool = co_await open_spool(node.layout.root_dir());
   co_await receive(call, pool, spool.get());
   // Until the images are recorded nothing names their blobs.
-  image::Puller::Hold hold = co_await node.puller.hold();
-  hold.sweep_afterwards();
+  image::Puller::Lease lease = co_await node.puller.lease_everything();
+  lease.sweep_afterwards();
   image::ContentStore& content = node.content;
   const int fd = spool.get();
   auto work = [fd, &content](std::stop_token stop) {

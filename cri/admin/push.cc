@@ -72,7 +72,7 @@ Task<void> push(Node& node, rpc::Call& call) {
   wanted.manifest = entry.image->manifest_digest;
   wanted.mount_from = mount_sources(entry, wanted.target);
   std::vector<image::ImageEntry> read(1, entry);
-  const image::Puller::Hold hold = co_await node.puller.hold(std::move(read));
+  const image::Puller::Lease lease = co_await node.puller.lease(std::move(read));
   image::PushProgress progress;
   auto look = [&progress]() { return event_of(progress); };
   Task<image::PushResult> work =

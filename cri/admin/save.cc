@@ -62,7 +62,7 @@ Task<void> save(Node& node, rpc::Call& call) {
                                           : image::ArchiveFormat::oci_layout;
   std::vector<image::ImageEntry> entries = co_await entries_of(node, request);
   // A removal meanwhile takes the names at once and the blobs afterwards.
-  const image::Puller::Hold hold = co_await node.puller.hold(entries);
+  const image::Puller::Lease lease = co_await node.puller.lease(entries);
   std::vector<image::SavedImage> images;
   for (const image::ImageEntry& entry : entries) add_named(entry, images);
   const image::ContentStore& content = node.content;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A budget of bytes for buffers, shared by everybody who pulls. Who cannot have a share now waits
-// in line; who wants more than all there is gets all of it, alone. The loop's thread only.
+// A budget of bytes for buffers, shared by all pulls. Takers are served in the order they came. A
+// wish for more than the whole budget gets the whole budget. The loop's thread only.
 //
-//   Budget::Share share = co_await budget.take(5_MiB);      // given back when destroyed
+//   Budget::Share share = co_await budget.take(5_MiB);      // returned when destroyed
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace berth::image {
 
 class Budget {
  public:
-  explicit Budget(std::size_t most) : most_(most), free_(most) {}
+  explicit Budget(std::size_t size_max) : size_max_(size_max), free_(size_max) {}
   Budget(const Budget&) = delete;
 
   class [[nodiscard]] Share {
@@ -42,33 +42,33 @@ class Budget {
   };
 
   Task<Share> take(std::size_t wanted) {
-    const std::size_t size = std::min(wanted, most_);
+    const std::size_t size = std::min(wanted, size_max_);
     const Mutex::Guard first_in_line = co_await line_.lock();
     while (free_ < size) {
-      given_back_.reset();
-      co_await given_back_.wait();
+      returned_.reset();
+      co_await returned_.wait();
     }
     free_ -= size;
     co_return Share(*this, size);
   }
-  // Without waiting; nothing when there is not so much.
+  // Without waiting; nothing when less is free or others wait.
   std::optional<Share> take_now(std::size_t wanted) {
     if (line_.locked() || free_ < wanted) return std::nullopt;
     free_ -= wanted;
     return Share(*this, wanted);
   }
-  std::size_t most() const noexcept { return most_; }
+  std::size_t size_max() const noexcept { return size_max_; }
 
  private:
   void give_back(std::size_t size) {
     free_ += size;
-    given_back_.set();
+    returned_.set();
   }
 
-  const std::size_t most_;
+  const std::size_t size_max_;
   std::size_t free_;
   Mutex line_;
-  Event given_back_;
+  Event returned_;
 };
 
 }  // namespace berth::image

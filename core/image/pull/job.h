@@ -1,67 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// One running pull, and the blocking steps that it takes on the Puller's threads. Private to this
-// room.
+// One running pull: its request, its layers, how to end it. Private to this room. The loop's thread
+// only, but for what says otherwise.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "core/image/content/content.h"
+#include "core/image/content/arrival.h"
 #include "core/image/pull/budget.h"
-#include "core/image/pull/claims.h"
-#include "core/image/pull/extract_stages.h"
+#include "core/image/pull/leases.h"
 #include "core/image/pull/puller.h"
+#include "core/image/pull/resolve.h"
 #include "core/image/registry/session.h"
-#include "core/image/transfer/fetch.h"
-#include "core/image/unpack/inflate.h"
 #include "core/task/cancel.h"
 #include "core/task/event.h"
-#include "core/task/task.h"
 
 namespace berth::image {
-
-// What the name at the registry turned out to be.
-struct Resolved {
-  struct Document {
-    oci::Digest digest;
-    std::string bytes;
-  };
-  oci::Digest root_digest;
-  oci::Digest manifest_digest;
-  oci::Manifest manifest;
-  std::vector<Document> documents;  // the index, if there is one, and the manifest
-};
-
-// Digests of the documents, the configuration and the layers.
-std::vector<std::string> blobs_of(const Resolved& resolved);
-
-// Asks the registry and walks through an index to the manifest for `platform`. `root` is what HEAD
-// told, or empty.
-Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root, oci::Platform platform);
-// What we can take: an artifact, or an image whose layers are not encrypted.
-Status check_manifest(const oci::Manifest& manifest);
-// What the documents say of sizes: the configuration's and each layer's, before anything is
-// fetched.
-Status check_sizes(const oci::Manifest& manifest, std::uint64_t layer_size_max);
-// The configuration has as many diff_ids as the manifest has layers, and all are tars we can read.
-Status check_layers(const oci::Manifest& manifest, const oci::Image& config);
-
-// The blob's bytes: from its file, or while it comes from `arrival`. Ends with cancelled by `stop`.
-// Blocks.
-Result<std::unique_ptr<ByteSource>> open_layer_blob(ContentStore& content, const oci::Digest& blob,
-                                                    std::shared_ptr<Arrival> arrival,
-                                                    std::stop_token stop);
 
 struct LayerJob {
   oci::Descriptor blob;
   oci::Digest diff_id;
-  std::string chain_id;
-  std::string parent;  // chain id; empty for the lowest layer
-  // The loop's own. Its fetch has begun: the extraction may follow `arrival`, if there is one.
+  std::string chain_id;  // empty: the blob is kept and not extracted
+  std::string parent;    // chain id; empty for the lowest layer
+  // Its fetch has begun: the extraction may read `arrival`, if there is one.
   Event started_event;
   std::shared_ptr<Arrival> arrival;
   // Its fetch has ended.
@@ -77,30 +45,48 @@ struct Job {
   Job(PullRequest wanted, oci::Reference parsed)
       : request(std::move(wanted)), reference(std::move(parsed)) {}
 
+  // Steps on threads and transfers end soon; a blob that another pull waits for still arrives.
+  void cancel();
+  // The same because of `error`: layers that wait for others go on and find that the pull is over.
+  void fail(Error error);
+
   PullRequest request;
   oci::Reference reference;
   std::stop_source stop;    // of the steps on threads
-  CancelContext transfers;  // of what is asked of the registry
+  CancelContext transfers;  // of requests to the registry
   std::unique_ptr<RegistrySession> session;
   // Shared by all jobs that ask the same registry; null without one.
   std::shared_ptr<Budget> host_budget;
-  // Instead of a registry: the blobs are here.
+  // Instead of a registry: every blob is in the content store.
   std::optional<LocalImage> local;
-  std::atomic<std::uint64_t> transferred{0};
-  Claims::Claim claim;  // before it looks whether something is there
+  std::atomic<std::uint64_t> transferred{0};  // written on threads
+  Leases::Lease lease;                        // taken before it looks for blobs and layers
   // Filled once, before `layers_known`; the elements do not move.
   std::vector<std::unique_ptr<LayerJob>> layers;
   bool layers_known = false;
-  // The loop's own.
-  std::size_t first_missing = 0;  // layers below it are there
-  // Of those, whose blob is not: another one, compressed otherwise, was unpacked.
+  std::size_t first_missing = 0;  // layers below it are committed
+  // Committed layers without their blob: another blob, compressed otherwise, was extracted.
   std::vector<std::size_t> blobs_missing;
   std::vector<std::size_t> to_fetch;  // layers, in this order
   std::size_t next_fetch = 0;         // of to_fetch
   unsigned workers = 0;               // fetchers and extractions
   Event workers_ended;
-  std::optional<Error> failure;   // the first; the rest are consequences
-  std::size_t implied_bytes = 0;  // of layers that are unpacked and not committed
+  std::optional<Error> failure;   // the first one; later ones are consequences
+  std::size_t implied_bytes = 0;  // of layers that are extracted and not committed
+};
+using JobPtr = std::shared_ptr<Job>;
+
+// The pulls that run.
+class RunningPulls {
+ public:
+  void add(JobPtr job) { jobs_.push_back(std::move(job)); }
+  void remove(const JobPtr& job) { jobs_.remove(job); }
+  bool empty() const { return jobs_.empty(); }
+  void cancel_all();
+  void fail_all(const Error& error);
+
+ private:
+  std::list<JobPtr> jobs_;
 };
 
 }  // namespace berth::image

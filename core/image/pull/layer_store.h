@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a pull puts layers. This room knows images but not snapshotters: cri/layers/snapshot_layers.h
-// implements this interface over plugins::Snapshotter.
+// Where a pull puts layers. cri/layers/snapshot_layers.h implements this interface over
+// plugins::Snapshotter, which this room does not know.
 //
-//   begin(chain, lowest) --> extract(target, ...) --> commit(chain, parent, ...)  has(chain) is
-//   true
-//                                                 \-> abort(chain)                nothing is left
+//   begin(chain, lowest)
+//     extract(target, ...)
+//       commit(chain, parent, ...)    has(chain) is true
+//       or abort(chain)               nothing of the layer is left
 //
-// Layers of one image are extracted at the same time, before the layers below them are there; only
-// commit() needs the parent committed. The caller works on one chain id at a time and serialises
-// calls for it. begin() first removes what an earlier, interrupted extraction of the same chain id
-// left.
+// Layers of one image are extracted at the same time; only commit() needs the parent committed. The
+// caller serialises the calls for one chain id. begin() first removes an earlier, interrupted
+// extraction of the same chain id.
 #pragma once
 
 #include <string>
@@ -26,12 +26,13 @@ namespace berth::image {
 // A directory to extract one layer into.
 struct LayerTarget {
   UniqueFd directory;
-  bool lowest = true;  // there is nothing below to hide
+  bool lowest = true;  // no layer is below it
 };
 
-// What commit() must know of an extraction.
+// The result of an extraction, for commit().
 struct ExtractedLayer {
-  // Directories that no entry describes ("" is the root): they look like those of the layer below.
+  // Directories that no entry describes ("" is the root). They get the attributes of the same
+  // directories in the layer below.
   std::vector<std::string> implied;
 };
 

@@ -1,55 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/image/pull/puller.h"
 
-#include "core/image/pull/impl.h"
+#include <functional>
+#include <utility>
+
+#include "core/image/pull/context.h"
+#include "core/image/pull/downloads.h"
+#include "core/image/pull/durability.h"
+#include "core/image/pull/job.h"
+#include "core/image/pull/plan.h"
+#include "core/image/pull/recorder.h"
+#include "core/image/pull/sweeper.h"
+#include "core/image/pull/workers.h"
+#include "core/image/registry/client.h"
 
 namespace berth::image {
 namespace {
 
-// Fetching gets a quarter of the memory: it goes on while every extraction waits for bytes.
-std::size_t fetch_part(const PullOptions& options) {
-  return options.memory_max / 4;
-}
-std::size_t extract_part(const PullOptions& options) {
-  return options.memory_max - fetch_part(options);
-}
-
-// So that two layers of zstd with a usual window can be followed, and one more unpacked meanwhile.
-std::size_t follow_part(const PullOptions& options) {
-  return extract_part(options) / 3 * 2;
-}
-// However many pulls ask one slow registry, some fetches are left for the others.
-std::size_t host_part(const PullOptions& options) {
-  return fetch_part(options) / 4 * 3;
-}
-
-// One for each fetch, three for each extraction, which must all run for one of them to go on, and
-// some for short steps.
-unsigned threads_max(const PullOptions& options) {
-  constexpr std::size_t kShort = 4;
-  const std::size_t fetches = fetch_part(options) / kFetchMemory + 1;
-  const std::size_t extractions = extract_part(options) / ExtractStages::kMemory + 1;
-  return static_cast<unsigned>(fetches + 3 * extractions + kShort);
-}
+// OCI image-spec 1.1, manifest.md: the configuration of an artifact that has none.
+constexpr std::string_view kEmptyDocument = "{}";
 
 }  // namespace
 
-Puller::Impl::Impl(Ring& on_ring, ContentStore& blobs, ImageStore& records, LayerStore& trees,
-                   Log& to, PullOptions how)
-    : ring(on_ring),
-      content(blobs),
-      images(records),
-      layers(trees),
-      log(to),
-      options(std::move(how)),
-      registries(on_ring, to, options.registry),
-      pool(ring, threads_max(options)),
-      scope(ring.ready(), [this](Error error) { log.warn("image", error.message()); }),
-      fetch_budget(fetch_part(options)),
-      extract_budget(extract_part(options)),
-      follow_budget(follow_part(options)) {}
+// The recipe of a pull, over the parts.
+struct Puller::Impl {
+  Impl(Ring& ring, ContentStore& content, ImageStore& images, LayerStore& layers, Log& log,
+       PullOptions options)
+      : registries(ring, log, options.registry),
+        context(ring, content, images, layers, log, std::move(options)),
+        durability(context, [this] { return lose_files(); }),
+        sweeper(context, leases, pulls, durability),
+        recorder(context, sweeper, durability),
+        downloads(context),
+        workers(context, downloads) {}
 
-// A short name may stand for several images: the first that there is.
+  Task<PullResult> pull(PullRequest request);
+  Task<PullResult> pull_one(PullRequest request, oci::Reference reference);
+  Task<PullResult> add_local(LocalImage image);
+  Task<PullResult> start(JobPtr job);
+  Task<PullResult> run(JobPtr job);
+  Task<PullResult> run_remote(JobPtr job);
+  Task<PullResult> run_local(JobPtr job);
+  Task<void> fetch_documents(JobPtr job, const Resolved& resolved);
+  Task<std::string> get_layers(JobPtr job, const Resolved& resolved);
+  Task<std::string> record(JobPtr job, const Resolved& resolved, std::string config_json);
+  Task<bool> remove(ImageName name);
+  Task<void> lose_files();
+
+  RegistryClient registries;
+  PullContext context;
+  Leases leases;  // outlives the jobs
+  RunningPulls pulls;
+  Durability durability;
+  Sweeper sweeper;
+  Recorder recorder;
+  Downloads downloads;
+  Workers workers;
+};
+
+// A short name may stand for several images: the first one that exists.
 Task<PullResult> Puller::Impl::pull(PullRequest request) {
   const std::vector<oci::Reference> names = co_await registries.candidates(request.reference);
   Result<PullResult> outcome = make_error(Errc::not_found, "no registry to ask");
@@ -62,64 +71,50 @@ Task<PullResult> Puller::Impl::pull(PullRequest request) {
 }
 
 Task<PullResult> Puller::Impl::pull_one(PullRequest request, oci::Reference reference) {
-  co_await no_sweep();
-  // Nothing is built on files that are lost.
-  if (files_lost) co_await sweep();
-  if (closing) {
-    Error error = make_error(Errc::unavailable, "shutting down");
-    co_await fail(std::move(error));
-  }
+  co_await sweeper.wait();
+  // A pull must not build on lost files.
+  if (durability.files_lost()) co_await sweeper.sweep();
+  if (context.closing) co_await fail(Errc::unavailable, "shutting down");
   auto job = std::make_shared<Job>(std::move(request), std::move(reference));
+  job->host_budget = downloads.host_budget(job->reference.domain);
   PullResult result = co_await start(job);
   co_return result;
 }
 
-Task<PullResult> Puller::Impl::start(JobPtr job) {
-  if (job->request.watch != nullptr) job->request.watch->job_ = job;
-  job->claim = Claims::Claim(claims);
-  join_line_of_host(*job);
-  // A caller that goes away is not torn out of the middle: the pull is told, takes back in order
-  // what it made, and leaves what others want.
-  auto attempt = Shared<PullResult>::start(scope, run(job));
-  job_started(job);
-  Result<PullResult> result = co_await attempt->wait().result();
-  if (!attempt->ended()) fail_job(*job, make_error(Errc::cancelled, "the caller went away"));
+Task<PullResult> Puller::Impl::add_local(LocalImage image) {
+  co_await sweeper.wait();
+  if (context.closing) co_await fail(Errc::unavailable, "shutting down");
+  oci::Reference reference = image.references.empty() ? oci::Reference{} : image.references.front();
+  auto job = std::make_shared<Job>(PullRequest{}, std::move(reference));
+  job->local = std::move(image);
+  PullResult result = co_await start(job);
   co_return result;
 }
 
-void Puller::Impl::job_started(const JobPtr& job) {
-  jobs.push_back(job);
-}
-
-void Puller::Impl::join_line_of_host(Job& job) {
-  if (job.local.has_value()) return;
-  for (const JobPtr& other : jobs) {
-    const bool same = other->reference.domain == job.reference.domain;
-    if (same && other->host_budget != nullptr) job.host_budget = other->host_budget;
-  }
-  if (job.host_budget == nullptr) job.host_budget = std::make_shared<Budget>(host_part(options));
-}
-
-void Puller::Impl::job_ended(const JobPtr& job) {
-  jobs.remove(job);
-  job->claim.clear();
+// The job runs in a task of its own. When the caller is cancelled, the job fails, removes in order
+// what it made, and leaves what other pulls need.
+Task<PullResult> Puller::Impl::start(JobPtr job) {
+  if (job->request.watch != nullptr) job->request.watch->job_ = job;
+  job->lease = Leases::Lease(leases);
+  auto attempt = Shared<PullResult>::start(context.scope, run(job));
+  pulls.add(job);
+  Result<PullResult> result = co_await attempt->wait().result();
+  if (!attempt->ended()) job->fail(make_error(Errc::cancelled, "the caller went away"));
+  co_return result;
 }
 
 Task<PullResult> Puller::Impl::run(JobPtr job) {
-  Task<PullResult> steps = job->local.has_value() ? run_local(job) : run_steps(job);
+  Task<PullResult> steps = job->local.has_value() ? run_local(job) : run_remote(job);
   Result<PullResult> outcome = co_await std::move(steps).result();
   if (!outcome.ok()) {
-    job->stop.request_stop();
-    job->transfers.cancel();
-    sweep_wanted = true;
+    job->cancel();
+    sweeper.request();
   }
   if (job->workers > 0) co_await job->workers_ended.wait();
-  job_ended(job);
-  if (sweep_wanted && !closing) {
-    // The pull's outcome is what it is; what could not be given back is by the next sweep.
-    Result<void> swept = co_await sweep().result();
-    if (!swept.ok()) log.warn("image", "sweep: " + swept.error().message());
-  }
+  pulls.remove(job);
+  job->lease.clear();
+  // A failed sweep does not change the pull's outcome.
+  if (sweeper.requested() && !context.closing) co_await sweeper.sweep_logged();
   if (!outcome.ok()) {
     Error error = std::move(outcome).error();
     co_return std::move(error).with("pull " + job->reference.text());
@@ -127,181 +122,118 @@ Task<PullResult> Puller::Impl::run(JobPtr job) {
   co_return outcome;
 }
 
-// Crash safety: blobs and layers first, the record that makes them an image last. A crash before
-// the record leaves what sweep() removes at the next start.
-Task<PullResult> Puller::Impl::run_steps(JobPtr job) {
-  PullResult result;
+// Crash safety: blobs and layers first, the record that makes them an image last. What a crash
+// before the record leaves is removed by sweep() at the next start.
+Task<PullResult> Puller::Impl::run_remote(JobPtr job) {
   job->session = co_await registries.open(job->reference, job->request.auth, Access::pull);
   const std::string name = job->reference.manifest_name();
   RemoteDocument head = co_await under(job->transfers, job->session->head_manifest(name));
-  // A registry without digests in its headers tells with the document itself.
+  // A registry without digests in its headers gives the digest only with the document.
   const oci::Digest root = job->reference.digest.empty() ? head.digest : job->reference.digest;
-  const bool present = co_await add_if_present(job, root, result);
-  if (present) co_return result;
-
-  Resolved resolved =
-      co_await under(job->transfers, resolve_manifest(*job->session, root, job->request.platform));
-  co_await check_sizes(resolved.manifest, options.layer_size_max);
-  std::vector<std::string> keys = blobs_of(resolved);
-  co_await claim(job, std::move(keys));
-  std::string id;
-  if (oci::is_artifact(resolved.manifest)) {
-    id = co_await get_artifact(job, resolved);
-  } else {
-    std::string config_json = co_await fetch_documents(job, resolved);
-    co_await get_layers(job);
-    id = co_await record(job, resolved, std::move(config_json));
+  std::optional<std::string> present = co_await recorder.add_if_present(job, root);
+  PullResult result;
+  if (present.has_value()) {
+    result.image_id = *std::move(present);
+    result.root_digest = root;
+    co_return result;
   }
-  result.image_id = std::move(id);
+
+  const Resolved resolved =
+      co_await under(job->transfers, resolve_remote(*job->session, root, job->request.platform));
+  co_await check_sizes(resolved.manifest, context.options.layer_size_max);
+  co_await sweeper.lease(job, blobs_of(resolved));
+  co_await fetch_documents(job, resolved);
+  std::string config_json = co_await get_layers(job, resolved);
+  result.image_id = co_await record(job, resolved, std::move(config_json));
   result.root_digest = resolved.root_digest;
   result.pulled_bytes = job->transferred;
   co_return result;
 }
 
-// An image that the registry's digest already stands for needs at most one more reference.
-Task<bool> Puller::Impl::add_if_present(JobPtr job, oci::Digest root, PullResult& result) {
-  if (root.empty()) co_return false;
-  std::shared_ptr<const CachedImage> image;
-  std::vector<std::string> keys;
-  for (const ImageEntry& entry : images.list()) {
-    const bool fits = entry.image->is_artifact() ||
-                      oci::platform_matches(job->request.platform, entry.image->config.platform);
-    for (const std::string& reference : entry.repo_digests) {
-      if (!fits || !reference.ends_with("@" + root.text())) continue;
-      image = entry.manifests.at(reference);
-      keys = image->chain_ids;
-      for (const oci::Digest& blob : needed_blobs(entry)) keys.push_back(blob.text());
-    }
+// The same without a registry. Every reference is one more record of the same image.
+Task<PullResult> Puller::Impl::run_local(JobPtr job) {
+  const Resolved resolved =
+      co_await resolve_local(context.pool, context.content, job->local->manifest_digest);
+  co_await check_sizes(resolved.manifest, context.options.layer_size_max);
+  co_await sweeper.lease(job, blobs_of(resolved));
+  std::string config_json;
+  if (!oci::is_artifact(resolved.manifest)) config_json = co_await get_layers(job, resolved);
+  PullResult result;
+  result.root_digest = resolved.root_digest;
+  std::vector<oci::Reference> names = job->local->references;
+  if (names.empty()) names.emplace_back();
+  for (const oci::Reference& name : names) {
+    job->reference = name;
+    result.image_id = co_await record(job, resolved, config_json);
   }
-  if (image == nullptr) co_return false;
-  co_await claim(job, std::move(keys));
-  // A sweep may have come before the claim.
-  const ImageName by_id = named_by_id(image->id);
-  const std::optional<ImageEntry> still = co_await images.find(by_id);
-  if (!still.has_value()) co_return false;
-  if (image->is_artifact()) {
-    const bool whole = co_await has_layer_blobs(*image);
-    if (!whole) co_return false;
-    const auto add_again = [this, &job, &image, &root]() -> Result<std::string> {
-      TRY(std::string manifest, content.read(image->manifest_digest, oci::kDocumentSizeMax));
-      return images.add_artifact({job->reference, image->manifest_digest, root, std::move(manifest),
-                                  options.durable ? Settling::later : Settling::done});
-    };
-    std::string id = co_await offload(pool, add_again);
-    settle_soon();
-    result.root_digest = root;
-    result.image_id = std::move(id);
-    co_return true;
-  }
-  if (!image->chain_ids.empty()) {
-    const bool unpacked = co_await layers.has(image->chain_ids.back());
-    if (!unpacked) co_return false;
-  }
-  if (options.keep_layer_blobs) {
-    const bool whole = co_await has_layer_blobs(*image);
-    if (!whole) co_return false;
-  }
-  NewImage again{job->reference, image->manifest_digest, root, image->config_json, image->layers};
-  // Should it be removed just now, it comes again as one that may not be on disk.
-  if (options.durable) again.settling = Settling::later;
-  result.root_digest = root;
-  const auto add_again = [this, again] { return images.add(again); };
-  std::string id = co_await offload(pool, add_again);
-  settle_soon();
-  result.image_id = std::move(id);
-  co_return true;
+  co_return result;
 }
 
-// Stores index, manifest and configuration.
-Task<std::string> Puller::Impl::fetch_documents(JobPtr job, const Resolved& resolved) {
+// Index, manifest and configuration into the content store.
+Task<void> Puller::Impl::fetch_documents(JobPtr job, const Resolved& resolved) {
   for (const Resolved::Document& document : resolved.documents) {
     Resolved::Document copy = document;
-    co_await ensure_document(job, std::move(copy));
+    co_await downloads.put_document(job, std::move(copy));
   }
-  co_await ensure_config(job, resolved.manifest.config);
-  std::string json = co_await plan_layers(job, resolved);
-  co_return json;
+  const oci::Descriptor config = resolved.manifest.config;
+  // Not every registry has been given the empty document.
+  if (oci::is_artifact(resolved.manifest) && config.digest == oci::digest_of(kEmptyDocument)) {
+    Resolved::Document empty{config.digest, std::string(kEmptyDocument)};
+    co_await downloads.put_document(job, std::move(empty));
+    co_return;
+  }
+  co_await downloads.fetch_config(job, config);
 }
 
-// Reads the configuration, which is there, and makes a LayerJob of each layer.
-Task<std::string> Puller::Impl::plan_layers(JobPtr job, const Resolved& resolved) {
-  const oci::Descriptor config_blob = resolved.manifest.config;
-  const auto read_config = [this, config_blob] {
-    return content.read(config_blob.digest, oci::kDocumentSizeMax);
+// Fetches what is missing, and extracts and commits it if this is an image. The result is the
+// configuration of the image, which is in the content store; empty for an artifact.
+Task<std::string> Puller::Impl::get_layers(JobPtr job, const Resolved& resolved) {
+  std::string json;
+  if (oci::is_artifact(resolved.manifest)) {
+    plan_artifact(*job, resolved.manifest);
+    co_await workers.run(job);
+    for (const auto& layer : job->layers) layer->stage = LayerProgress::Stage::done;
+    co_return json;
+  }
+  const auto read_config = [this, &resolved] {
+    return context.content.read(resolved.manifest.config.digest, oci::kDocumentSizeMax);
   };
-  std::string json = co_await offload(pool, read_config);
+  json = co_await offload(context.pool, read_config);
   const oci::Image config = co_await oci::parse_image(json);
   co_await check_layers(resolved.manifest, config);
-  const std::vector<oci::Digest> chain = oci::chain_ids(config.diff_ids);
   std::vector<std::string> keys;
-  for (const oci::Digest& chain_id : chain) keys.push_back(chain_id.text());
-  co_await claim(job, std::move(keys));
-  for (std::size_t i = 0; i < chain.size(); ++i) {
-    auto layer = std::make_unique<LayerJob>();
-    layer->blob = resolved.manifest.layers[i];
-    layer->diff_id = config.diff_ids[i];
-    layer->chain_id = chain[i].text();
-    if (i > 0) layer->parent = chain[i - 1].text();
-    job->layers.push_back(std::move(layer));
+  for (const oci::Digest& chain_id : oci::chain_ids(config.diff_ids)) {
+    keys.push_back(chain_id.text());
   }
-  job->layers_known = true;
+  co_await sweeper.lease(job, std::move(keys));
+  plan_layers(*job, resolved.manifest, config);
+  co_await find_missing(context, job);
+  co_await workers.run(job);
   co_return json;
-}
-
-Task<void> Puller::Impl::get_layers(JobPtr job) {
-  co_await find_missing(job);
-  start_workers(job);
-  if (job->workers > 0) co_await job->workers_ended.wait();
-  if (job->failure.has_value()) {
-    Error error = *job->failure;
-    co_await fail(std::move(error));
-  }
-}
-
-// A chain id names everything below it too, so the highest one that is there ends the search.
-Task<void> Puller::Impl::find_missing(JobPtr job) {
-  std::size_t missing = job->layers.size();
-  while (missing > 0) {
-    const bool there = co_await layers.has(job->layers[missing - 1]->chain_id);
-    if (there) break;
-    --missing;
-  }
-  for (std::size_t i = 0; i < missing; ++i) {
-    job->layers[i]->stage = LayerProgress::Stage::done;
-    job->layers[i]->done_event.set();
-  }
-  job->first_missing = missing;
-  if (missing == 0 || !options.keep_layer_blobs) co_return;
-  // Push and save need the blobs also where another image's pull has unpacked the same layers.
-  const auto find_blobs = [this, &job, missing]() -> Status {
-    for (std::size_t i = 0; i < missing; ++i) {
-      TRY(const std::optional<std::uint64_t> size, content.size(job->layers[i]->blob.digest));
-      if (!size.has_value()) job->blobs_missing.push_back(i);
-    }
-    return {};
-  };
-  co_await offload(pool, find_blobs);
 }
 
 Task<std::string> Puller::Impl::record(JobPtr job, const Resolved& resolved,
                                        std::string config_json) {
-  NewImage image{job->reference,
-                 resolved.manifest_digest,
-                 resolved.root_digest,
-                 std::move(config_json),
-                 {},
-                 options.durable ? Settling::later : Settling::done};
-  for (const auto& layer : job->layers) {
-    image.layers.push_back({layer->blob.digest, layer->blob.size});
-  }
-  const bool unpacked = job->first_missing < job->layers.size();
-  if (options.durable && unpacked) image.settling = Settling::again;
-  image.sync = [this, &job, &resolved] { return sync_stored(*job, resolved); };
-  const auto write_record = [this, &image] { return images.add(image); };
-  std::string id = co_await offload(pool, write_record);
-  settle_soon();
-  if (!options.keep_layer_blobs) sweep_wanted = true;
+  Task<std::string> adding = oci::is_artifact(resolved.manifest)
+                                 ? recorder.add_artifact(job, resolved)
+                                 : recorder.add_image(job, resolved, std::move(config_json));
+  std::string id = co_await std::move(adding);
   co_return id;
+}
+
+Task<bool> Puller::Impl::remove(ImageName name) {
+  const auto remove_record = [this, &name] { return context.images.remove(name); };
+  const bool removed = co_await offload(context.pool, remove_record);
+  // The image is gone even if its bytes cannot be removed now.
+  if (removed) co_await sweeper.sweep_logged();
+  co_return removed;
+}
+
+// Running pulls may have stored files that are lost too. Once they have ended, the sweep removes
+// the images whose files are lost.
+Task<void> Puller::Impl::lose_files() {
+  pulls.fail_all(make_error(Errc::unavailable, "the disk lost files that were just written"));
+  return sweeper.sweep_logged();
 }
 
 Puller::Puller(Ring& ring, ContentStore& content, ImageStore& images, LayerStore& layers, Log& log,
@@ -314,20 +246,49 @@ Task<PullResult> Puller::pull(PullRequest request) {
   return impl_->pull(std::move(request));
 }
 
-Task<void> Puller::sweep() {
-  return impl_->sweep();
+Task<PullResult> Puller::add_local(LocalImage image) {
+  return impl_->add_local(std::move(image));
 }
 
 Task<bool> Puller::remove(ImageName name) {
-  Impl& impl = *impl_;
-  const auto remove_record = [&impl, name] { return impl.images.remove(name); };
-  const bool removed = co_await offload(impl.pool, remove_record);
-  if (removed) {
-    // The image is gone; bytes that cannot be given back now are given back by the next sweep.
-    Result<void> swept = co_await impl.sweep().result();
-    if (!swept.ok()) impl.log.warn("image", "sweep: " + swept.error().message());
+  return impl_->remove(std::move(name));
+}
+
+Task<void> Puller::sweep() {
+  return impl_->sweeper.sweep();
+}
+
+Task<void> Puller::synced() {
+  return impl_->durability.wait();
+}
+
+Task<Puller::Lease> Puller::lease(std::vector<ImageEntry> images) {
+  co_await impl_->sweeper.wait();
+  Lease lease(*this, false);
+  lease.keys_ = Leases::Lease(impl_->leases);
+  for (const ImageEntry& image : images) {
+    for (const oci::Digest& digest : needed_blobs(image)) lease.keys_.add(digest.text());
   }
-  co_return removed;
+  co_return lease;
+}
+
+Task<Puller::Lease> Puller::lease_everything() {
+  co_await impl_->sweeper.wait();
+  co_return Lease(*this, true);
+}
+
+Puller::Lease::Lease(Puller& puller, bool everything) : puller_(&puller), everything_(everything) {
+  puller.impl_->sweeper.add_lease(everything);
+}
+
+Puller::Lease::~Lease() {
+  if (puller_ == nullptr) return;
+  keys_.clear();
+  puller_->impl_->sweeper.remove_lease(everything_);
+}
+
+void Puller::Lease::sweep_afterwards() noexcept {
+  puller_->impl_->sweeper.request();
 }
 
 RegistryClient& Puller::registries() {
@@ -335,12 +296,9 @@ RegistryClient& Puller::registries() {
 }
 
 Task<void> Puller::close() {
-  impl_->closing = true;
-  for (const JobPtr& job : impl_->jobs) {
-    job->stop.request_stop();
-    job->transfers.cancel();
-  }
-  co_await impl_->scope.close();
+  impl_->context.closing = true;
+  impl_->pulls.cancel_all();
+  co_await impl_->context.scope.close();
 }
 
 }  // namespace berth::image

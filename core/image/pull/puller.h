@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Puller brings images onto the node and takes them away again:
+// The Puller brings images onto the node and removes them:
 //
 //   resolve name -> manifest (platform of an index) -> configuration -> layers -> record
 //                                                       each: fetch, verify, inflate, verify,
 //                                                       extract
 //
 // Promises. Nothing is visible before it is verified: blobs by digest, layers by diff_id, and the
-// image by one record written last. A pull that fails or is killed leaves no image, no layer half
-// done, and no reference; what it leaves on disk is removed by sweep() or used by the next pull.
-// However many pulls want the same blob or the same layer at once, one works on it and the others
+// image by one record, which is written last. A pull that fails or is killed leaves no image, no
+// partial layer and no reference; its files are removed by sweep() or used by the next pull.
+// However many pulls need the same blob or the same layer at once, one works on it and the others
 // wait for it. All pulls together use `memory_max` for buffers, whatever the size of the images.
 //
 // The ring's thread only. Blocking work runs on threads of the Puller's own, so
@@ -23,8 +23,8 @@
 
 #include "core/base/log.h"
 #include "core/image/content/content.h"
-#include "core/image/pull/claims.h"
 #include "core/image/pull/layer_store.h"
+#include "core/image/pull/leases.h"
 #include "core/image/registry/auth.h"
 #include "core/image/registry/options.h"
 #include "core/image/store/image_store.h"
@@ -50,13 +50,14 @@ struct PullOptions {
   std::uint64_t layer_size_max = 64ull << 30;
   std::uint64_t inflate_ratio_max = 200;
   std::uint64_t inflate_ratio_grace = 256ull << 20;
-  // After a pull, blobs and layers are put on disk behind, and until then the image is marked:
-  // should the power fail first, it is gone at the next start instead of incomplete (image_store.h,
-  // Settling). Off: nothing is synced and nothing marked, for stores that do not outlive the boot.
+  // Blobs and layers are written to disk after a pull, and the image is marked until then: if the
+  // power fails first, the image is gone at the next start instead of incomplete
+  // (store/image_store.h). Off: nothing is synced or marked, for stores that do not outlive the
+  // boot.
   bool durable = true;
-  // On: an image can be pushed and saved, so its compressed layers are there, be they unpacked
-  // already from others. Off: they are removed once the image is unpacked, and what it shares with
-  // others is fetched again for them.
+  // On: an image can be pushed and saved, so its compressed layers are kept, even when its trees
+  // came from other images. Off: they are removed once the image is extracted, and a blob that
+  // another image shares is fetched again for it.
   bool keep_layer_blobs = true;
 };
 
@@ -69,8 +70,8 @@ struct PullRequest {
   std::shared_ptr<PullWatch> watch;  // may be null
 };
 
-// What `berth image load` adds: the manifest and every blob of it are in the content store, held by
-// a Hold.
+// For `berth image load`: the manifest and every blob of it are in the content store, kept by a
+// Puller::Lease.
 struct LocalImage {
   std::vector<oci::Reference> references;
   oci::Digest manifest_digest;  // of an image or an artifact, not of an index
@@ -78,7 +79,7 @@ struct LocalImage {
 
 struct PullResult {
   std::string image_id;
-  oci::Digest root_digest;         // what the name stands for at the registry
+  oci::Digest root_digest;         // of the name at the registry
   std::uint64_t pulled_bytes = 0;  // transferred by this pull; 0 when everything was there
 };
 
@@ -92,7 +93,7 @@ struct LayerProgress {
 
 struct Job;
 
-// Looks at one pull while it runs. The ring's thread only.
+// The progress of one pull while it runs. The ring's thread only.
 class PullWatch {
  public:
   // Empty before the manifest is known and after the end.
@@ -119,50 +120,51 @@ class Puller {
   // for pull; not_found: a blob is missing.
   Task<PullResult> add_local(LocalImage image);
 
-  // What a sweep must leave alone. What it left goes with the last hold. The Puller outlives it.
-  class [[nodiscard]] Hold {
+  // Keeps blobs from sweeps. After the last lease a sweep removes what was kept only by leases. The
+  // Puller outlives it.
+  class [[nodiscard]] Lease {
    public:
-    Hold() = default;
-    Hold(Hold&& other) noexcept
+    Lease() = default;
+    Lease(Lease&& other) noexcept
         : puller_(std::exchange(other.puller_, nullptr)),
           everything_(other.everything_),
-          claim_(std::move(other.claim_)) {}
-    Hold& operator=(Hold&& other) noexcept {
+          keys_(std::move(other.keys_)) {}
+    Lease& operator=(Lease&& other) noexcept {
       std::swap(puller_, other.puller_);
       std::swap(everything_, other.everything_);
-      claim_ = std::move(other.claim_);
+      keys_ = std::move(other.keys_);
       return *this;
     }
-    ~Hold();
-    // For who may leave blobs that no image names.
+    ~Lease();
+    // For work that may leave blobs without an image.
     void sweep_afterwards() noexcept;
 
    private:
     friend class Puller;
-    explicit Hold(Puller& puller) : puller_(&puller) {}
+    Lease(Puller& puller, bool everything);
     Puller* puller_ = nullptr;
     bool everything_ = false;
-    Claims::Claim claim_;
+    Leases::Lease keys_;
   };
-  // Everything, for blobs that are put before a record names them: not for long, nor while waiting
-  // for a stranger.
-  Task<Hold> hold();
-  // The blobs of images that are read, however long, and that somebody may remove meanwhile.
-  Task<Hold> hold(std::vector<ImageEntry> images);
+  // No sweep runs meanwhile: for blobs that are written before a record names them. Keep it short,
+  // and never wait for a registry or a client with it.
+  Task<Lease> lease_everything();
+  // The blobs of images that are read, for any time; the images may be removed meanwhile.
+  Task<Lease> lease(std::vector<ImageEntry> images);
 
   // ImageStore::remove on an offload thread, then sweep(). False: there was no such image.
   Task<bool> remove(ImageName name);
-  // Removes blobs and layers that no image, no running pull and no claim needs. Layers still used
+  // Removes blobs and layers that no image, no running pull and no lease needs. Layers still used
   // by a container stay until a later sweep. Called at start, after removals and failed pulls.
   Task<void> sweep();
 
-  // Waits until everything pulled so far is on disk, or could not be put there.
-  Task<void> settled();
+  // Waits until every image pulled so far is on disk, or a sync has failed.
+  Task<void> synced();
 
   // The same client of registries for pushing; lives as long as the Puller.
   RegistryClient& registries();
 
-  // Gives up running pulls (cancelled) and waits for them.
+  // Cancels running pulls and waits for them.
   Task<void> close();
 
  private:

@@ -13,7 +13,7 @@ struct RegistryOptions {
   std::vector<std::string> insecure_hosts;
   // containerd's layout of hosts.toml files; empty: none (core/image/registry/hosts_toml.h).
   std::string config_dir;
-  // registries.conf version 2, with FILE.d beside it; empty: none (core/image/registry/registries_conf.h).
+  // registries.conf version 2, with FILE.d beside it; empty: none (registries_conf.h).
   std::string registries_conf;
   std::int64_t connect_timeout_ms = 5'000;
   // A transfer slower than this for that long is given up, and tried again.

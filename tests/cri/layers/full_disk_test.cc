@@ -180,12 +180,12 @@ TEST_F(FullDisk, AnImageThatTheDiskDidNotTakeIsGoneAndCanBePulledAgain) {
     {
       ImageAgent agent(at, 0);
       expect_comes(agent, big());
-      agent.ring->run_until(agent.puller->settled()).value();
+      agent.ring->run_until(agent.puller->synced()).value();
       EXPECT_TRUE(agent.images->list().empty());
       EXPECT_TRUE(agent.content->list()->empty());
       EXPECT_TRUE(agent.ring->run_until(agent.overlay->walk()).value().empty());
       expect_comes(agent, tiny());
-      agent.ring->run_until(agent.puller->settled()).value();
+      agent.ring->run_until(agent.puller->synced()).value();
       EXPECT_TRUE(agent.images->list().empty());
     }
     ::_exit(testing::Test::HasFailure() ? 1 : 0);
@@ -195,7 +195,7 @@ TEST_F(FullDisk, AnImageThatTheDiskDidNotTakeIsGoneAndCanBePulledAgain) {
   EXPECT_EQ(status, 0);
   ImageAgent agent(at, 0);
   expect_comes(agent, big());
-  agent.ring->run_until(agent.puller->settled()).value();
+  agent.ring->run_until(agent.puller->synced()).value();
   EXPECT_EQ(agent.images->list().size(), 1u);
   EXPECT_TRUE(agent.images->unsettled().empty());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: artifacts are kept whole and never unpacked; an image whose blobs are here becomes one
-// without a registry; while a hold lives nothing is swept.
+// without a registry; while a lease lives nothing is swept.
 #include "tests/core/image/pull/fixture.h"
 
 namespace berth::image {
@@ -46,7 +46,7 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   EXPECT_EQ(layers_.extractions, 0);
   const ImageEntry entry = *find(name("art:1"));
   EXPECT_TRUE(entry.image->is_artifact());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   ring_->run_until(puller_->sweep()).value();
   EXPECT_EQ(content_->list()->size(), 4u);  // manifest, empty configuration, two files
   registry_.server().forget();
@@ -75,20 +75,20 @@ TEST_F(PullLocal, WhatIsReadStaysThoughItsImageIsRemoved) {
   ASSERT_TRUE(pull("app:1").ok());
   const std::vector<ImageEntry> read = {*find(name("app:1"))};
   {
-    const Puller::Hold hold = ring_->run_until(puller_->hold(read)).value();
+    const Puller::Lease lease = ring_->run_until(puller_->lease(read)).value();
     ASSERT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
     EXPECT_EQ(content_->list()->size(), 3u);
     EXPECT_TRUE(layers_.committed.empty()) << "only blobs are read";
   }
-  // The hold began a sweep of its own; this one waits for it and finds nothing to do.
+  // The lease began a sweep of its own; this one waits for it and finds nothing to do.
   ring_->run_until(puller_->sweep()).value();
   expect_nothing_left();
 }
 
-TEST_F(PullLocal, WhatWasStoredForNothingGoesWithTheHold) {
+TEST_F(PullLocal, WhatWasStoredForNothingGoesWithTheLease) {
   {
-    Puller::Hold hold = ring_->run_until(puller_->hold()).value();
-    hold.sweep_afterwards();
+    Puller::Lease lease = ring_->run_until(puller_->lease_everything()).value();
+    lease.sweep_afterwards();
     put("a blob of an archive that turned out bad");
   }
   // The sweep is the puller's own; a second one waits for it and finds nothing to do.
@@ -136,7 +136,7 @@ TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
   LocalImage image;
   image.references = {*oci::parse_reference("r.io/app:1"), *oci::parse_reference("r.io/app:2")};
   {
-    const Puller::Hold hold = ring_->run_until(puller_->hold()).value();
+    const Puller::Lease lease = ring_->run_until(puller_->lease_everything()).value();
     image.manifest_digest = put_blobs(made, layers);
     ring_->run_until(puller_->sweep()).value();
     Result<PullResult> result = ring_->run_until(puller_->add_local(std::move(image)));
@@ -156,7 +156,7 @@ TEST_F(PullLocal, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   first.references = {*oci::parse_reference("r.io/app:1")};
   first.manifest_digest = put_blobs(made, {"layer"});
   ASSERT_TRUE(ring_->run_until(puller_->add_local(std::move(first))).ok());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   const std::string plain = "layer";
   const std::string manifest =
       R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" +
@@ -196,11 +196,11 @@ TEST_F(PullLocal, AMissingBlobOrAWrongLayerLeavesNothing) {
 }
 
 TEST_F(PullLocal, NothingIsSweptWhileAHoldLives) {
-  std::optional<Puller::Hold> hold(ring_->run_until(puller_->hold()).value());
+  std::optional<Puller::Lease> lease(ring_->run_until(puller_->lease_everything()).value());
   put("held");
   ring_->run_until(puller_->sweep()).value();
   EXPECT_EQ(content_->list()->size(), 1u);
-  hold.reset();
+  lease.reset();
   ring_->run_until(puller_->sweep()).value();
   EXPECT_TRUE(content_->list()->empty());
 }

@@ -30,7 +30,7 @@ TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {
   ASSERT_EQ(entry->image->chain_ids.size(), 3u);
   EXPECT_EQ(layers_.committed.at(entry->image->chain_ids[2]).parent, entry->image->chain_ids[1]);
   EXPECT_EQ(content_->list()->size(), 5u);  // manifest, configuration, three layers
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   EXPECT_EQ(layers_.syncs, 1);
   EXPECT_TRUE(images_->unsettled().empty());
 }
@@ -83,7 +83,7 @@ TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
                 descriptor("application/vnd.oci.image.layer.v1.tar", plain, 5));
   publish("app", "2", other);
   ASSERT_TRUE(pull("app:1").ok());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   ASSERT_TRUE(pull("app:2").ok());
   EXPECT_EQ(layers_.extractions, 1);
   EXPECT_EQ(fetched("app", plain), 1u);
@@ -158,7 +158,7 @@ TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
 TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   add("app", "safe", {"base", "safe"});
   ASSERT_TRUE(pull("app:safe").ok());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   layers_.sync_fails = true;
   add("app", "lost", {"base", "lost"});
   ASSERT_TRUE(pull("app:lost").ok());
@@ -169,7 +169,7 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   EXPECT_EQ(images_->list().size(), 2u);
   EXPECT_EQ(images_->unsettled().size(), 1u);
   ring_->run_until(puller_->sweep()).value();
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   EXPECT_TRUE(images_->unsettled().empty());
   add("app", "lost", {"base", "lost again"});
   layers_.sync_fails = true;
@@ -185,7 +185,7 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
 TEST_F(PullTest, AKnownImageThatHadToBeUnpackedAgainIsNotOnDiskYet) {
   add("app", "1", kLayers);
   ASSERT_TRUE(pull("app:1").ok());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   ASSERT_TRUE(images_->unsettled().empty());
   layers_.committed.erase(images_->list()[0].image->chain_ids.back());
   layers_.sync_fails = true;
@@ -199,7 +199,7 @@ TEST_F(PullTest, AKnownImageThatHadToBeUnpackedAgainIsNotOnDiskYet) {
 TEST_F(PullTest, AnotherIndexOfAKnownImageLeavesItWithoutAMark) {
   const Made made = add("app", "1", kLayers);
   ASSERT_TRUE(pull("app:1").ok());
-  ring_->run_until(puller_->settled()).value();
+  ring_->run_until(puller_->synced()).value();
   std::string entry = descriptor("application/vnd.oci.image.manifest.v1+json", made.manifest_digest,
                                  made.manifest.size());
   const std::string index = R"({"schemaVersion":2,"manifests":[)" + entry + "]}";

@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a pull that have no state of the Puller.
-#include "core/base/units.h"
-#include "core/image/pull/job.h"
-#include "core/image/unpack/inflate.h"
+#include "core/image/pull/resolve.h"
+
+#include <optional>
+#include <utility>
 
 namespace berth::image {
 namespace {
 
-// A file whose reading ends when the pull is given up.
-class StoppableFile final : public ByteSource {
- public:
-  StoppableFile(UniqueFd file, std::string name, std::stop_token stop)
-      : source_(std::move(file), std::move(name)), stop_(std::move(stop)) {}
-  Result<std::size_t> read(char* out, std::size_t size) override {
-    if (stop_.stop_requested()) return make_error(Errc::cancelled, "given up");
-    return source_.read(out, size);
-  }
-
- private:
-  FileSource source_;
-  std::stop_token stop_;
-};
-
-}  // namespace
-
+// An artifact, or an image whose layers are not encrypted.
 Status check_manifest(const oci::Manifest& manifest) {
   if (oci::is_artifact(manifest)) return {};
   for (const oci::Descriptor& layer : manifest.layers) {
@@ -33,6 +17,8 @@ Status check_manifest(const oci::Manifest& manifest) {
   }
   return {};
 }
+
+}  // namespace
 
 Status check_sizes(const oci::Manifest& manifest, std::uint64_t layer_size_max) {
   if (manifest.config.size > oci::kDocumentSizeMax) {
@@ -58,15 +44,14 @@ std::vector<std::string> blobs_of(const Resolved& resolved) {
   return digests;
 }
 
-Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
-                                oci::Platform platform) {
-  constexpr int kDepthMax = 3;  // an index of an index is the most that anyone makes
+Task<Resolved> resolve_remote(RegistrySession& session, oci::Digest root, oci::Platform platform) {
+  constexpr int kDepthMax = 3;  // an index of an index is the deepest known use
   Resolved resolved;
   std::string name = root.empty() ? session.reference().manifest_name() : root.text();
   std::optional<std::uint64_t> announced;
   for (int depth = 0; depth < kDepthMax; ++depth) {
     Result<RemoteDocument> got = co_await session.get_manifest(name).result();
-    // Some registries serve a tag and not the digest that they tell of it: then the tag decides.
+    // Some registries serve a tag but not the digest they report for it: then ask for the tag.
     const bool by_tag = depth == 0 && !root.empty() && session.reference().digest.empty() &&
                         !got.ok() && got.error().is(Errc::not_found);
     if (by_tag) got = co_await session.get_manifest(session.reference().manifest_name()).result();
@@ -94,26 +79,25 @@ Task<Resolved> resolve_manifest(RegistrySession& session, oci::Digest root,
                                                    ": indexes are nested more than 3 deep");
 }
 
+Task<Resolved> resolve_local(OffloadPool& pool, ContentStore& content, oci::Digest manifest) {
+  const auto read = [&content, &manifest] { return content.read(manifest, oci::kDocumentSizeMax); };
+  std::string bytes = co_await offload(pool, read);
+  Resolved resolved;
+  resolved.root_digest = manifest;
+  resolved.manifest_digest = manifest;
+  resolved.manifest = co_await oci::parse_manifest(bytes);
+  Resolved::Document document{manifest, std::move(bytes)};
+  resolved.documents.push_back(std::move(document));
+  co_await check_manifest(resolved.manifest);
+  co_return resolved;
+}
+
 Status check_layers(const oci::Manifest& manifest, const oci::Image& config) {
   if (config.diff_ids.size() == manifest.layers.size()) return {};
   return make_error(Errc::invalid_argument, "config: rootfs.diff_ids: has " +
                                                 std::to_string(config.diff_ids.size()) +
                                                 " entries, the manifest has " +
                                                 std::to_string(manifest.layers.size()) + " layers");
-}
-
-Result<std::unique_ptr<ByteSource>> open_layer_blob(ContentStore& content, const oci::Digest& blob,
-                                                    std::shared_ptr<Arrival> arrival,
-                                                    std::stop_token stop) {
-  std::string name = "blob " + blob.text();
-  std::unique_ptr<ByteSource> source;
-  if (arrival != nullptr) {
-    source = std::make_unique<ArrivingSource>(std::move(arrival), std::move(name), std::move(stop));
-    return source;
-  }
-  TRY(UniqueFd file, content.open_blob(blob));
-  source = std::make_unique<StoppableFile>(std::move(file), std::move(name), std::move(stop));
-  return source;
 }
 
 }  // namespace berth::image
