@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth.v1.Images, one coroutine for each call and one file for each subject. A stream's handler
-// reads its own messages from the Call.
+// The calls of berth.v1.Images, one coroutine each. Streaming calls read their messages from the
+// rpc::Call; the others receive the request. `node` and `request` outlive the task.
 #pragma once
 
 #include "core/task/task.h"

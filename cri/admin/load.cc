@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An archive from a client. Its index may be its last member, so it is kept in an unnamed file
-// below the root directory until all of it is there; then it is read like any untrusted file.
+// Loads an archive that a client sends. The index may be the last member of the archive, so the
+// archive is first received completely into an unnamed file below the root directory, and then read
+// as an untrusted file.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -46,11 +47,11 @@ Task<void> receive(rpc::Call& call, OffloadPool& pool, int fd) {
 }  // namespace
 
 Task<void> load(Node& node, rpc::Call& call) {
-  // A thread of its own: reading an archive takes seconds.
+  // A separate thread, because reading an archive takes seconds.
   OffloadPool pool(node.ring, 1);
   const UniqueFd spool = co_await open_spool(node.layout.root_dir());
   co_await receive(call, pool, spool.get());
-  // Until the images are recorded nothing names their blobs.
+  // Until the images are recorded, no record refers to their blobs, and a sweep would remove them.
   image::Puller::Lease lease = co_await node.puller.lease_everything();
   lease.sweep_afterwards();
   image::ContentStore& content = node.content;

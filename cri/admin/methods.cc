@@ -19,7 +19,7 @@ void add(Node& node, rpc::Methods& methods, const char* method,
   methods.add(path(method), rpc::unary<Request, Response>(bound));
 }
 
-// A stream has no purpose without its client.
+// A stream is cancelled when its client disconnects.
 void add_stream(Node& node, rpc::Methods& methods, const char* method,
                 Task<void> (*stream)(Node&, rpc::Call&)) {
   rpc::Method streaming;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The methods of berth.v1: what berthd offers beyond the CRI, on the same socket.
+// The methods of berth.v1, berthd's own API beside the CRI, served on the same socket.
 #pragma once
 
 #include "cri/node.h"

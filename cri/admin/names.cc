@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names and pins: one durable transaction each, on another thread.
+// Tag and Pin. Each is one durable transaction on an offload thread.
 #include "core/image/registry/client.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"

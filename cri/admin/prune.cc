@@ -53,7 +53,7 @@ Task<wire::PruneResponse> prune(Node& node, const wire::PruneRequest& request) {
   const std::vector<image::ImageEntry> entries = node.images.list();
   for (const image::ImageEntry& entry : entries) {
     if (entry.pinned || (!request.all() && !entry.repo_tags.empty())) continue;
-    // Asked for each: a container may have been made while the one before was removed.
+    // Read again for each image: a container may have been created during the previous removal.
     const std::set<std::string> used = co_await images_in_use(node);
     if (used.count(entry.image->id) != 0) continue;
     if (!request.dry_run()) {

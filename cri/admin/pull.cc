@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pull whose client sees its layers. When that client goes away, what another one wants of the
-// pull goes on.
+// A pull that streams the progress of its layers to the client. When the client disconnects, the
+// pull is cancelled; blobs and layers that another pull also needs are still fetched.
 #include <memory>
 
 #include "cri/admin/calls.h"
-#include "cri/admin/run_and_tell.h"
+#include "cri/admin/run_with_progress.h"
 #include "cri/field.h"
 #include "cri/image/auth.h"
 
@@ -54,10 +54,10 @@ Task<void> pull(Node& node, rpc::Call& call) {
   wanted.auth = auth_of(request.auth());
   wanted.watch = std::make_shared<image::PullWatch>();
   const std::shared_ptr<image::PullWatch> watch = wanted.watch;
-  auto look = [watch]() { return event_of(*watch); };
+  auto progress_event = [watch]() { return event_of(*watch); };
   Task<image::PullResult> work = node.puller.pull(std::move(wanted));
   const image::PullResult result =
-      co_await run_and_tell(node, call, std::move(work), std::move(look));
+      co_await run_with_progress(node, call, std::move(work), std::move(progress_event));
   wire::PullEvent last;
   last.mutable_done()->set_image_id(result.image_id);
   last.mutable_done()->set_digest(result.root_digest.text());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A local image to a registry, with the bytes that have gone so far.
+// Pushes a local image to a registry and streams the number of bytes sent so far.
 #include "core/image/transfer/push.h"
 #include "core/image/registry/client.h"
 #include "cri/admin/calls.h"
-#include "cri/admin/run_and_tell.h"
+#include "cri/admin/run_with_progress.h"
 #include "cri/field.h"
 #include "cri/image/auth.h"
 #include "cri/image/find.h"
@@ -19,14 +19,15 @@ wire::PushEvent event_of(const image::PushProgress& progress) {
   if (!progress.blobs_known) return event;
   for (const image::PushProgress::Blob& blob : progress.blobs) {
     const Stage stage = blob.stage;
-    const bool there = stage == Stage::sent || stage == Stage::mounted || stage == Stage::present;
+    const bool complete =
+        stage == Stage::sent || stage == Stage::mounted || stage == Stage::present;
     event.set_size(event.size() + blob.size);
-    event.set_pushed(event.pushed() + (there ? blob.size : blob.sent.load()));
+    event.set_pushed(event.pushed() + (complete ? blob.size : blob.sent.load()));
   }
   return event;
 }
 
-// Where to: what was asked for, or the tag that the image was found by.
+// The requested target, or the tag by which the image was found.
 Task<oci::Reference> target_of(Node& node, const wire::PushRequest& request,
                                const image::ImageEntry& entry) {
   oci::Reference target = entry.found_by.value_or(oci::Reference());
@@ -43,7 +44,7 @@ Task<oci::Reference> target_of(Node& node, const wire::PushRequest& request,
   co_return target;
 }
 
-// The blobs may be in the registry under the image's other names.
+// Other repositories of the same registry that may already hold the blobs: the image's other names.
 std::vector<std::string> mount_sources(const image::ImageEntry& entry,
                                        const oci::Reference& target) {
   std::vector<std::string> sources;
@@ -74,11 +75,11 @@ Task<void> push(Node& node, rpc::Call& call) {
   std::vector<image::ImageEntry> read(1, entry);
   const image::Puller::Lease lease = co_await node.puller.lease(std::move(read));
   image::PushProgress progress;
-  auto look = [&progress]() { return event_of(progress); };
+  auto progress_event = [&progress]() { return event_of(progress); };
   Task<image::PushResult> work =
       image::push_image(node.puller.registries(), node.content, std::move(wanted), progress);
   const image::PushResult result =
-      co_await run_and_tell(node, call, std::move(work), std::move(look));
+      co_await run_with_progress(node, call, std::move(work), std::move(progress_event));
   wire::PushEvent last;
   last.mutable_done()->set_digest(result.digest.text());
   last.mutable_done()->set_pushed_bytes(result.pushed_bytes);

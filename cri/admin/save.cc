@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One archive of images, read from the content store as fast as the client takes it.
+// Streams one archive of images from the content store. A slow client slows the reading.
 #include "core/image/archive/save.h"
 #include "core/ring/offload.h"
 #include "cri/admin/calls.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 256_KiB;
 
-// A manifest that was named twice goes in once, with all its names.
+// A manifest that was requested by several names is added once, with all these names.
 void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) {
   for (image::SavedImage& other : images) {
     if (other.entry.image->manifest_digest != saved.entry.image->manifest_digest) continue;
@@ -27,8 +27,8 @@ void add_image(image::SavedImage saved, std::vector<image::SavedImage>& images) 
   images.push_back(std::move(saved));
 }
 
-// The tag that was asked for goes into the archive; a digest stands for every tag of its manifest,
-// and an id for every tag, each with the manifest that it stands for.
+// A request by tag adds that tag. A request by digest adds every tag of that manifest. A request by
+// id adds every tag of the image, each with its own manifest.
 void add_named(const image::ImageEntry& entry, std::vector<image::SavedImage>& images) {
   const bool by_tag = entry.found_by.has_value() && entry.found_by->digest.empty();
   if (by_tag) return add_image({entry, {entry.found_by->tagged()}}, images);
@@ -61,7 +61,7 @@ Task<void> save(Node& node, rpc::Call& call) {
                                           ? image::ArchiveFormat::docker_archive
                                           : image::ArchiveFormat::oci_layout;
   std::vector<image::ImageEntry> entries = co_await entries_of(node, request);
-  // A removal meanwhile takes the names at once and the blobs afterwards.
+  // A concurrent removal deletes the names at once, and the blobs after the hold is released.
   const image::Puller::Lease lease = co_await node.puller.lease(entries);
   std::vector<image::SavedImage> images;
   for (const image::ImageEntry& entry : entries) add_named(entry, images);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/admin/run_and_tell.h"
+#include "cri/admin/run_with_progress.h"
 
 #include "core/ring/with_deadline.h"
 
