@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CRI's credentials as the registry client takes them. Four of the fields are secrets: they are
-// in memory only, and in no log.
+// Converts the CRI's credentials to those of the registry client. Four of the fields are secrets:
+// they are kept in memory only and are never logged.
 #pragma once
 
 #include "core/image/registry/auth.h"

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// The ImageService, one coroutine for each call and one file for each coroutine. The request
-// outlives the task: it belongs to gRPC until the call is finished.
+// SPDX-License-Identifier: Apache-2.0 The calls of the CRI's ImageService, one coroutine and one
+// file each. `node` and `request` outlive the task.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +23,10 @@ Task<runtime::v1::RemoveImageResponse> remove_image(Node& node,
 Task<runtime::v1::ImageFsInfoResponse> image_fs_info(
     Node& node, const runtime::v1::ImageFsInfoRequest& request);
 
-// What ListImages and StreamImages answer with.
+// The images that match `filter`; ListImages and StreamImages both return them.
 Task<std::vector<runtime::v1::Image>> images_of(Node& node, const runtime::v1::ImageFilter& filter);
 Task<void> stream_images(Node& node, rpc::Call& call);
-// In messages of about `bytes_max` bytes; no image, no message.
+// Splits `images` into messages of about `bytes_max` bytes; no messages if there are no images.
 std::vector<runtime::v1::StreamImagesResponse> image_pieces(std::vector<runtime::v1::Image> images,
                                                             std::size_t bytes_max);
 

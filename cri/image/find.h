@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The image that a client means. Every call that takes an image's name asks here, so that a short
-// name which was pulled is found, removed and run under the same name.
+// Resolves an image name of a request. Every call that takes an image name uses these functions, so
+// that a short name refers to the same image in a pull, a lookup, a removal and a container.
 #pragma once
 
 #include <string>
@@ -12,9 +12,9 @@
 
 namespace berth::cri {
 
-// See RegistryClient::image_name; for callers that accept an absent image, or remove one.
+// See RegistryClient::image_name. For calls that accept an absent image or remove one.
 Task<image::ImageName> image_name_of(Node& node, std::string text);
-// Errors of ImageStore::resolve.
+// The image itself. Errors: those of ImageStore::resolve.
 Task<image::ImageEntry> need_image(Node& node, std::string text);
 
 }  // namespace berth::cri

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Images are
-// blobs, records and layers; containers are what they wrote. The bytes are disk blocks.
+// CRI: "ImageFSInfo returns information of the filesystem that is used to store images." Usage of
+// images covers blobs, records and layers; usage of containers covers their writable layers. Bytes
+// are counted in allocated disk blocks.
 //
-// A kubelet compares the two mountpoints: the same text says that images and containers share a
-// filesystem, another one that it has to watch two.
+// A kubelet compares the two mountpoints as text: if they are equal, images and containers share a
+// filesystem; otherwise it monitors two.
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -22,12 +23,12 @@ namespace v1 = runtime::v1;
 namespace {
 
 struct Measured {
-  plugins::SnapshotUsage metadata;  // blobs and the stores' files
+  plugins::SnapshotUsage metadata;  // blobs and the files of the stores
   bool one_filesystem = true;
 };
 
-// Disk blocks and inodes of `root` and below it. What vanishes while we look is not counted, and a
-// file with several names counts once.
+// Adds the disk blocks and inodes of the tree at `root`. Files that are removed during the walk are
+// not counted; a file with several hard links is counted once.
 void measure(const std::string& root, std::set<std::pair<dev_t, ino_t>>& seen,
              plugins::SnapshotUsage& into) {
   namespace fs = std::filesystem;
@@ -89,7 +90,7 @@ Task<v1::ImageFsInfoResponse> image_fs_info(Node& node, const v1::ImageFsInfoReq
     add_filesystem(response.add_image_filesystems(), layout.root_dir(), images);
     add_filesystem(response.add_container_filesystems(), layout.root_dir(), totals.containers);
   } else {
-    // A kubelet looks at the first: the layers, which are the most.
+    // A kubelet reads the first entry only, so the layers, the largest part, come first.
     add_filesystem(response.add_image_filesystems(), layout.snapshots(), totals.layers);
     add_filesystem(response.add_image_filesystems(), layout.root_dir(), stores.metadata);
     add_filesystem(response.add_container_filesystems(), layout.snapshots(), totals.containers);

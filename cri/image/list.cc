@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "ListImages lists existing images." Answered from memory; a stream gives the same in pieces
-// that fit a message, however many images there are.
+// CRI: "ListImages lists existing images." Answered from memory. StreamImages returns the same
+// images in several messages, so their number is not limited by the size of a message.
 #include "core/base/units.h"
 #include "cri/image/calls.h"
 #include "cri/image/find.h"
@@ -33,7 +33,7 @@ Task<std::vector<v1::Image>> images_of(Node& node, const v1::ImageFilter& filter
   }
   const image::ImageName wanted = co_await image_name_of(node, filter.image().image());
   const std::optional<image::ImageEntry> named = co_await node.images.find(wanted);
-  // Nothing found is an answer only where something could have been.
+  // A name that cannot be resolved is an error; an empty list would hide it.
   if (!named && wanted.refusal.has_value()) {
     Error refusal = *wanted.refusal;
     co_await fail(std::move(refusal).with("filter.image"));

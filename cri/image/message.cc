@@ -15,7 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// "1002" and "1003:1004" are numbers, "www-data:1004" is a name. An image without a user is root's.
+// "1002" and "1003:1004" are numeric, "www-data:1004" is a name. An image without a user runs as
+// root.
 void set_user(v1::Image& message, const std::string& user) {
   const std::string name = user.substr(0, user.find(':'));
   std::int64_t uid = 0;
@@ -53,8 +54,9 @@ Json layer_json(const image::CachedImage& image, std::size_t index,
   return json;
 }
 
-// A manifest may be megabytes of annotations, and a kubelet takes 16 MiB for all images at once: a
-// few such artifacts, and no image could be listed or removed any more. The verbose status has all.
+// A manifest may hold megabytes of annotations, and a kubelet accepts 16 MiB for the whole list of
+// images. A few such artifacts would make the list fail, and with it every removal. Larger
+// annotations are therefore left out of the list; the verbose status contains them.
 constexpr std::size_t kAnnotationBytesMax = 4096;
 
 std::size_t size_of(const std::map<std::string, std::string>& annotations) {
@@ -70,7 +72,7 @@ v1::Image image_message(const image::ImageEntry& entry) {
   message.set_id(entry.image->id);
   for (const std::string& tag : entry.repo_tags) message.add_repo_tags(tag);
   for (const std::string& digest : entry.repo_digests) message.add_repo_digests(digest);
-  // A client takes size 0 for "unknown" and refuses the answer.
+  // Clients treat size 0 as "unknown" and reject the response.
   message.set_size(std::max<std::uint64_t>(entry.image->size, 1));
   if (!entry.image->is_artifact()) set_user(message, entry.image->config.config.user);
   message.set_pinned(entry.pinned);
@@ -109,7 +111,7 @@ std::string image_info_json(const image::ImageEntry& entry,
     json["artifactType"] = image.artifact_type;
     json["annotations"] = image.annotations;
   } else {
-    // containerd's names of the two, which its clients look for.
+    // The field names of containerd, which its clients read.
     json["chainID"] = image.chain_ids.empty() ? "" : image.chain_ids.back();
     json["imageSpec"] = Json::parse(oci::with_valid_text(image.config_json), nullptr, false);
     std::uint64_t total = 0;

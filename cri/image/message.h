@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An image in the CRI's words. Pure: everything is in the entry.
+// Converts an image entry to the CRI's messages. Pure functions of the entry.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,20 @@ namespace berth::cri {
 
 runtime::v1::Image image_message(const image::ImageEntry& entry);
 
-// Whether `entry` is what a filter of ListImages means: the image that `wanted` was resolved to
-// (empty: none), or, when it has neither tag nor digest, one of its repositories with any tag.
+// Whether `entry` matches a filter of ListImages: it is the image that `wanted` was resolved to
+// (`resolved_id`; empty: none), or `wanted` has neither tag nor digest and names one of the entry's
+// repositories.
 bool image_matches(const image::ImageEntry& entry, const image::ImageName& wanted,
                    const std::string& resolved_id);
 
-// One layer on disk; empty for an artifact, which is not unpacked.
+// Disk usage of one unpacked layer. Artifacts are not unpacked and have none.
 struct LayerDiskUsage {
   std::uint64_t bytes = 0;
   std::uint64_t inodes = 0;
 };
 
-// The verbose answer of ImageStatus: one JSON object. `unpacked` goes with the image's chain ids.
+// The verbose info of ImageStatus: one JSON object. `unpacked` has one element for each chain id of
+// the image, in the same order; it may be shorter.
 std::string image_info_json(const image::ImageEntry& entry,
                             const std::vector<LayerDiskUsage>& unpacked);
 

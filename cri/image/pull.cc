@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: "PullImage pulls an image with authentication config." image_ref is the image's id, the same
-// that Image.id carries.
+// CRI: "PullImage pulls an image with authentication config." image_ref is the image's id, equal to
+// Image.id.
 //
-// Of the request only the reference and the credentials decide. annotations and runtime_handler
-// could choose another platform or store for a handler: all of ours share one. sandbox_config tells
-// for whom the image is, which is nothing to a store that all pods share.
+// Only the reference and the credentials of the request have an effect. annotations and
+// runtime_handler could select a platform or a store for one handler, but all handlers share one
+// store. sandbox_config identifies the pod, and all pods share the store too.
 #include "cri/field.h"
 #include "cri/image/auth.h"
 #include "cri/image/calls.h"
@@ -24,7 +24,7 @@ Task<v1::PullImageResponse> pull_image(Node& node, const v1::PullImageRequest& r
   Result<image::PullResult> pulled = co_await node.puller.pull(std::move(wanted)).result();
   if (!pulled.ok()) {
     Error error = std::move(pulled).error();
-    // What the pod's author wrote is what its reader looks for.
+    // The error also names the image as it is written in the pod's manifest.
     const std::string& written = spec.user_specified_image();
     if (!written.empty() && written != spec.image()) {
       error = std::move(error).with("written as `" + shown(written) + "`");

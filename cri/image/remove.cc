@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "RemoveImage removes the image. This call is idempotent, and must not return an error if the
-// image has already been removed." A kubelet names the image by id and means the image with all
-// its tags; a person's tag means that tag.
+// image has already been removed." An id, which a kubelet sends, removes the image with all its
+// tags; a tag removes that tag.
 #include "cri/field.h"
 #include "cri/image/calls.h"
 #include "cri/image/find.h"

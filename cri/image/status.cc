@@ -22,7 +22,7 @@ Task<v1::ImageStatusResponse> image_status(Node& node, const v1::ImageStatusRequ
   std::vector<LayerDiskUsage> unpacked;
   for (const std::string& chain_id : entry->image->chain_ids) {
     Result<plugins::SnapshotUsage> usage = co_await layer_usage(node, chain_id).result();
-    // A removal that overtakes us takes the layer, not the answer.
+    // A concurrent removal may have deleted the layer. The status is returned without its usage.
     if (!usage.ok()) break;
     unpacked.push_back({.bytes = usage->bytes, .inodes = usage->inodes});
   }

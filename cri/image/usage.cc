@@ -31,7 +31,7 @@ Task<SnapshotTotals> snapshot_totals(Node& node) {
     Task<plugins::SnapshotUsage> measure =
         committed ? layer_usage(node, snapshot.name) : node.snapshotter.usage(snapshot.name);
     Result<plugins::SnapshotUsage> usage = co_await std::move(measure).result();
-    // What is removed while we look is not counted.
+    // Snapshots that are removed during the walk are not counted.
     if (!usage.ok()) continue;
     add(committed ? totals.layers : totals.containers, *usage);
     if (committed) present[snapshot.name] = *usage;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What snapshots occupy. A layer never changes once it is committed, so each is measured once and
-// remembered; what a container writes is measured each time.
+// Disk usage of snapshots. A committed layer never changes, so each is measured once and cached;
+// writable snapshots of containers are measured each time.
 #pragma once
 
 #include <map>
@@ -13,17 +13,17 @@ namespace berth::cri {
 
 struct Node;
 
-// Of committed snapshots, by name. A member of Node; the loop's own.
+// The cached usage of committed snapshots, by name. A member of Node; used on the loop only.
 using LayerUsages = std::map<std::string, plugins::SnapshotUsage, std::less<>>;
 
 // not_found: no such committed snapshot.
 Task<plugins::SnapshotUsage> layer_usage(Node& node, std::string chain_id);
 
 struct SnapshotTotals {
-  plugins::SnapshotUsage layers;      // committed: the images' share
-  plugins::SnapshotUsage containers;  // active and views: the containers' share
+  plugins::SnapshotUsage layers;      // committed snapshots: part of images
+  plugins::SnapshotUsage containers;  // active snapshots and views: part of containers
 };
-// Measures what is not remembered, and forgets layers that are gone.
+// Measures all snapshots that are not cached, and drops removed layers from the cache.
 Task<SnapshotTotals> snapshot_totals(Node& node);
 
 }  // namespace berth::cri
