@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One running call as its handler sees it: messages in, messages out. A handler is a coroutine on
-// the loop; it returns to end the call with OK and fails to end it with the Error's status.
+// The interface of a handler to its call: it reads and writes messages. A handler is a coroutine on
+// the loop. The call ends with OK when the handler returns, and with the Error's status when it
+// fails.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -13,15 +14,16 @@ namespace berth::rpc {
 
 class Call {
  public:
-  // The next message of the client. False: the client has sent all of them. invalid_argument: not
-  // a message of this type. cancelled: the client is gone (one that left this very moment may look
-  // as if it had sent everything). One read at a time.
+  // Reads the next message of the client. False: the client has sent all its messages.
+  // invalid_argument: not a message of this type. cancelled: the client has disconnected (a client
+  // that disconnects at this moment may instead appear to have sent everything). One read at a
+  // time.
   virtual Task<bool> read(google::protobuf::MessageLite& into) = 0;
-  // Ends when gRPC wants the next one, so a slow client slows the handler and memory stays small.
-  // cancelled: the client is gone. One write at a time.
+  // Returns when gRPC can take the next message, so a slow client slows the handler and messages do
+  // not accumulate in memory. cancelled: the client has disconnected. One write at a time.
   virtual Task<void> write(const google::protobuf::MessageLite& message) = 0;
-  // The last message, sent together with the status when the handler has returned: what a call with
-  // one answer wants. resource_exhausted: it is larger than a client takes.
+  // Sets the last message, which is sent together with the status after the handler has returned.
+  // Calls with a single response use it. resource_exhausted: the message is too large for a client.
   virtual Status write_last(const google::protobuf::MessageLite& message) = 0;
 
  protected:

@@ -29,7 +29,8 @@ constexpr std::int64_t kHeaderBytesPerPrice = 64;
 }  // namespace
 
 bool Allowance::spend(std::int64_t price, std::int64_t now_ns) {
-  // Beyond the time in which it is full again nothing grows, and nothing overflows.
+  // The elapsed time is limited to the time that fills the allowance, so that the product cannot
+  // overflow.
   if (grown_at_ns_ == 0) grown_at_ns_ = now_ns;
   const std::int64_t full_after_s = options_.most / options_.per_second + 1;
   const std::int64_t passed_ns =

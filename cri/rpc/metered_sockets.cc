@@ -16,7 +16,7 @@
 namespace berth::rpc {
 namespace {
 
-// libc's recvmsg has no argument for it. Readers hold the lock while they use it.
+// Global, because recvmsg has no argument for it. Readers hold the lock while they use the object.
 std::shared_mutex metering_lock;
 MeteredSockets* metering = nullptr;
 
@@ -54,11 +54,12 @@ MeteredSockets::Connection& MeteredSockets::connection_of(int socket) {
 }
 
 void MeteredSockets::note_refused(const char* why, std::int64_t now_ns) {
-  ++untold_;
-  if (!on_refused_ || (told_at_ns_ != 0 && now_ns - told_at_ns_ < kNanosecondsPerSecond)) return;
-  on_refused_("closed " + std::to_string(untold_) + " connections, the last one for " + why);
-  told_at_ns_ = now_ns;
-  untold_ = 0;
+  ++unreported_;
+  if (!on_refused_) return;
+  if (reported_at_ns_ != 0 && now_ns - reported_at_ns_ < kNanosecondsPerSecond) return;
+  on_refused_("closed " + std::to_string(unreported_) + " connections, the last one for " + why);
+  reported_at_ns_ = now_ns;
+  unreported_ = 0;
 }
 
 bool MeteredSockets::admit(int socket, const msghdr& message, std::size_t size) {
@@ -85,9 +86,9 @@ void MeteredSockets::call_taken() {
 
 }  // namespace berth::rpc
 
-// gRPC 1.51 reads a connection by recvmsg without flags, and nothing else here does.
+// gRPC 1.51 reads its connections with recvmsg and no flags. No other code of the program does.
 extern "C" ssize_t recvmsg(int socket, msghdr* message, int flags) {
-  // libc's, or a sanitizer's before it.
+  // The next definition: libc's, or that of a sanitizer.
   static const auto next = reinterpret_cast<berth::rpc::Recvmsg>(::dlsym(RTLD_NEXT, "recvmsg"));
   const ssize_t size = next(socket, message, flags);
   if (size <= 0 || flags != 0) return size;

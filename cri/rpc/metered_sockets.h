@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
-// Meters every connection of the gRPC server by standing where gRPC reads: the program's recvmsg is
-// this one (docs/decisions/0013). What a client sends costs no copy and no other thread's time that
-// way. A connection whose client breaks a rule (http2_meter.h) ends for gRPC as if the client had
-// reset it, and gRPC frees what it holds of it.
+// SPDX-License-Identifier: Apache-2.0 Applies an Http2Meter to every connection of the gRPC server.
+// The program defines recvmsg, which gRPC calls to read a connection, and inspects the received
+// bytes there (docs/decisions/0013): this needs no copy and no additional thread. When a client
+// breaks a rule of http2_meter.h, recvmsg fails with ECONNRESET, and gRPC closes the connection and
+// frees its memory.
 #pragma once
 
 #include <sys/socket.h>
@@ -19,23 +19,23 @@
 
 namespace berth::rpc {
 
-// One at a time in a process. Reads that begin after its end are not metered; it ends after the
-// server whose connections it meters.
+// At most one in a process at a time. It must outlive the server whose connections it meters.
 class MeteredSockets {
  public:
-  // `on_refused` hears why a connection was ended, at most once a second, on any thread.
+  // `on_refused` is called with the reason when connections were closed, at most once a second and
+  // on any thread. It may be empty.
   explicit MeteredSockets(std::function<void(const std::string&)> on_refused);
   MeteredSockets(const MeteredSockets&) = delete;
   ~MeteredSockets();
 
-  // Whether the connection may go on after the `size` bytes that were read into `message`.
+  // Meters the `size` bytes that were read into `message`. False: the connection must be closed.
   bool admit(int socket, const msghdr& message, std::size_t size);
-  // The server has taken a call of some client's.
+  // To be called when the server has accepted a call; gives back the larger part of its price.
   void call_taken();
 
  private:
   struct Connection {
-    std::uint64_t cookie = 0;  // of the socket: numbers of descriptors are used again
+    std::uint64_t cookie = 0;  // identifies the socket: descriptor numbers are reused
     Http2Meter meter;
   };
   Connection& connection_of(int socket);
@@ -45,8 +45,8 @@ class MeteredSockets {
   std::mutex mutex_;
   Allowance shared_ = Http2Meter::shared();
   std::unordered_map<int, Connection> connections_;
-  std::int64_t told_at_ns_ = 0;
-  int untold_ = 0;
+  std::int64_t reported_at_ns_ = 0;
+  int unreported_ = 0;  // closed connections since the last call of on_refused_
 };
 
 }  // namespace berth::rpc

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which methods a server has: a table from "/package.Service/Method" to what runs a call of it.
+// The methods of a server: a table from "/package.Service/Method" to the handler of its calls.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@ namespace berth::rpc {
 struct Method {
   // The Call outlives the task.
   std::function<Task<void>(Call&)> handler;
-  // Whether the task is cancelled when the client goes away. Not for what must be finished once
-  // begun, or is joined by the client's retry.
+  // Whether the task is cancelled when the client disconnects. False for calls that must run to
+  // their end once they have begun, and for calls that the client's retry joins.
   bool ends_with_client = false;
 };
 
@@ -35,7 +35,8 @@ class Methods {
   std::map<std::string, Method, std::less<>> methods_;
 };
 
-// One request, one answer. `call` gives the task that answers a request; it is kept by the Method.
+// Runs a call with one request and one response. `call` returns the task for a request; the Method
+// owns it.
 template <typename Request, typename Response>
 Task<void> answer_one(const std::function<Task<Response>(const Request&)>& call, Call& rpc) {
   Request request;

@@ -14,7 +14,8 @@
 #include <thread>
 #include <utility>
 
-// gRPC 1.51 exports this and declares it in no public header; a library without it fails to link.
+// gRPC 1.51 exports this function but declares it in no public header. A gRPC without it does not
+// link.
 void grpc_timer_manager_set_threading(bool enabled);
 
 namespace berth::rpc {
@@ -26,8 +27,7 @@ using grpc_event_engine::experimental::MemoryAllocator;
 using grpc_event_engine::experimental::MemoryAllocatorFactory;
 using Clock = std::chrono::steady_clock;
 
-// What gRPC 1.51 wants of an engine on Linux is work that is run later; sockets are still its own
-// poller's.
+// On Linux, gRPC 1.51 uses the engine only to run deferred work; its own poller handles sockets.
 class QuietEngine final : public EventEngine {
  public:
   ~QuietEngine() override {
@@ -80,7 +80,7 @@ class QuietEngine final : public EventEngine {
   }
 
  private:
-  using Key = std::pair<Clock::time_point, std::uint64_t>;  // due, then the order of asking
+  using Key = std::pair<Clock::time_point, std::uint64_t>;  // the due time, then the order of calls
 
   void serve() {
     ::pthread_setname_np(::pthread_self(), "rpc-later");

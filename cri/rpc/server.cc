@@ -22,13 +22,13 @@
 namespace berth::rpc {
 namespace {
 
-// What kubelet sends at most is far below.
+// Far above the largest request of a kubelet.
 constexpr int kRequestBytesMax = 16 * 1024 * 1024;
-// Of one connection; more wait in the client.
+// The limit of concurrent calls on one connection. gRPC clients queue further calls.
 constexpr int kCallsMax = 1000;
 constexpr int kThreadsMax = 8;
-// What gRPC counts of its connections' memory, requests that are arriving for the most part. Beyond
-// it gRPC takes no more connections and ends streams.
+// The quota for the memory that gRPC accounts to its connections, mostly requests being received.
+// Above it gRPC accepts no more connections and ends streams.
 constexpr std::size_t kMemoryMax = 256_MiB;
 constexpr int kHeaderBytesMax = 8192;
 constexpr std::int64_t kFlushMs = 250;
@@ -65,10 +65,11 @@ class Server::Impl {
   Status start(const std::string& listen) {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kRequestBytesMax);
-    builder.SetMaxSendMessageSize(-1);  // ServerCall refuses with an error of ours
+    builder.SetMaxSendMessageSize(-1);  // ServerCall has its own limit with a clearer error
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kHeaderBytesMax);
-    // Probes of the bandwidth wake both sides once more for each message; this is a local socket.
+    // Bandwidth probes cause an additional wake-up on both sides for each message and have no use
+    // on a local socket.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     grpc::ResourceQuota quota("cri");
     quota.SetMaxThreads(kThreadsMax);
@@ -93,11 +94,12 @@ class Server::Impl {
   }
 
   Task<void> shut_down(std::int64_t grace_ms) {
-    // A handler may wait for minutes, as StopContainer does; what it began is on record.
+    // Handlers may wait for minutes, as StopContainer does, and are cancelled after the grace
+    // period. Their progress is recorded, so the next start of the agent can continue.
     const Deadline grace = Deadline::after_ms(grace_ms);
     static_cast<void>(co_await with_deadline(host_.ring, grace, close(host_.calls)).result());
-    // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
-    // On a thread of its own: what hangs elsewhere must not keep the process.
+    // The loop keeps running and refuses new calls until gRPC does so. The shutdown has a thread of
+    // its own, so that a blocked offload thread cannot delay the end of the process.
     OffloadPool pool(host_.ring, 1);
     auto refuse = [this]() -> Status {
       refuse_calls(kFlushMs);
@@ -107,8 +109,9 @@ class Server::Impl {
   }
 
  private:
-  // gRPC waits for its clients to hang up as well, and one that is idle may not look at its socket
-  // before its next call: `flush_ms` is for answers that are on the way, not for them.
+  // gRPC also waits until its clients have disconnected, and an idle client may not read its socket
+  // before its next call. `flush_ms` is the time for responses that are being sent; after it, gRPC
+  // closes the remaining connections.
   void refuse_calls(std::int64_t flush_ms) {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(flush_ms));
     server_->Wait();

@@ -13,14 +13,15 @@
 namespace berth::rpc {
 namespace {
 
-// An ExecSync may carry two times 16 MiB of output.
+// The response of ExecSync may contain two times 16 MiB of output.
 constexpr std::size_t kMessageBytesMax = 40_MiB;
 
 Error client_gone() {
   return make_error(Errc::cancelled, "the client is gone");
 }
 
-// "/runtime.v1.RuntimeService/Attach": a method of a protocol we speak is named as such.
+// The error text for "/runtime.v1.RuntimeService/Attach" and the like: a method of a known service
+// is reported as not implemented, any other path as not existing.
 std::string unknown_method(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos || slash == 0) return "no such method";
@@ -57,7 +58,7 @@ ServerCall::ServerCall(CallHost& host) : host_(host) {}
 
 void ServerCall::accept(CallHost& host) {
   auto* call = new ServerCall(host);
-  // Must be asked for before the call exists; comes only if it does.
+  // Must be requested before the call begins; the tag is returned only if a call begins.
   call->context_.AsyncNotifyWhenDone(&call->over_);
   host.service.RequestCall(&call->context_, &call->stream_, host.queue.get(), host.queue.get(),
                            &call->accepted_);
@@ -68,7 +69,7 @@ void ServerCall::let_go() {
 }
 
 void ServerCall::accepted(bool ok) {
-  if (!ok) {  // the server refuses calls
+  if (!ok) {  // the server is shutting down
     delete this;
     return;
   }
@@ -79,10 +80,10 @@ void ServerCall::accepted(bool ok) {
   stream_.Read(&received_, &first_read_);
 }
 
-// A call without a message goes to its handler too: it may be one that streams.
+// A call without a message is passed to its handler too: a streaming call may have none.
 void ServerCall::first_read(bool ok) {
-  // Refused only now: an answer while the client is still sending resets its stream, and it may
-  // then see the reset and not the status.
+  // An unknown method is refused only after the first read: a response while the client is still
+  // sending resets the stream, and the client may then see the reset instead of the status.
   if (method_ == nullptr) {
     finish({grpc::StatusCode::UNIMPLEMENTED, unknown_method(context_.method())});
     return;
@@ -103,7 +104,7 @@ void ServerCall::answered(bool /*ok*/) {
 
 void ServerCall::over(bool /*ok*/) {
   if (method_ != nullptr && method_->ends_with_client && context_.IsCancelled()) {
-    host_.ring.post(left_);  // which lets go
+    host_.ring.post(left_);  // client_left() calls let_go()
   } else {
     let_go();
   }
@@ -127,7 +128,7 @@ Task<void> ServerCall::handle() {
   cancel_.emplace(context.cancel);
   if (client_left_) cancel_->cancel();
   Result<void> outcome = co_await under(*cancel_, method_->handler(*this)).result();
-  cancel_.reset();  // it hangs in lists of the loop
+  cancel_.reset();  // on the loop, because it is linked into the loop's lists
   finish(outcome.ok() ? grpc::Status::OK : to_grpc(outcome.error()));
 }
 
@@ -155,7 +156,7 @@ Task<bool> ServerCall::read(google::protobuf::MessageLite& into) {
     co_await operation();
     received_any_ = operation_ok_;
   }
-  // gRPC says the same of a client that has sent everything and of one that is gone.
+  // A failed read means either that the client has sent everything or that it has disconnected.
   if (!received_any_ && context_.IsCancelled()) co_await fail(client_gone());
   if (!received_any_) co_return false;
   received_any_ = false;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call between the thread that waits for gRPC's completion queue and the loop.
+// One call, shared by the loop and the thread that waits for gRPC's completion queue.
 //
-// Its life: accept() offers it to gRPC; a client's call fills it; its first message is read; it is
-// posted to the loop, where its handler runs; finish() sends the answer. It has two owners, and the
-// last of them frees it: the handler until its answer is sent, and gRPC's "the call is over" tag.
+// Order of events: accept() offers the object to gRPC; a call of a client is assigned to it; its
+// first message is read; it is posted to the loop, where the handler runs; finish() sends the
+// response. It has two owners, and the last of them frees it: the handler until its response is
+// sent, and gRPC's tag for the end of the call.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
@@ -27,26 +28,26 @@ namespace berth::rpc {
 
 class ServerCall;
 
-// What gRPC's completion queue gives back: whose operation ended.
+// A tag of gRPC's completion queue: the call and the function that handles the ended operation.
 struct Tag {
   ServerCall& call;
   void (ServerCall::*ended)(bool ok);
 };
 
-// What all calls of a server share.
+// The state that all calls of a server share.
 struct CallHost {
   Ring& ring;
   Scope& calls;
   const Methods& methods;
   std::function<void()> on_call;
-  std::function<void()> on_taken;  // on the queue's thread, for each call that a client began
+  std::function<void()> on_taken;  // on the queue's thread, for each call that begins
   grpc::AsyncGenericService service;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
 };
 
 class ServerCall final : public Call {
  public:
-  // Offers a new call to gRPC. It frees itself.
+  // Offers a new object to gRPC for the next call. The object frees itself.
   static void accept(CallHost& host);
 
   Task<bool> read(google::protobuf::MessageLite& into) override;
@@ -54,7 +55,7 @@ class ServerCall final : public Call {
   Status write_last(const google::protobuf::MessageLite& message) override;
 
  private:
-  // Takes one step of the call on the loop.
+  // Runs one member function of the call on the loop.
   struct Step final : public PostNode {
     Step(ServerCall& of, void (ServerCall::*what)()) : call(of), step(what) {}
     void run() noexcept override { (call.*step)(); }
@@ -78,9 +79,9 @@ class ServerCall final : public Call {
   void wake_handler() { operation_ended_event_.set(); }
   void client_left();
   Task<void> handle();
-  // Waits for the running read or write, also when cancelled: gRPC holds its memory.
+  // Waits for the running read or write, also when cancelled, because gRPC still uses its memory.
   Task<void> operation();
-  // The last that may be done with a call: another thread may free it at once.
+  // The last use of the object on the loop: another thread may free it at once.
   void finish(const grpc::Status& status);
 
   CallHost& host_;
@@ -102,7 +103,7 @@ class ServerCall final : public Call {
   bool received_any_ = false;  // received_ holds a message that the handler has not read
   std::optional<grpc::ByteBuffer> last_;
   bool client_left_ = false;
-  std::optional<CancelContext> cancel_;  // while the handler runs
+  std::optional<CancelContext> cancel_;  // set while the handler runs
   Event operation_ended_event_;          // the running read or write has ended
   bool operation_ok_ = false;            // written before wake_ is posted
 };

@@ -11,7 +11,7 @@ grpc::Status to_grpc(const Error& error) {
   std::string text = error.message();
   constexpr std::size_t kTextBytesMax = 8_KiB;
   if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
-  // A header carries printable text only; names in our messages may hold anything.
+  // A header may contain printable ASCII only; names in the message may contain any byte.
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error to gRPC: the code is the Error's, the text is its message, cut at 8 KiB (gRPC sends it in a
-// header, and clients refuse large ones).
+// Converts an Error to a gRPC status with the same code. The text is the Error's message, cut at
+// 8 KiB, because gRPC sends it in a header and clients refuse large headers.
 #pragma once
 
 #include <grpcpp/support/status.h>
