@@ -22,7 +22,7 @@ grpc::ChannelArguments channel_arguments() {
   // Servers written in Go refuse a path as :authority.
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // Probes of the bandwidth wake both sides once more for each message.
+  // Bandwidth probes cause an additional wake-up on both sides for each message.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   return arguments;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection to any CRI runtime. Every call gives the response or an Error whose text an operator
-// can act on; an unreachable socket is explained by connect(2), not by gRPC's words.
+// A connection to any CRI runtime. Every call returns the response, or an Error with a text for the
+// operator. If the socket cannot be reached, the text comes from the errno of connect(2) instead of
+// gRPC's message.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -19,18 +20,18 @@ namespace berth::cli {
 namespace cri = ::runtime::v1;
 using Runtime = cri::RuntimeService;
 using Images = cri::ImageService;
-// What berthd alone offers: another runtime answers UNIMPLEMENTED.
+// berthd's own API. Other runtimes answer UNIMPLEMENTED.
 namespace own = ::berth::v1;
 using OwnImages = own::Images;
 
-// What CRI answers with at most: an ExecSync carries 16 MiB of each stream.
+// Above the largest response of the CRI: ExecSync returns up to 16 MiB of each stream.
 constexpr int kResponseBytesMax = 64 << 20;
 
 class Client {
  public:
-  // `endpoint` is unix:///path, a bare absolute path, or a gRPC target. `timeout` bounds each call
-  // that names none; zero means no bound. Nothing is sent before the first call. Each Client has a
-  // connection of its own, also beside others to the same endpoint.
+  // `endpoint` is unix:///path, a bare absolute path, or a gRPC target. `timeout` limits each call
+  // that has no timeout argument; zero means no limit. Nothing is sent before the first call. Each
+  // Client has its own connection, even if several have the same endpoint.
   Client(std::string endpoint, std::chrono::seconds timeout);
 
   // response = call(&Runtime::Stub::Version, request)
@@ -59,7 +60,7 @@ class Client {
     return invoke<Response>(*images_, method, request, timeout);
   }
 
-  // As above, and unimplemented says that `verb` needs berthd.
+  // As above. An unimplemented error also names `verb` and says that it needs berthd.
   template <typename Request, typename Response>
   Result<Response> call(const std::string& verb,
                         grpc::Status (OwnImages::Stub::*method)(grpc::ClientContext*,
@@ -70,7 +71,8 @@ class Client {
     return response;
   }
 
-  // For streams: the stub, a context with the time limit (zero: none), and what Finish said.
+  // For streams: the stub, a context with a time limit (zero: none), and conversions of the status
+  // that Finish returned.
   OwnImages::Stub& own_images() noexcept { return *own_images_; }
   static std::unique_ptr<grpc::ClientContext> context(std::chrono::seconds timeout);
   Status status_of(const grpc::Status& status) const;
@@ -99,13 +101,13 @@ class Client {
   std::unique_ptr<OwnImages::Stub> own_images_;
 };
 
-// "unix:///run/x.sock" for a bare path; anything else unchanged.
+// Returns "unix:///run/x.sock" for a bare path, and anything else unchanged.
 std::string normal_endpoint(const std::string& endpoint);
 
 // The socket's path, or empty when the endpoint is not a unix socket.
 std::string socket_path(const std::string& endpoint);
 
-// connect(2) to the socket and nothing more: the errno says why an agent cannot be reached.
+// Only connects to the socket, for the errno that explains why a runtime cannot be reached.
 Status probe_socket(const std::string& path);
 
 }  // namespace berth::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials for a registry from the command line: as words, which every process of the machine
-// can read while the command runs, or better from a file descriptor.
+// Credentials for a registry: an argument, which every process of the machine can read while the
+// command runs, or a password from stdin, which is safer.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,7 +16,7 @@ struct Credentials {
   bool password_stdin = false;
 
   bool given() const { return !words.empty(); }
-  // invalid_argument: a password was wanted from stdin without a user.
+  // invalid_argument: --password-stdin without a user.
   Status put_into(runtime::v1::AuthConfig* auth) const;
 };
 

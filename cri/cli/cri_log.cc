@@ -14,7 +14,7 @@ namespace berth::cli {
 
 namespace {
 
-// The longest header a runtime writes is near 50 bytes; what is longer is no CRI log.
+// The longest header of a runtime has about 50 bytes; a longer text is not a header of a CRI log.
 constexpr std::size_t kHeaderBytesMax = 96;
 
 struct Header {
@@ -81,7 +81,7 @@ Status LogDecoder::feed_header(std::string_view* bytes) {
   return {};
 }
 
-// A header that is none is passed on as text, so that nothing in the file is hidden.
+// A header that cannot be parsed is written as text, so that all bytes of the file are shown.
 Status LogDecoder::begin_content(bool ended_by_space) {
   Header header;
   const bool parsed = parse_header(header_, &header);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CRI log format, "2026-11-22T18:30:00.123456789Z stdout F text\n", decoded as a stream: a line
-// may be of any length and is never held whole. P marks a piece whose line goes on in the next
-// entry.
+// Decodes the CRI log format, "2026-11-22T18:30:00.123456789Z stdout F text\n", as a stream: a line
+// may have any length and is never buffered completely. P marks a piece whose line continues in the
+// next entry of the stream.
 #pragma once
 
 #include <sys/types.h>
@@ -16,14 +16,14 @@ namespace berth::cli {
 
 enum class Stream { out, err };
 
-// Where decoded bytes go.
+// Receives the decoded bytes.
 class LogSink {
  public:
   virtual ~LogSink() = default;
   virtual Status write(Stream stream, std::string_view bytes) = 0;
 };
 
-// To this process's stdout and stderr, in the order of the log.
+// Writes to stdout and stderr of this process, in the order of the log.
 class StandardSink : public LogSink {
  public:
   Status write(Stream stream, std::string_view bytes) override;
@@ -31,10 +31,10 @@ class StandardSink : public LogSink {
 
 class LogDecoder {
  public:
-  // `sink` outlives the decoder. With `timestamps` each line begins with its entry's time.
+  // `sink` must outlive the decoder. With `timestamps` each line begins with the time of its entry.
   LogDecoder(LogSink& sink, bool timestamps) : sink_(sink), timestamps_(timestamps) {}
 
-  // The next bytes of the file, cut anywhere.
+  // Decodes the next bytes of the file, which may end anywhere in an entry.
   Status feed(std::string_view bytes);
 
  private:
@@ -49,14 +49,14 @@ class LogDecoder {
   bool in_content_ = false;
   bool full_ = true;  // the entry ends its line
   Stream stream_ = Stream::out;
-  bool line_open_[2] = {false, false};  // by stream: the last entry was a piece
+  bool line_open_[2] = {false, false};  // per stream: the last entry was a piece
   std::string header_;
   std::string pending_;
   Stream pending_stream_ = Stream::out;
 };
 
-// Where the last `lines` lines of the file begin; 0 when it has fewer. Reads the file once from its
-// start and keeps one offset per line asked for.
+// The offset at which the last `lines` lines of the file begin; 0 when it has fewer. Reads the file
+// once from its start and keeps one offset per requested line.
 Result<off_t> tail_offset(int fd, std::size_t lines);
 
 }  // namespace berth::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth doctor: what this machine lacks, and how to mend it. Works without the agent; when one
-// answers its conditions are shown too.
+// berth doctor: prints requirements that this machine does not meet, and how to meet them. Works
+// without the agent; if one answers, its conditions are shown too.
 #include <algorithm>
 #include <string>
 
@@ -35,7 +35,7 @@ void check_conditions(Client& client, HostChecks* checks) {
     if (condition.status()) {
       checks->push_back({Health::ok, condition.type(), ""});
     } else {
-      // Without network an agent still runs pods of the host's network.
+      // Without a network an agent can still run pods in the host's network.
       checks->push_back(
           {condition.type() == "RuntimeReady" ? Health::fail : Health::warn,
            condition.type() + " is false: " + condition.reason(),

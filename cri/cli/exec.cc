@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth exec CONTAINER CMD...: ExecSync, so the output comes when the command has ended, 16 MiB at
-// most.
+// berth exec CONTAINER CMD...: uses ExecSync, so the output is printed after the command has ended,
+// and is at most 16 MiB.
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +14,7 @@ namespace berth::cli {
 
 namespace {
 
-// Time the runtime has to kill the command and answer after the limit was reached.
+// The time that the runtime has, after the limit was reached, to kill the command and to answer.
 constexpr std::chrono::seconds kGrace{10};
 
 struct ExecOptions {

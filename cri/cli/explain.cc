@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth explain POD: where the time of that pod's start went, as the agent measured it.
+// berth explain POD: prints how long each stage of the pod's start took, as measured by the agent.
 #include <memory>
 #include <string>
 #include <utility>

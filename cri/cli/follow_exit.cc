@@ -82,7 +82,7 @@ Result<cri::ContainerStatus> follow_until_exit(Client& client, const std::string
     if (monotonic_now_ns() >= ask_at_ns) {
       TRY(const cri::ContainerStatus status, status_of(client, container_id));
       if (ended(status)) {
-        // The runtime reports the exit after the last byte was logged.
+        // The runtime reports the exit only after all output was logged.
         TRY_(log.drain());
         return status;
       }

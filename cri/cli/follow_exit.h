@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shows a container's log while it runs and tells how it ended.
+// Prints a container's log while it runs and returns its final status.
 #pragma once
 
 #include <string>
@@ -12,21 +12,21 @@
 
 namespace berth::cli {
 
-// SIGINT and SIGTERM as a file descriptor. Made before the Client, whose threads must inherit the
-// block.
+// Blocks SIGINT and SIGTERM and receives them through a file descriptor. Create it before the
+// Client, because the Client's threads must inherit the signal mask.
 class StopSignals {
  public:
   static Result<StopSignals> block();
   int fd() const { return fd_.get(); }
-  // The number of the signal that came, or 0.
+  // The number of a pending signal, or 0.
   int take();
 
  private:
   UniqueFd fd_;
 };
 
-// While this lives, a blocked signal of `signals` ends the process, as it would without the block:
-// for waits that leave nothing behind.
+// While this object exists, a signal of `signals` ends the process, as if it were not blocked. For
+// waits that need no cleanup.
 class EndOnSignal {
  public:
   explicit EndOnSignal(const StopSignals& signals);
@@ -39,9 +39,9 @@ class EndOnSignal {
   std::thread thread_;
 };
 
-// Decodes `log` until the container has exited and the log is read to its end. With `signals`, one
-// that comes stops the container. Gives the final status. CRI has no call that waits for an exit,
-// so the state is asked for, every 2 ms at first and every 200 ms in the long run.
+// Decodes `log` until the container has exited and the log was read to its end, and returns the
+// final status. With `signals`, a signal stops the container. CRI has no call that waits for an
+// exit, so the status is polled, first after 2 ms and later every 200 ms.
 Result<cri::ContainerStatus> follow_until_exit(Client& client, const std::string& container_id,
                                                LogFollow& log, StopSignals* signals);
 

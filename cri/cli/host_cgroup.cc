@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /proc/self/mountinfo: a machine has cgroup v2, v1, or both with each controller in one of
-// them.
+// Checks the cgroup mounts in /proc/self/mountinfo. A machine has cgroup v2, v1, or both with each
+// controller in one of them.
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -46,7 +46,7 @@ bool is_read_only(const std::string& options) {
   return std::find(all.begin(), all.end(), "ro") != all.end();
 }
 
-// proc_pid_mountinfo(5): the mount point is field 5; after " - " come type, source, super options.
+// proc_pid_mountinfo(5): the mount point is field 5; type, source and super options follow " - ".
 CgroupMounts cgroup_mounts() {
   CgroupMounts mounts;
   std::ifstream mountinfo("/proc/self/mountinfo");

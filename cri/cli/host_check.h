@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `berth doctor` looks at: each check asks the kernel by trying, not by version, and changes
-// nothing.
+// The checks of `berth doctor`. Each check tries the kernel feature instead of comparing versions,
+// and changes nothing on the machine.
 #pragma once
 
 #include <string>
@@ -23,10 +23,10 @@ void check_privilege(HostChecks* checks);
 void check_kernel(HostChecks* checks);
 // host_ring.cc: io_uring and its opcodes.
 void check_ring(HostChecks* checks);
-// host_cgroup.cc: where each controller lives.
+// host_cgroup.cc: the hierarchy of each controller.
 void check_cgroup(HostChecks* checks);
 
-// A small file's text without the last newline; empty when it cannot be read.
+// The text of a small file without the last newline; empty when it cannot be read.
 std::string read_small_file(const std::string& path);
 
 }  // namespace berth::cli

@@ -67,7 +67,7 @@ void check_filesystems(HostChecks* checks) {
   }
 }
 
-// fsopen(2) with nothing created: the context is dropped again.
+// Only opens a filesystem context with fsopen(2) and closes it again.
 void check_mount_api(HostChecks* checks) {
   UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC)));
   if (!context.valid()) {
@@ -79,7 +79,7 @@ void check_mount_api(HostChecks* checks) {
     return;
   }
   checks->push_back({Health::ok, "mount API: overlay through fsopen", ""});
-  // KERNEL 6.7: lowerdir+ adds one layer. Before, the parameter is unknown and gives EINVAL.
+  // KERNEL 6.7: lowerdir+ adds one layer. Older kernels do not know the parameter: EINVAL.
   // Proof: tests/kernel/overlay_lowerdir_append_test.cc.
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, "lowerdir+", "/", 0) == 0) {
     checks->push_back({Health::ok, "overlay lowerdir+: layers are added one by one", ""});
@@ -93,7 +93,7 @@ void check_mount_api(HostChecks* checks) {
 
 // KERNEL 6.15: PIDFD_GET_INFO gives the exit code of a process that was already reaped.
 // Proof: tests/kernel/pidfd_exit_info_test.cc.
-bool pidfd_tells_exit() {
+bool pidfd_has_exit_code() {
   constexpr int kCode = 7;
   const pid_t child = ::fork();
   if (child == 0) ::_exit(kCode);
@@ -110,7 +110,7 @@ bool pidfd_tells_exit() {
 }
 
 void check_exit_codes(HostChecks* checks) {
-  if (pidfd_tells_exit()) {
+  if (pidfd_has_exit_code()) {
     checks->push_back({Health::ok, "PIDFD_GET_INFO: exit codes outlive the keeper", ""});
   } else {
     checks->push_back({Health::warn,

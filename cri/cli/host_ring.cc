@@ -41,7 +41,8 @@ bool has_opcode(int ring_fd, unsigned opcode) {
 }  // namespace
 
 void check_ring(HostChecks* checks) {
-  // 0: all may, 1: only privileged and one group, 2: nobody. Absent before 6.6: all may.
+  // 0: all processes may use io_uring; 1: privileged ones and one group; 2: none. Does not exist
+  // before 6.6, where all may.
   const std::string disabled = read_small_file("/proc/sys/kernel/io_uring_disabled");
   io_uring_params params{};
   UniqueFd ring(static_cast<int>(::syscall(SYS_io_uring_setup, 8, &params)));

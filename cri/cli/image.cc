@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth image inspect|rm|prune|tag|pin|unpin: what is done with images that are here. inspect and
-// rm are plain CRI.
+// berth image inspect|rm|prune|tag|pin|unpin: operations on local images. inspect and rm use only
+// the CRI.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -37,7 +37,7 @@ Result<int> image_inspect(const Session& session, const std::vector<std::string>
   return 0;
 }
 
-// What a person would not want to lose by mistake.
+// Refuses to remove an image that a container uses, or to remove several tags by one id.
 Status check_unused(Client& client, const cri::Image& image, const std::string& name) {
   TRY(const auto listed, client.call(&Runtime::Stub::ListContainers, cri::ListContainersRequest()));
   std::string users;

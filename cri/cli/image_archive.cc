@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth image save and load: archives between berthd and a file or a pipe.
+// berth image save and load: transfers archives between berthd and a file or a pipe.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ Status receive_archive(Client& client, const own::SaveRequest& request, int fd,
   return client.status_of(finished);
 }
 
-// The file appears under its name when it is whole.
+// Writes to a temporary name and renames the file when it is complete.
 Status save_to_file(Client& client, const own::SaveRequest& request, const std::string& path,
                     std::chrono::seconds timeout) {
   const std::string partial = path + ".partial";
@@ -93,7 +93,7 @@ Status send_archive(grpc::ClientWriterInterface<own::Chunk>& writer, int fd,
     if (got < 0) return sys_error(errno, "read", name);
     if (got == 0) return {};
     piece->resize(static_cast<std::size_t>(got));
-    // A server that has said no tells why at the end.
+    // The server has ended the call; Finish returns the reason.
     if (!writer.Write(chunk)) return {};
   }
 }

@@ -22,7 +22,7 @@ struct Name {
   std::string suffix;  // the tag or the digest
 };
 
-// The tag follows the last colon after the last slash: a registry's port is none.
+// The tag follows the last colon after the last slash. A colon before that slash precedes a port.
 Name split_tag(const std::string& tagged) {
   const std::size_t slash = tagged.rfind('/');
   const std::size_t colon = tagged.rfind(':');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth inspect POD|CONTAINER|IMAGE...: all the runtime tells, as JSON.
+// berth inspect POD|CONTAINER|IMAGE...: prints the verbose status as JSON.
 #include <memory>
 #include <string>
 #include <utility>

@@ -20,7 +20,7 @@ Result<LogFollow> LogFollow::open(std::string path, LogSink& sink, bool timestam
   follow.notify_ = UniqueFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!follow.notify_.valid()) return sys_error(errno, "inotify_init1", name);
   const std::string directory = name.substr(0, name.rfind('/'));
-  // Before the file is opened, so that no change falls between.
+  // The watch is added before the file is opened, so that no change is missed.
   if (::inotify_add_watch(follow.notify_.get(), directory.c_str(),
                           IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     return sys_error(errno, "watch", directory);
@@ -42,7 +42,7 @@ Result<bool> LogFollow::drain() {
   }
   TRY(bool any, drain_file());
   while (was_replaced()) {
-    // The writer may have added to the old file until the moment it reopened.
+    // The writer may have appended to the old file until it opened the new one.
     TRY(const bool late, drain_file());
     any = any || late;
     UniqueFd next(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a container's log file to its end and waits for more, across rotation: when another file
-// has taken the name, the old one is read to its end first.
+// Reads a container's log file to its end and then as it grows. When the file was rotated, the old
+// file is read to its end before the new one.
 #pragma once
 
 #include <string>
@@ -13,14 +13,14 @@ namespace berth::cli {
 
 class LogFollow {
  public:
-  // Fails with not_found when there is no such file. `sink` outlives this.
+  // not_found: there is no such file. `sink` must outlive the object.
   static Result<LogFollow> open(std::string path, LogSink& sink, bool timestamps);
 
-  // Begin at the last `lines` lines. Before the first drain().
+  // Skips all but the last `lines` lines. Call it before the first drain().
   Status skip_to_tail(std::size_t lines);
-  // Decodes all there is now. True when there was anything.
+  // Decodes all that was written since the last call. True if there was anything.
   Result<bool> drain();
-  // An inotify fd, readable when the log's directory changed. drain() takes the events.
+  // An inotify descriptor, readable when the log's directory changed. drain() reads the events.
   int wait_fd() const { return notify_.get(); }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth: the command line of a node agent, and a client of any other CRI runtime.
+// berth: the command-line client of berthd and of any other CRI runtime.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -32,7 +32,7 @@ void add_verbs(CLI::App& app, berth::cli::Session& session) {
   add_version(app, session);
 }
 
-// CLI11 hands what follows "--" to the program, not to the verb, so it never sees it.
+// Removes "--" and the words after it, which CLI11 would pass to the program instead of the verb.
 std::vector<std::string> without_command(int argc, char** argv, berth::cli::Session& session) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const auto dashes = std::find(words.begin(), words.end(), "--");
@@ -43,7 +43,7 @@ std::vector<std::string> without_command(int argc, char** argv, berth::cli::Sess
     session.after_dashes.assign(dashes, words.end());
     words.erase(dashes, words.end());
   }
-  // CLI11 takes words from the back.
+  // CLI11 expects the words in reverse order.
   std::reverse(words.begin(), words.end());
   return words;
 }
@@ -51,11 +51,11 @@ std::vector<std::string> without_command(int argc, char** argv, berth::cli::Sess
 }  // namespace
 
 int main(int argc, char** argv) {
-  // gRPC would print its own view of a missing socket; ours is the one line below.
+  // Suppresses gRPC's own messages about a missing socket.
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   CLI::App app("Run and look at pods on this machine through CRI.", "berth");
   berth::cli::Session session;
-  // At most one: so that "berth exec web ps" does not take ps for a verb.
+  // Exactly one, so that in "berth exec web ps" the word ps is not taken for a verb.
   app.require_subcommand(1);
   const char* endpoint = std::getenv("BERTH_ENDPOINT");
   if (endpoint != nullptr && *endpoint != '\0') session.endpoint = endpoint;
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(without_command(argc, argv, session));
   } catch (const CLI::ParseError& error) {
-    // CLI11 reports --help and mistakes alike by throwing.
+    // CLI11 throws for --help as well as for errors.
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   const berth::Result<int> exit_code = session.run();

@@ -18,7 +18,7 @@ constexpr std::int64_t kCpuPeriodMicroseconds = 100'000;
 constexpr std::int64_t kCpuQuotaMinMicroseconds = 1'000;
 constexpr std::int64_t kCpuSharesMin = 2;
 
-// What kubelets send for procMount Default.
+// The paths that a kubelet sends for procMount Default.
 constexpr std::array<const char*, 10> kMaskedPaths = {
     "/proc/asound",        "/proc/acpi",       "/proc/kcore",       "/proc/keys",
     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
@@ -126,7 +126,7 @@ cri::ContainerConfig container_config(const ContainerOptions& options,
 
 std::string random_uid() {
   std::array<unsigned char, 16> bytes{};
-  // Sixteen bytes are never short: getrandom promises up to 256 whole ones.
+  // getrandom(2) returns up to 256 bytes completely.
   CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sandbox and container configs a kubelet would send for a simple pod, from a few plain
-// options. Pure: values in, messages out. Used by `berth run` and by berth-bench, so that both ask
-// what a kubelet asks.
+// Builds the sandbox and container configs that a kubelet would send for a simple pod from a few
+// options. Pure functions. Used by `berth run` and by berth-bench, so that both send the requests
+// of a kubelet.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ namespace berth::cli {
 
 namespace cri = ::runtime::v1;
 
-// On pods that exist for one container: removing the container removes the pod and its logs.
+// The label of pods that `berth run` made: removing the container removes the pod and its logs.
 inline constexpr const char* kMadeByRunLabel = "berth.io/run";
 inline constexpr const char* kLogDirectoryAnnotation = "berth.io/log-directory";
 
 struct PodOptions {
   std::string name;
   std::string uid;
-  std::string log_root;  // the pod's log_directory is made below it
+  std::string log_root;  // the pod's log_directory is below it
   bool host_network = false;
   bool privileged = false;
   std::vector<std::string> extra_labels;  // each with the value "1"
@@ -39,7 +39,7 @@ struct EnvironmentOption {
   std::string value;
 };
 
-// Who the first process runs as; neither set leaves it to the image.
+// The user of the first process. If neither is set, the image determines it.
 struct UserOption {
   std::string name;
   std::int64_t uid = -1;
@@ -63,13 +63,13 @@ struct ContainerOptions {
 };
 
 cri::PodSandboxConfig pod_config(const PodOptions& options);
-// `pod` is the config the sandbox was run with: network and privilege follow from it.
+// `pod` is the config of the sandbox; it determines network and privilege.
 cri::ContainerConfig container_config(const ContainerOptions& options,
                                       const cri::PodSandboxConfig& pod);
 
 // 128 random bits in the form of a UUID, version 4.
 std::string random_uid();
-// "default_<name>_<uid>", the directory of one pod's logs as kubelets name it.
+// "default_<name>_<uid>", a kubelet's name for the log directory of a pod.
 std::string log_directory_name(const cri::PodSandboxMetadata& metadata);
 
 }  // namespace berth::cli

@@ -21,8 +21,8 @@ struct PsOptions {
   bool whole_ids = false;
 };
 
-// ListContainers tells neither start, end nor exit code: each row asks for its status. A container
-// that went away in between is shown with what the list said.
+// The list contains neither start, end nor exit code, so each row needs a ContainerStatus call. A
+// container that was removed in between is shown with the state from the list.
 std::string status_text(Client& client, const cri::Container& container, std::int64_t now) {
   cri::ContainerStatusRequest request;
   request.set_container_id(container.id());

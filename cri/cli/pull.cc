@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth pull IMAGE...: with what happens meanwhile when stderr is a terminal and the runtime tells
-// it; with an ordinary PullImage where it does not.
+// berth pull IMAGE...: shows progress if stderr is a terminal and the runtime has berth.v1. Other
+// runtimes are asked with PullImage of the CRI.
 #include <unistd.h>
 
 #include <chrono>
@@ -53,7 +53,7 @@ Result<own::PullDone> watched_pull(Client& client, const own::PullRequest& reque
   return done;
 }
 
-// What any CRI runtime can do.
+// A pull without progress, through the CRI.
 Result<own::PullDone> plain_pull(Client& client, const own::PullRequest& request,
                                  std::chrono::seconds timeout) {
   cri::PullImageRequest plain;
@@ -76,16 +76,16 @@ Result<int> pull(const Session& session, const PullOptions& options) {
     request.mutable_image()->set_user_specified_image(image);
     if (options.credentials.given()) *request.mutable_auth() = auth;
     const std::int64_t begin = pull_now_ms();
-    bool told = true;
+    bool has_progress = true;
     Result<own::PullDone> done = watched_pull(client, request, shown, session.patient());
     if (!done.ok() && done.error().is(Errc::unimplemented)) {
-      told = false;
+      has_progress = false;
       done = plain_pull(client, request, session.patient());
     }
     if (!done.ok()) return std::move(done).error();
     if (options.quiet) {
       print(done->image_id() + "\n");
-    } else if (told) {
+    } else if (has_progress) {
       print(pull_summary(image, *done, pull_now_ms() - begin) + "\n");
     } else {
       print(image + ": " + done->image_id() + "\n");

@@ -96,7 +96,8 @@ std::string pull_summary(const std::string& name, const berth::v1::PullDone& don
 }
 
 void TerminalBlock::draw(const std::vector<std::string>& lines) {
-  // To the first of our lines; each is erased before it is written, and what is left below, too.
+  // Moves the cursor to the first line of the last drawing. Each line is erased before it is
+  // written, and remaining old lines below are erased too.
   std::string text = drawn_ > 0 ? fmt::format("\x1b[{}A", drawn_) : "";
   for (const std::string& line : lines) text += "\r\x1b[2K" + line + "\n";
   text += "\x1b[J";

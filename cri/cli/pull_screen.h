@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a pull looks like on a terminal: one line for each layer, drawn over the ones before. Pure
-// but for `draw`: time and width come from the caller.
+// Shows a pull on a terminal: one line for each layer, drawn over the previous drawing. All but
+// TerminalBlock is pure: the caller passes time and width.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@ class PullScreen {
  public:
   explicit PullScreen(std::string name) : name_(std::move(name)) {}
 
-  // The lines for `event`, none longer than `columns`, at most `rows`: layers that are done make
-  // room first. `now_ms` never goes back.
+  // The lines for `event`: at most `rows`, none longer than `columns`. Finished layers are left out
+  // first. `now_ms` must not decrease.
   std::vector<std::string> lines(const berth::v1::PullEvent& event, std::int64_t now_ms,
                                  std::size_t columns, std::size_t rows);
 
  private:
-  // Bytes per second over the last second or two.
+  // The transfer rate, measured over the last second or two.
   struct Rate {
     std::int64_t since_ms = 0;
     std::uint64_t bytes = 0;
@@ -34,7 +34,7 @@ class PullScreen {
   std::map<std::string, Rate> rates_;
 };
 
-// "sha256:abc… 91.2MB in 1.84 s", or "is up to date" when nothing had to come.
+// "sha256:abc… 91.2MB in 1.84 s", or "is up to date" when nothing was transferred.
 std::string pull_summary(const std::string& name, const berth::v1::PullDone& done,
                          std::int64_t took_ms);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth push IMAGE [TARGET]: a local image to a registry.
+// berth push IMAGE [TARGET]: pushes a local image to a registry.
 #include <unistd.h>
 
 #include <memory>

@@ -97,7 +97,7 @@ Result<Target> resolve(const Inventory& inventory, const std::string& typed) {
 }
 
 Result<Target> resolve_container(const Inventory& inventory, const std::string& typed) {
-  // Only containers first: a container's name may also be the name of another pod.
+  // Containers are searched first, because the name may also be that of another pod.
   Inventory containers;
   containers.containers = inventory.containers;
   Result<Target> direct = resolve(containers, typed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns what a person typed into an id: a whole id, a name, or the start of an id, in that order.
-// Several matches are an error that lists them.
+// Resolves the text that a user typed to an id. The text is tried as a complete id, as a name, and
+// as the start of an id, in this order. Several matches are an error that lists them.
 #pragma once
 
 #include <string>
@@ -27,17 +27,17 @@ struct Inventory {
   std::vector<Target> containers;
 };
 
-// Every pod and container the runtime knows.
+// Lists all pods and containers of the runtime.
 Result<Inventory> list_inventory(Client& client);
 
 std::vector<Target> containers_of(const Inventory& inventory, const std::string& pod_id);
 
-// Pure, so that the rules can be tested as a table. A pod is preferred to a container of the same
-// name inside it, which is what `berth run --name` makes.
+// A pod is preferred to a container of the same name in it: `berth run --name` makes such pairs.
+// Pure.
 Result<Target> resolve(const Inventory& inventory, const std::string& typed);
-// A pod that was named stands for its container when it has exactly one.
+// A container. The name of a pod with exactly one container resolves to that container.
 Result<Target> resolve_container(const Inventory& inventory, const std::string& typed);
-// A container that was named stands for its pod.
+// A pod. The name of a container resolves to its pod.
 Result<Target> resolve_pod(const Inventory& inventory, const std::string& typed);
 
 }  // namespace berth::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth run: one pod with one container, in docker's manners.
+// berth run: runs one pod with one container, with the options of docker run.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -79,15 +79,15 @@ Status pull_if_absent(const Session& session, Client& client, const std::string&
   TRY(const auto present, client.call(&Images::Stub::ImageStatus, status));
   if (present.has_image()) return {};
   std::fprintf(stderr, "berth: run: pulling %s\n", image.c_str());
-  const EndOnSignal impatient(signals);
+  const EndOnSignal end_on_signal(signals);
   cri::PullImageRequest pull;
   pull.mutable_image()->set_image(image);
   TRY_(client.call(&Images::Stub::PullImage, pull, session.patient()));
   return {};
 }
 
-// Kubelets make the log directories themselves; some runtimes count on it. Where this program may
-// not, the runtime is left to say whether it can.
+// A kubelet makes the log directories itself, and some runtimes rely on it. An error is ignored:
+// the runtime may be able to make the directory, and reports an error if it is not.
 void make_log_directory(const std::string& path) {
   std::error_code ignored;
   std::filesystem::create_directories(path, ignored);
@@ -116,7 +116,7 @@ Result<Running> start_pod(Client& client, const RunOptions& options,
   TRY(const auto sandbox, client.call(&Runtime::Stub::RunPodSandbox, request));
   Result<Running> running = start_container(client, sandbox.pod_sandbox_id(), pod, container);
   if (!running.ok()) {
-    // The first error is the one to show; what cannot be removed is still listed by `berth pods`.
+    // The first error is reported. A pod that cannot be removed is still listed by `berth pods`.
     (void)stop_sandbox(client, sandbox.pod_sandbox_id());
     (void)remove_sandbox(client, sandbox.pod_sandbox_id());
   }
@@ -134,7 +134,7 @@ Result<int> attach_log(Client& client, const RunOptions& options, const Running&
   TRY(LogFollow log, LogFollow::open(running.log_path, sink, false));
   TRY(const cri::ContainerStatus status,
       follow_until_exit(client, running.container_id, log, &signals));
-  // As with docker, what has exited holds no network.
+  // The sandbox is stopped, because with docker, too, an exited container has no network.
   TRY_(stop_sandbox(client, running.pod_id));
   if (options.remove) TRY_(remove_sandbox(client, running.pod_id));
   return exit_code_of(status);

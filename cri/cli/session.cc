@@ -34,7 +34,7 @@ CLI::App* add_verb(CLI::App& app, Session& session, const std::string& name,
 
 void on_run(CLI::App* command, Session& session, std::function<Result<int>()> run) {
   command->callback([command, &session, run = std::move(run)] {
-    // "image save": the name of the program itself is no part of it.
+    // For nested verbs the name has two words, "image save". The program's name is not included.
     const CLI::App* above = command->get_parent();
     const bool nested = above != nullptr && above->get_parent() != nullptr;
     session.verb = (nested ? above->get_name() + " " : "") + command->get_name();

@@ -13,7 +13,7 @@ namespace berth::cli {
 namespace {
 
 struct Line {
-  std::string label;  // ASCII, so that bytes are columns; branches are added when printing
+  std::string label;  // ASCII, so that its size is its width; without the branch
   std::string branch;
   std::int64_t us = 0;
   std::string share;
@@ -48,7 +48,7 @@ void add_call(const CallTimes& call, std::int64_t all_us, std::vector<Line>* lin
 
 constexpr std::size_t kBranchColumns = 3;
 
-// Json::value throws when the type is another one; what a runtime sends must not end this program.
+// Unlike Json::value, does not throw when the type differs: the text comes from the runtime.
 std::string string_at(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "?";

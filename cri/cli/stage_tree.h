@@ -28,11 +28,11 @@ struct CallTimes {
 
 inline constexpr const char* kStagesKey = "stages";
 
-// `of` goes into every call.
+// `of` is set in every element.
 Result<std::vector<CallTimes>> parse_stages(const std::string& json, const std::string& of);
 
-// One line per call and stage, µs aligned right, with the stage's share of its call. Time no stage
-// claims is shown as "(between stages)"; a call still running names the stage it waits in.
+// One line per call and stage: µs aligned right, and the stage's share of its call. The time
+// outside all stages is shown as "(between stages)". A running call shows its current stage.
 std::string stage_tree(const std::vector<CallTimes>& calls);
 
 }  // namespace berth::cli

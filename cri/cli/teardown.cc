@@ -10,11 +10,11 @@ namespace berth::cli {
 
 namespace {
 
-// What a stop may take beyond its grace.
+// The time that a stop may take in addition to its grace period.
 constexpr std::chrono::seconds kStopMargin{60};
 
-// The directory `berth run` made for this pod; empty for any other pod, whatever its annotations
-// claim: the last component must be the one run would have chosen.
+// The log directory that `berth run` made for this pod; empty for any other pod. Annotations are
+// not trusted: the last component must be the name that `berth run` would have chosen.
 std::string run_log_directory(Client& client, const std::string& pod_id) {
   cri::PodSandboxStatusRequest request;
   request.set_pod_sandbox_id(pod_id);
