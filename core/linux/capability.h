@@ -16,17 +16,17 @@ constexpr std::uint64_t capability_bit(int number) {
   return std::uint64_t{1} << number;
 }
 
-// "CAP_NET_ADMIN", "NET_ADMIN" and either in lower case; nothing for an unknown name.
+// Accepts "CAP_NET_ADMIN" and "NET_ADMIN", also in lower case; nullopt for an unknown name.
 std::optional<int> capability_from_name(std::string_view name);
 // "CAP_NET_ADMIN"; empty for a number that has no name.
 std::string_view capability_name(int number);
 std::vector<std::string_view> capability_names(std::uint64_t mask);
-// Every capability this kernel knows (/proc/sys/kernel/cap_last_cap).
+// All capabilities of this kernel (/proc/sys/kernel/cap_last_cap).
 Result<std::uint64_t> capability_all();
-// The permitted set of the calling thread: what a launcher can give to others.
+// The permitted set of the calling thread; a launcher can grant no more than this.
 Result<std::uint64_t> capability_permitted();
 
-// docker's and containerd's default set for a container that asks for nothing.
+// The default set of docker and containerd for a container without capability settings.
 std::uint64_t capability_container_default();
 
 }  // namespace berth::sys

@@ -49,7 +49,7 @@ Result<Cgroup> Cgroup::open_child(const std::string& child_name) const {
 }
 
 Result<std::vector<std::string>> Cgroup::children() const {
-  // A descriptor of its own: reading a directory moves the position that all copies share.
+  // Opens a new file description: duplicated descriptors share the read position of a directory.
   const int fd = ::openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return sys_error(errno, "open", name_);
   DIR* const directory = ::fdopendir(fd);
@@ -118,7 +118,7 @@ Result<std::vector<pid_t>> Cgroup::procs() const {
     pid_t pid = 0;
     const auto [next, error] = std::from_chars(at, end, pid);
     if (error != std::errc()) break;
-    // 0 stands for a process outside the caller's PID namespace: it cannot be named, so not killed.
+    // 0 means a process outside the caller's PID namespace, which has no pid here.
     if (pid > 0) pids.push_back(pid);
     at = next + 1;
   }
@@ -130,9 +130,9 @@ Status Cgroup::kill(int rounds) const {
   for (int round = 0; round < rounds; ++round) {
     TRY(const std::vector<pid_t> listed, procs());
     if (listed.empty()) break;
-    // 1. a pid is read; 2. its process ends; 3. the number goes to a stranger; 4. we kill the
-    // stranger. So: descriptors first, then the list once more; who is on both was a member while
-    // held.
+    // Race: 1. a pid is read; 2. its process ends; 3. another process gets the pid; 4. it would be
+    // killed. Therefore pidfds are opened first and the list is read again: a pid that is in the
+    // list while its pidfd is open belongs to a member.
     std::map<pid_t, UniqueFd> held;
     for (const pid_t pid : listed) {
       Result<UniqueFd> pidfd = pidfd_open(pid);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cgroup is one open directory of a cgroup filesystem, v1 or v2; everything is relative to it.
-// Knows files, not policy. Control file errors name the file and the cgroup: "write memory.max
+// Cgroup is one open directory of a cgroup filesystem, v1 or v2. All paths are relative to it. It
+// contains no policy. Errors of control files name the file and the cgroup: "write memory.max
 // `pod-x`: EBUSY".
 #pragma once
 
@@ -17,39 +17,40 @@ namespace berth::sys {
 
 class Cgroup {
  public:
-  // A directory by path below `dirfd`; not made.
+  // Opens an existing directory by its path relative to `dirfd`.
   static Result<Cgroup> open(int dirfd, const std::string& path);
-  // The same; absence is no error, the result is then not valid().
+  // As open, but absence is not an error: the result is then not valid().
   static Result<Cgroup> open_if_exists(int dirfd, const std::string& path);
 
   Cgroup() = default;
 
   bool valid() const noexcept { return fd_.valid(); }
   int fd() const noexcept { return fd_.get(); }
-  // As given to open and extended by create_child: for messages.
+  // The path for messages, as given to open() and extended by create_child() and open_child().
   const std::string& name() const noexcept { return name_; }
 
-  // mkdir; an existing one is opened.
+  // mkdir(2) and open. An existing child is opened.
   Result<Cgroup> create_child(const std::string& child_name) const;
   Result<Cgroup> open_child(const std::string& child_name) const;
-  // Names of the cgroups directly below, in no order.
+  // The names of the direct children, in no particular order.
   Result<std::vector<std::string>> children() const;
-  // rmdir; absence is no error. EBUSY (failed_precondition): processes or children are still there.
+  // rmdir(2); absence is not an error. EBUSY (failed_precondition): it has processes or children.
   Status remove_child(const std::string& child_name) const;
-  // The child and everything below it, deepest first. Stops at the first that is busy.
+  // Removes the child and all its descendants, deepest first. Stops at the first that is busy.
   Status remove_tree(const std::string& child_name) const;
 
-  // not_found on a control file says that its controller is not available in this cgroup.
+  // not_found: the controller of the file is not available in this cgroup.
   Status write(const std::string& file, std::string_view value) const;
   Result<std::string> read(const std::string& file) const;
   bool has(const std::string& file) const;
   // A control file open for writing, to be handed to another process (`tasks`, `cgroup.procs`).
   Result<UniqueFd> open_control(const std::string& file, int flags) const;
 
-  // cgroup.procs, as numbers of the caller's PID namespace. Not those of children.
+  // cgroup.procs: pids in the caller's PID namespace, without the processes of child cgroups.
   Result<std::vector<pid_t>> procs() const;
-  // Kills every process here and below: `cgroup.kill` (5.14, v2 only), or SIGKILL to each listed
-  // pid, again until the list is empty or `rounds` are over (v1). Does not wait for their end.
+  // Kills every process of this cgroup and its descendants: with `cgroup.kill` (Linux 5.14, v2
+  // only), or by SIGKILL to each listed pid, repeated until the list is empty, at most `rounds`
+  // times (v1). Does not wait until the processes have ended.
   Status kill(int rounds = 8) const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// clone3(2), Linux 5.3; CLONE_INTO_CGROUP 5.7. glibc 2.36 has no wrapper. The child shares nothing
-// but what `flags` say and runs on a copy of the caller's stack, as after fork(2); it must not
-// allocate or take a lock when the caller has other threads.
+// clone3(2), Linux 5.3; CLONE_INTO_CGROUP 5.7. glibc 2.36 has no wrapper. As after fork(2), the
+// child runs on a copy of the caller's stack; `flags` determines what it shares. If the caller has
+// other threads, the child must not allocate or take a lock.
 #pragma once
 
 #include <linux/sched.h>
@@ -20,7 +20,7 @@ struct Clone3 {
   int cgroup_fd = -1;           // with CLONE_INTO_CGROUP: a cgroup v2 directory
 };
 
-// In the parent the child's pid, in the child 0; -1 and errno.
+// Returns the child's pid in the parent and 0 in the child; -1 and errno on failure.
 inline pid_t clone3(const Clone3& request) noexcept {
   clone_args args{};
   args.flags = request.flags;

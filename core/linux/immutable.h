@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// FS_IMMUTABLE_FL (ioctl_iflags(2)) on a file or directory: nobody without CAP_LINUX_IMMUTABLE
-// changes its contents, entries, mode, owner or attributes.
+// FS_IMMUTABLE_FL (ioctl_iflags(2)) on a file or directory: without CAP_LINUX_IMMUTABLE, a process
+// cannot change its contents, entries, mode, owner or attributes.
 //
-// KERNEL 6.0: tmpfs takes the flag, and it holds where a container with CAP_SYS_ADMIN mounts the
-// file system read-write again. Proof: tests/kernel/immutable_tmpfs_test.cc.
+// KERNEL 6.0: tmpfs supports the flag. It stays in effect when a container with CAP_SYS_ADMIN
+// remounts the filesystem read-write. Proof: tests/kernel/immutable_tmpfs_test.cc.
 #pragma once
 
 #include <string>

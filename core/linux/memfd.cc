@@ -19,7 +19,7 @@ Result<UniqueFd> memfd_create(const std::string& name, unsigned extra_flags) {
 }
 
 Result<UniqueFd> sealed_memfd(const std::string& name, std::span<const std::byte> bytes) {
-  // KERNEL 6.3: MFD_NOEXEC_SEAL; before that the flag is EINVAL and nothing is lost without it.
+  // KERNEL 6.3: MFD_NOEXEC_SEAL. Older kernels return EINVAL, and the flag is left out.
   // Proof: tests/kernel/memfd_noexec_seal_test.cc.
   int raw = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (raw < 0 && errno == EINVAL) {

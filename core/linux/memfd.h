@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Anonymous files in memory. A sealed one can be handed to another program that maps it without
-// fear of its changing or shrinking underneath. memfd_create(2), fcntl_seals.
+// Anonymous files in memory. A program that maps a sealed file can rely on it neither changing nor
+// shrinking. memfd_create(2), F_ADD_SEALS in fcntl(2).
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 namespace berth::sys {
 
 Result<UniqueFd> memfd_create(const std::string& name, unsigned extra_flags = 0);
-// Holds exactly `bytes`; sealed against writing, growing, shrinking and further seals.
+// A file with exactly `bytes`, sealed against writing, growing, shrinking and further seals.
 Result<UniqueFd> sealed_memfd(const std::string& name, std::span<const std::byte> bytes);
 
 }  // namespace berth::sys

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What makes missing paths, alone in its object file: the keeper's child links it without the rest.
+// Makes missing directories and files of a path. A separate object file, so that the keeper's child
+// links it without the rest of the room.
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +13,7 @@ namespace {
 constexpr int kLinksMax = 40;  // as the kernel's own limit, path_resolution(7)
 constexpr int kIsLink = -2;
 
-// A path that grows at the end and is cut in front, in place.
+// A path of limited size without heap allocation.
 struct PathBuffer {
   char text[PATH_MAX];
 
@@ -30,7 +31,8 @@ int open_directory(int root_fd, const char* path) noexcept {
   return openat2(root_fd, path, O_PATH | O_DIRECTORY, 0, kResolveInRoot);
 }
 
-// "a/b" and "link -> target" become "a/target", or "target" when that is absolute; then `rest`.
+// Replaces a link in `path` by its target: `parent`/`target`/`rest`, or `target`/`rest` if `target`
+// is absolute. False: the result is too long.
 bool follow(PathBuffer* path, const char* parent, const char* target, const char* rest) noexcept {
   PathBuffer next;
   const char* before = target[0] == '/' ? "" : parent;
@@ -48,8 +50,8 @@ bool follow(PathBuffer* path, const char* parent, const char* target, const char
   return path->assign(next.text);
 }
 
-// Makes `name` in the directory `parent_fd`. 0: made or there; 1: a link whose target, now in
-// `target`, does not exist; -1 and errno.
+// Makes the directory `name` in `parent_fd`. Returns 0: it was made or exists; 1: it is a link to a
+// missing target, which is stored in `target`; -1 and errno: failure.
 int make_one(int parent_fd, const char* name, const MkdirOptions& options,
              PathBuffer* target) noexcept {
   if (::mkdirat(parent_fd, name, options.mode) == 0) {
@@ -65,8 +67,8 @@ int make_one(int parent_fd, const char* name, const MkdirOptions& options,
   return 1;
 }
 
-// Opens the first directory on `path` that is missing its successor and makes that one. On return
-// with 1, `path` was rewritten through a link.
+// Makes the first component of `path` that does not exist. Returns 0: it was made, or nothing is
+// missing; 1: it is a link, and `path` was rewritten to its target; -1 and errno: failure.
 int make_first_missing(int root_fd, PathBuffer* path, const MkdirOptions& options) noexcept {
   int parent_fd = open_directory(root_fd, ".");
   if (parent_fd < 0) return -1;
@@ -87,7 +89,7 @@ int make_first_missing(int root_fd, PathBuffer* path, const MkdirOptions& option
     }
     int made = -1;
     PathBuffer target;
-    // A name of dots always resolves; ENOENT for one means that the directory was removed just now.
+    // "." and ".." always resolve; ENOENT for one means that the directory was removed meanwhile.
     if (errno == ENOENT) made = make_one(parent_fd, component, options, &target);
     const int saved_errno = errno;
     ::close(parent_fd);
@@ -111,8 +113,8 @@ int make_first_missing(int root_fd, PathBuffer* path, const MkdirOptions& option
   return 0;
 }
 
-// An O_PATH descriptor of the file `name` in `parent_fd`, made where it is missing; kIsLink with
-// its target when it is a symbolic link, -1 and errno.
+// Returns an O_PATH descriptor of the file `name` in `parent_fd`, which is made if it is missing;
+// kIsLink and the link's target if it is a symbolic link; -1 and errno on failure.
 int make_last(int parent_fd, const char* name, mode_t mode, PathBuffer* target) noexcept {
   constexpr int kMake =
       O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -134,7 +136,7 @@ int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& option
     return -1;
   }
   int links = 0;
-  // Each turn makes at least one directory or follows one link, so PATH_MAX bounds them.
+  // Each iteration makes at least one directory or follows one link, so PATH_MAX is a bound.
   for (int turn = 0; turn < PATH_MAX; ++turn) {
     const int fd = open_directory(root_fd, current.text);
     if (fd >= 0 || errno != ENOENT) return fd;

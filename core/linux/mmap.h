@@ -21,7 +21,8 @@ class Mmap {
     off_t offset = 0;
   };
 
-  // `size` bytes of `fd`; with fd -1 and MAP_ANONYMOUS, memory. `name` is for the error.
+  // Maps `size` bytes of `fd`, or anonymous memory with fd -1 and MAP_ANONYMOUS. `name` is for the
+  // error.
   static Result<Mmap> create(int fd, std::size_t size, const Options& options,
                              std::string_view name);
 

@@ -14,7 +14,7 @@ Result<FsContext> FsContext::open(const std::string& type) {
 Error FsContext::config_error(int sys_errno, const std::string& key) {
   Error error = sys_error(sys_errno, "fsconfig", type_ + " " + key);
   char text[512];
-  // Each read gives one line: "e text", "w text" or "i text".
+  // Each read returns one message: "e text", "w text" or "i text".
   for (int line = 0; line < 8; ++line) {
     const ssize_t length = ::read(fd_.get(), text, sizeof text);
     if (length <= 2) break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mount API of descriptors: a mount is made detached, belongs to a UniqueMount, and is attached
-// nowhere or inside one container. fsopen(2), fsconfig(2), fsmount(2), open_tree(2), move_mount(2),
-// mount_setattr(2).
+// The file-descriptor based mount API. A mount is created detached and owned by a UniqueMount. It
+// is never attached, or attached inside one container. fsopen(2), fsconfig(2), fsmount(2),
+// open_tree(2), move_mount(2), mount_setattr(2).
 #pragma once
 
 #include <fcntl.h>
@@ -23,9 +23,9 @@
 
 namespace berth::sys {
 
-// A detached mount tree: closing the last descriptor of one that was never attached unmounts it
-// (fsmount(2)). After move_mount the descriptor refers to the attached mount and closing changes
-// nothing.
+// Owns a detached mount tree. Closing the last descriptor of a tree that was never attached
+// unmounts it (fsmount(2)). After move_mount the descriptor refers to the attached mount, and
+// closing it does not unmount.
 class UniqueMount {
  public:
   UniqueMount() = default;
@@ -33,22 +33,22 @@ class UniqueMount {
 
   int get() const noexcept { return fd_.get(); }
   bool valid() const noexcept { return fd_.valid(); }
-  // The descriptor, for sending it away or keeping it under another owner.
+  // Transfers ownership of the descriptor to the caller.
   [[nodiscard]] UniqueFd release() noexcept { return std::move(fd_); }
 
  private:
   UniqueFd fd_;
 };
 
-// A filesystem being configured. An error of fsconfig or create carries the kernel's own sentence
-// when the filesystem left one ("overlay: workdir and upperdir must reside under the same mount").
+// A filesystem context (fsopen(2)). Errors of fsconfig and create contain the message of the
+// filesystem if it left one ("overlay: workdir and upperdir must reside under the same mount").
 class FsContext {
  public:
   static Result<FsContext> open(const std::string& type);
 
   Status set_string(const std::string& key, const std::string& value);
   Status set_flag(const std::string& key);
-  // The value is the open file `fd`.
+  // FSCONFIG_SET_FD: the value of `key` is the open file `fd`.
   Status set_fd(const std::string& key, int fd);
   Status create();
   // `attributes` are MOUNT_ATTR_*. Call create first.
@@ -63,12 +63,14 @@ class FsContext {
   std::string type_;
 };
 
-// fsopen, the comma separated `data` ("mode=755,size=64k"), fsmount: any filesystem, detached.
+// Creates a detached mount of any filesystem with fsopen(2) and fsmount(2). `data` has the options,
+// separated by commas ("mode=755,size=64k").
 Result<UniqueMount> mount_filesystem(const std::string& type, std::string_view data = {},
                                      std::uint64_t attributes = 0);
 
-// A clone of the mounted tree at `path` (a directory or a file), with what is mounted below it when
-// `recursive`. An empty path means `dirfd` itself. Below a `dirfd` the last part is no link.
+// Clones the mount at `path` (a directory or a file), with the mounts below it if `recursive`. An
+// empty path means `dirfd` itself. Relative to a `dirfd`, the last component is not followed if it
+// is a symbolic link.
 Result<UniqueMount> open_tree_clone(int dirfd, const std::string& path, bool recursive);
 
 // Attaches `from_fd` on `path` (empty: on `dirfd` itself, which may be O_PATH).
@@ -82,8 +84,8 @@ struct MountAttributes {
 };
 Status mount_setattr(int mount_fd, const MountAttributes& attributes);
 
-// The bare call in the manner of libc, on the mount `mount_fd`; between clone and exec. Setting one
-// access time mode clears the others, which the kernel wants to be told.
+// The system call on the mount `mount_fd` with a libc-style result; usable between clone and exec.
+// If `set` contains an access time mode, MOUNT_ATTR__ATIME is also cleared, as the kernel requires.
 inline int mount_setattr_raw(int mount_fd, std::uint64_t set, std::uint64_t clear,
                              std::uint64_t propagation, bool recursive) noexcept {
   mount_attr attributes{};

@@ -72,7 +72,7 @@ Result<UniqueFd> open_namespace_of(pid_t pid, int pidfd, const std::string& kind
   const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + kind;
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const int saved = errno;
-  // A pidfd is readable once its process has ended; until then nobody else has the number.
+  // A pidfd is readable once its process has ended. Until then no other process can have the pid.
   pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
   if (pidfd < 0 || ::poll(&ended, 1, 0) != 0) {
     return make_error(Errc::not_found, "process " + std::to_string(pid) + " has ended");

@@ -12,30 +12,30 @@
 
 namespace berth::sys {
 
-// What a pod owns. A member is not valid when its flag was not asked for.
+// The namespaces of a pod. A member is not valid() if its flag was not requested.
 struct NamespaceSet {
   UniqueFd netns;
   UniqueFd ipc;
   UniqueFd uts;
 };
 
-// Fresh namespaces for `flags` (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), loopback up in the
-// network one. The calling thread goes into each and comes back, so call it on a thread that nobody
-// else depends on meanwhile (an offload thread); takes about 0.5 ms. If the thread cannot come back
-// the program aborts: going on in a stranger's namespace would be worse.
+// Creates new namespaces for `flags` (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), with loopback up
+// in the network namespace. The calling thread enters the new namespaces and returns to its own, so
+// call it on a thread that runs nothing else meanwhile (an offload thread). Takes about 0.5 ms. If
+// the thread cannot return, the program aborts, because it must not continue in another namespace.
 Result<NamespaceSet> make_namespaces(int flags);
 
-// The calling thread's own: "net", "ipc", "uts", "mnt", "pid", "cgroup", "user".
+// Opens a namespace of the calling thread: "net", "ipc", "uts", "mnt", "pid", "cgroup", "user".
 Result<UniqueFd> open_own_namespace(const std::string& kind);
-// One of another process, which `pidfd` keeps from being taken for a later one of the same number.
-// not_found: it has ended.
+// Opens a namespace of another process. `pidfd` refers to the process and detects that `pid` was
+// reused. not_found: the process has ended.
 Result<UniqueFd> open_namespace_of(pid_t pid, int pidfd, const std::string& kind);
 // setns(2); `flags` is one CLONE_NEW*, or several when `fd` is a pidfd (Linux 5.8).
 Status setns(int fd, int flags);
 Status unshare(int flags);
 
-// Enters `fd` for the life of the object and returns to where the thread was. For one namespace
-// kind.
+// The calling thread is in the namespace `fd` while the object exists, and then returns to its
+// previous namespace of that kind.
 class NamespaceVisit {
  public:
   static Result<NamespaceVisit> enter(int fd, int flag);
@@ -50,9 +50,9 @@ class NamespaceVisit {
   int flag_;
 };
 
-// Loopback of the calling thread's network namespace.
+// Brings up the loopback device in the calling thread's network namespace.
 Status bring_loopback_up();
-// sethostname(2) in the UTS namespace `uts_fd`, by a visit of the calling thread.
+// sethostname(2) in the UTS namespace `uts_fd`, which the calling thread enters for the call.
 Status set_hostname_in(int uts_fd, const std::string& hostname);
 
 }  // namespace berth::sys

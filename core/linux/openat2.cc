@@ -79,7 +79,7 @@ Status mkdir_if_missing(int dirfd, const std::string& path, mode_t mode) {
 
 Result<std::string> read_all(int fd, std::size_t size_max, std::string_view name) {
   std::string text;
-  // Files of procfs and cgroupfs say that they are empty, so the size is not asked for.
+  // The size is not used, because files of procfs and cgroupfs report size 0.
   constexpr std::size_t kChunk = 4096;
   for (;;) {
     const std::size_t had = text.size();

@@ -23,9 +23,10 @@ namespace berth::sys {
 
 constexpr std::uint64_t kResolveInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
-// The bare system call in the manner of libc: a descriptor, or -1 and errno. Usable between clone
-// and exec. KERNEL 5.6: a rename or a mount anywhere during a RESOLVE_IN_ROOT walk over ".."
-// answers EAGAIN; openat2(2) asks for a retry. Proof: tests/kernel/openat2_rename_race_test.cc.
+// The system call with a libc-style result: a descriptor, or -1 and errno. Usable between clone and
+// exec. KERNEL 5.6: if a rename or a mount happens anywhere while RESOLVE_IN_ROOT resolves "..",
+// the call fails with EAGAIN, and openat2(2) says to retry. Proof:
+// tests/kernel/openat2_rename_race_test.cc.
 inline int openat2(int dirfd, const char* path, std::uint64_t flags, mode_t mode,
                    std::uint64_t resolve) noexcept {
   open_how how{};
@@ -38,52 +39,53 @@ inline int openat2(int dirfd, const char* path, std::uint64_t flags, mode_t mode
   }
 }
 
-// What mkdirs_in_root gives the directories it makes.
+// Mode and owner of the directories that mkdirs_in_root makes.
 struct MkdirOptions {
   mode_t mode = 0755;  // before the umask of the caller
   uid_t uid = static_cast<uid_t>(-1);
   gid_t gid = static_cast<gid_t>(-1);
 };
 
-// No-heap form: an O_PATH descriptor of the directory `path` below `root_fd`, every missing part
-// made, including the missing target of a symbolic link; -1 and errno otherwise (ENAMETOOLONG:
-// longer than PATH_MAX on the way; ELOOP: more than 40 links to missing targets).
+// Without heap allocation. Makes every missing directory of `path` below `root_fd`, also the
+// missing target of a symbolic link. Returns an O_PATH descriptor of the last one, or -1 and errno
+// (ENAMETOOLONG: a resolved path exceeds PATH_MAX; ELOOP: more than 40 links to missing targets).
 int mkdirs_in_root_raw(int root_fd, const char* path, const MkdirOptions& options) noexcept;
-// No-heap form: an O_PATH descriptor of the file `path` below `root_fd`, made empty where it is
-// missing, with every directory above it, and at the missing target of a symbolic link; -1 and
-// errno otherwise (EISDIR: the path ends with a slash or with dots).
+// Without heap allocation. Makes an empty file at `path` below `root_fd` if it is missing, with its
+// missing parent directories; a symbolic link to a missing target is followed. Returns an O_PATH
+// descriptor of the file, or -1 and errno (EISDIR: the path ends with "/", "." or "..").
 int make_file_in_root_raw(int root_fd, const char* path, mode_t mode) noexcept;
 
-// Trusted path relative to `dirfd`, plain resolution. O_CLOEXEC is added, here and below.
+// For a trusted path relative to `dirfd`; resolution is not restricted. O_CLOEXEC is added here and
+// in the functions below.
 Result<UniqueFd> openat(int dirfd, const std::string& path, int flags, mode_t mode = 0);
-// As above, absence is no error: the descriptor is then not valid.
+// As above, but absence is not an error: the descriptor is then not valid().
 Result<UniqueFd> openat_if_exists(int dirfd, const std::string& path, int flags, mode_t mode = 0);
-// Untrusted path below `dirfd`.
+// For an untrusted path below `dirfd`.
 Result<UniqueFd> open_in_root(int dirfd, const std::string& path, std::uint64_t flags,
                               mode_t mode = 0);
-// As above, absence (ENOENT, ENOTDIR) is no error: the descriptor is then not valid.
+// As above, but absence (ENOENT, ENOTDIR) is not an error: the descriptor is then not valid().
 Result<UniqueFd> open_in_root_if_exists(int dirfd, const std::string& path, std::uint64_t flags,
                                         mode_t mode = 0);
-// Opens for reading what `path_fd` (O_PATH) names, when it is a regular file. Anything else is
-// refused without being opened (failed_precondition): to open a device is to act on it, and a FIFO
-// waits for its writer. `name` is for errors. Needs /proc.
+// Opens the file of `path_fd` (O_PATH) for reading if it is a regular file. Any other type is
+// refused without opening it (failed_precondition): opening a device can have effects, and opening
+// a FIFO waits for a writer. `name` is for errors. Needs /proc.
 Result<UniqueFd> open_regular(const UniqueFd& path_fd, const std::string& name);
-// A regular file at an untrusted path below `dirfd`, for reading. Absence is no error: the
-// descriptor is then not valid.
+// Opens a regular file at an untrusted path below `dirfd` for reading. Absence is not an error: the
+// descriptor is then not valid().
 Result<UniqueFd> open_regular_in_root_if_exists(int dirfd, const std::string& path);
 Result<UniqueFd> mkdirs_in_root(int dirfd, const std::string& path,
                                 const MkdirOptions& options = {});
-// mkdirat; an existing directory is fine.
+// mkdirat(2); an existing directory is not an error.
 Status mkdir_if_missing(int dirfd, const std::string& path, mode_t mode);
 
-// The whole rest of an open file; resource_exhausted when it is longer than `size_max` bytes.
+// Reads an open file from its position to its end. resource_exhausted: more than `size_max` bytes.
 Result<std::string> read_all(int fd, std::size_t size_max, std::string_view name);
 Result<std::string> read_small_file(int dirfd, const std::string& path,
                                     std::size_t size_max = 1 << 20);
 // The same for an untrusted path below `dirfd`; only a regular file is read.
 Result<std::string> read_small_file_in_root(int dirfd, const std::string& path,
                                             std::size_t size_max = 1 << 20);
-// One write(2), as kernel control files want it.
+// Writes `value` with one write(2), as control files of the kernel require.
 Status write_control_file(int dirfd, const std::string& path, std::string_view value);
 
 }  // namespace berth::sys

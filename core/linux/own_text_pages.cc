@@ -5,7 +5,7 @@
 
 #include "core/linux/text_pages.h"
 
-// The linker's, end(3).
+// Defined by the linker, see end(3).
 extern "C" char __executable_start;
 extern "C" char etext;
 

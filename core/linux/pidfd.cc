@@ -11,7 +11,7 @@
 namespace berth::sys {
 namespace {
 
-// struct pidfd_info of Linux 6.15, which Debian 12's headers lack.
+// struct pidfd_info of Linux 6.15, which is not in Debian 12's headers.
 struct KernelPidfdInfo {
   std::uint64_t mask;
   std::uint64_t cgroupid;
@@ -47,7 +47,7 @@ ExitStatus exit_status_from_wait(int wait_status) noexcept {
 }
 
 Result<UniqueFd> pidfd_open(pid_t pid) {
-  // glibc 2.36 forgot the C linkage in sys/pidfd.h, so the calls are made by number.
+  // sys/pidfd.h of glibc 2.36 declares the functions without C linkage, so they are not used.
   const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   if (fd < 0) return sys_error(errno, "pidfd_open", std::to_string(pid));
   return UniqueFd(fd);
@@ -73,7 +73,8 @@ Result<PidfdInfo> pidfd_get_info(int pidfd) {
   KernelPidfdInfo info{};
   info.mask = kInfoPid | kInfoExit;
   if (::ioctl(pidfd, BERTH_PIDFD_GET_INFO, &info) != 0) {
-    // Before 6.13 a pidfd knows no ioctl: ENOTTY. ESRCH: reaped, and the kernel keeps no exit code.
+    // ENOTTY: a kernel before 6.13, where a pidfd has no ioctl. ESRCH: the process was reaped and
+    // the kernel keeps no exit code.
     const int sys_errno = errno == ENOTTY ? ENOSYS : errno;
     return sys_error(sys_errno, "PIDFD_GET_INFO");
   }

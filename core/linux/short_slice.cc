@@ -26,8 +26,8 @@ constexpr uint64_t kSliceNs = 100'000;   // the kernel's minimum
 
 }  // namespace
 
-// KERNEL 6.18: children inherit a slice that was asked for, unless the thread resets on fork, which
-// takes a negative nice value from them too. Proof: tests/core/linux/short_slice_test.cc.
+// KERNEL 6.18: children inherit the requested slice unless the thread has SCHED_FLAG_RESET_ON_FORK,
+// which also resets a negative nice value in them. Proof: tests/core/linux/short_slice_test.cc.
 void ask_for_short_slices() noexcept {
   SchedAttr attr{};
   if (::syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0) != 0) return;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// For threads that others wait for and that run a little at a time: a loop, a server's poller.
+// A scheduler setting for threads that run briefly and on which others wait: an event loop, the
+// poller of a server.
 #pragma once
 
 namespace berth::sys {
 
-// The calling thread asks the scheduler for slices of 0.1 ms instead of some 3, so that when it
-// wakes it runs at once even where a busy thread has the CPU; its share of the CPU stays the same.
-// Children get the default slice again. Does nothing where an operator has decided already: under
-// another policy than SCHED_OTHER, or with a negative nice value, which favours the thread anyway
-// and which its threads and children keep. Fails silently: nothing but latency depends on it.
+// Requests a scheduler slice of 0.1 ms for the calling thread instead of the default of about 3 ms.
+// On wake-up it then preempts a busy thread at once; its share of the CPU stays the same. Children
+// have the default slice. Does nothing if an operator has configured the scheduling: with a policy
+// other than SCHED_OTHER, or with a negative nice value, which gives the thread an advantage anyway
+// and which its threads and children keep. Errors are ignored, because only latency depends on it.
 // KERNEL: since 6.12 (EEVDF) the slice of an ordinary thread is sched_attr.sched_runtime; older
-// ones ignore it.
+// kernels ignore it.
 void ask_for_short_slices() noexcept;
 
 }  // namespace berth::sys

@@ -9,7 +9,7 @@
 
 namespace berth::sys {
 
-// The raw call: glibc hides two of the numbers.
+// Uses the system call, because sigaction of glibc refuses two signal numbers.
 void default_all_signals() noexcept {
   struct {
     void (*handler)(int);

@@ -4,8 +4,8 @@
 
 namespace berth::sys {
 
-// Every signal has its default action again, the ignored ones too, which stay ignored over clone
-// and exec, and those that glibc keeps for itself.
+// Restores the default action of every signal. This includes ignored signals, which would stay
+// ignored over clone and exec, and the signals that glibc reserves.
 void default_all_signals() noexcept;
 
 }  // namespace berth::sys

@@ -17,7 +17,8 @@ Result<UniqueMount> clone_inside(const UniqueMount& tree, const std::string& pat
   return open_tree_clone(part.get(), "", false);
 }
 
-// The thread's namespace ends with the thread, and the attached tree with it; the clone lives on.
+// Runs on a thread of its own. The mount namespace and the attached tree end with that thread; the
+// clone remains.
 Result<UniqueMount> clone_attached(const UniqueMount& tree, const std::string& path,
                                    const std::string& cover) {
   if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
@@ -30,8 +31,8 @@ Result<UniqueMount> clone_attached(const UniqueMount& tree, const std::string& p
 
 }  // namespace
 
-// KERNEL 6.15: open_tree can clone a detached mount; before, EINVAL unless the mount is attached in
-// the caller's namespace. Proof: tests/core/linux/subtree_test.cc.
+// KERNEL 6.15: open_tree can clone a detached mount. Older kernels return EINVAL unless the mount
+// is attached in the caller's mount namespace. Proof: tests/core/linux/subtree_test.cc.
 Result<UniqueMount> clone_subtree(UniqueMount tree, const std::string& path,
                                   const SubtreeOptions& options) {
   if (!options.attach) {

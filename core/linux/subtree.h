@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A part of a detached mount as a detached mount of its own.
+// Makes a detached mount from a part of another detached mount.
 #pragma once
 
 #include <string>
@@ -9,14 +9,15 @@
 namespace berth::sys {
 
 struct SubtreeOptions {
-  // Any directory of the caller's mount namespace; used where the kernel needs a place.
+  // Any directory of the caller's mount namespace. The tree is attached to it in a private mount
+  // namespace if the kernel cannot clone a detached mount.
   std::string cover = "/";
-  bool attach = false;  // do not try the direct way (for tests)
+  bool attach = false;  // always attach the tree, as on older kernels (for tests)
 };
 
-// Clones what `path` names inside `tree`, a directory or a file. `path` is a stranger's: links and
-// ".." are resolved as if the tree were everything there is. ENOENT, ENOTDIR, ELOOP as the walk
-// meets them. `tree` may be spent afterwards.
+// Clones the directory or file at `path` inside `tree`. `path` is untrusted: links and ".." are
+// resolved with the tree as the root. Errors of the resolution: ENOENT, ENOTDIR, ELOOP. `tree` is
+// consumed.
 Result<UniqueMount> clone_subtree(UniqueMount tree, const std::string& path,
                                   const SubtreeOptions& options = {});
 
