@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Question: what does an empty group cost in each cgroup hierarchy, in kernel memory and time?
 # Baseline: none; the figures are for docs/decisions/0015-cgroup-v1-roots.md.
-# Non-goals: what groups cost while processes run in them.
+# Non-goals: the cost of groups while processes run in them.
 #
 #   bench/cgroup-groups.sh [GROUPS]
 #
-# Memory is the growth of Slab and Percpu in /proc/meminfo, so a busy machine spoils it: three
-# rounds are printed, each as KiB and microseconds of mkdir per group.
+# Memory is the growth of Slab and Percpu in /proc/meminfo, so other work on the machine distorts
+# it. Three rounds are printed, each as KiB and microseconds of mkdir per group.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Question: does anything stay after many pods were made and removed?
+# Question: does anything remain after many pods were made and removed?
 # Baseline: the same berthd after the first hundred pods, when its caches and pools are warm.
 # Non-goals: speed.
 #
 #   bench/churn.sh [--bin DIR] [--pods N] [--parallel P]
 #
 # Prints fds, threads, PSS, mounts, cgroups, namespaces, processes and files before and after, and
-# ends with `churn: ok`. Kernel objects, fds, files and processes must be equal; threads may differ
-# by 4, and PSS grow by 2 MiB, which is the allocator's and gRPC's freedom.
+# ends with `churn: ok`. Kernel objects, fds, files and processes must be equal. Threads may differ
+# by 4, and PSS may grow by 2 MiB, because the allocator and gRPC keep some memory.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -33,7 +33,7 @@ churn() {
     --parallel "$parallel" --network pod
 }
 
-# Prints `name value` lines of what must return to where it was.
+# Prints `name value` lines of the quantities that are compared before and after.
 census() {
   local name pid
   for name in berthd keeper; do
@@ -48,7 +48,7 @@ census() {
     END { for (kind in count) print "all." kind, count[kind] }' "$BERTH_NODE_DIR/census"
 }
 
-# Compares two censuses, prints a table, and fails on growth beyond what is allowed.
+# Compares two outputs of census, prints a table, and fails if a quantity grew more than allowed.
 judge() {
   awk 'function allowed(name) {
       if (name ~ /threads$/) return 4
@@ -62,7 +62,7 @@ judge() {
       for (name in after) {
         difference = after[name] - before[name]
         size = difference < 0 ? -difference : difference
-        # Less memory is never a fault.
+        # A decrease of memory is not an error.
         wrong = name ~ /pss_kib$/ ? difference > allowed(name) : size > allowed(name)
         bad += wrong
         printf "  %-20s %8d -> %8d%s\n", name, before[name], after[name], wrong ? "   GREW" : ""

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Question: what does a pod cost in memory beyond the kernel's own floor, and what an idle agent?
-# Baseline: berth-density-floor, the same pod made by system calls alone, on the same machine.
-# Non-goals: the memory of what runs in a pod; the pods here hold one idle static process.
+# Question: how much memory do a pod and an idle agent need beyond the minimum of the kernel?
+# Baseline: berth-density-floor, the same pod made only with system calls, on the same machine.
+# Non-goals: the memory of the application; each pod here has one idle static process.
 #
 #   bench/density.sh [--bin DIR] [--pods N]
 #
-# Memory is the difference of MemAvailable, so nothing hides; a machine that does other things at
-# the same time spoils it, and `noise` says by how much. The last line is
+# Memory is the difference of MemAvailable, which includes all memory of the kernel. Other work on
+# the machine distorts it; `noise` is an estimate of that. The last line is
 #   density: floor_kib F berth_kib B ratio R; berthd_pss_kib P growth_kib_per_pod G;
 #     keeper_pss_kib K; wakeups_10s W; mounts_growth M; last_vs_first_start X
 set -euo pipefail
@@ -24,14 +24,14 @@ bin=${BERTH_BIN:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")/release/bin
 pods=200
 image=127.0.0.1:5000/busybox:latest
 
-# One tree with one program, as the floor needs no more of an image.
+# Makes the root filesystem of the floor's pods: a directory tree with one program.
 make_lower() {
   mkdir -p "$1"/{bin,dev,proc,sys,etc}
   install -m 755 "$(command -v busybox)" "$1/bin/busybox"
   ln "$1/bin/busybox" "$1/bin/sleep"
 }
 
-# Prints the KiB per pod of the floor. The first round pays for what the kernel keeps for reuse.
+# Prints the KiB per pod of the floor. The first round also allocates memory that the kernel reuses.
 floor_kib() {
   make_lower "$BERTH_NODE_DIR/lower"
   "$bin/berth-density-floor" --lower "$BERTH_NODE_DIR/lower" --pods "$pods" >/dev/null
@@ -49,7 +49,7 @@ pid_of() {
   "$scripts/berthd-node.sh" pids | awk -v who="$1" '$1 == who { print $2; exit }'
 }
 
-# Processes of the node that are neither the agent's two, nor the registry, nor in a pod.
+# Prints the processes of the node except berthd, the keeper, the registry and those in pods.
 other_processes() {
   local pid
   for pid in /proc/[0-9]*; do
@@ -65,7 +65,7 @@ other_processes() {
   done
 }
 
-# How often berthd and its keeper wake in ten seconds without a request.
+# Prints how often berthd and its keeper wake up in ten seconds without a request.
 idle_wakeups() {
   local before after
   before=$(($(voluntary_switches "$1") + $(voluntary_switches "$2")))
@@ -74,7 +74,7 @@ idle_wakeups() {
   echo $((after - before))
 }
 
-# The median of the last ten starts over the median of the first ten.
+# The median of the last ten starts divided by the median of the first ten.
 last_vs_first() {
   jq '.runs[0].start_samples_ms
     | ((.[-10:] | sort | .[length / 2 | floor]) / (.[:10] | sort | .[length / 2 | floor]))
@@ -114,7 +114,7 @@ main() {
   "$bin/berth" --endpoint "$endpoint" pull "$image" >/dev/null
   sleep 2
   pss_empty=$(pss_kib "$berthd")
-  # As with the floor: one round made and removed, and a few pods that stay, before it counts.
+  # As with the floor, before the measurement: one round is made and removed, and a few pods stay.
   start_pods --pods "$pods" >/dev/null
   start_pods --pods 8 --keep >/dev/null
   sleep 5

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Question: how much faster than containerd does an image come onto a node, and at what price?
+# Question: how much faster than containerd is a pull, and how much CPU and memory does it use?
 # Baseline: Debian's containerd in the same node namespace, against the same registry, pulled
 # through CRI by the same client, the two in turn.
 # Non-goals: absolute numbers; networks slower than loopback.
@@ -15,21 +15,21 @@
 #   small    30,000 files of 100 to 4,000 bytes in one layer
 #   minimal  Debian's essential packages in one layer
 #
-# Cold means: the runtime was started a moment ago on an empty directory, everything written before
-# is on disk; the registry's files are in the page cache, for both. Each image has a fresh ext4 on a
+# A cold pull: the runtime was just started on an empty directory, and all earlier writes are on
+# disk. The registry's files are in the page cache for both runtimes. Each image has a new ext4 on a
 # loop device, on which nothing is deleted: ext4 skips inodes that were deleted less than a minute
-# ago one by one, and would charge that to whoever comes next.
+# ago one by one, which would slow down the next measurement.
 #
-# What the end of a pull means differs: containerd has put the compressed blobs on disk and the
-# unpacked files not; berth puts both there behind the pull, and drops the image should the power
-# fail before. `--wait-for-disk 1` counts a sync of the filesystem into the time of both.
+# The runtimes differ in what is on disk at the end of a pull: containerd has written the compressed
+# blobs, but not the unpacked files; berth writes both after the pull, and drops the image if the
+# power fails before that. `--wait-for-disk 1` adds a sync of the filesystem to the time of both.
 #
 # For each image: pull: NAME A s vs B s ratio R; cpu A s vs B s; memory +A MiB vs +B MiB
 # with A berth's median and B containerd's; cpu is of the daemon and its children, memory the growth
 # of the daemon's peak resident set over the pull.
 #
-# Then, for berth, a pull of what is there already, fifty times: what berthd's threads ran (the
-# nanoseconds of proc(5), schedstat), and what the registry was asked. `--rounds 0` is that alone.
+# Then, for berth, fifty pulls of an image that is already present: the CPU time of berthd's threads
+# (schedstat in proc(5)) and the requests to the registry. `--rounds 0` measures only this.
 #   pull: repeated NAME A ms of berthd's CPU, 1 HEAD
 set -euo pipefail
 
@@ -44,7 +44,7 @@ images=${BERTH_BENCH_IMAGES:-$(realpath -m "${BERTH_BUILD_DIR:-$here/../build}")
 rounds=5
 settle=1
 wait_for_disk=0
-number=0 # of the directories that runtimes have had
+number=0 # the number of runtime directories made so far
 only=()
 
 layers_of() {
@@ -65,7 +65,7 @@ push() {
   "$scripts/make-image.sh" "${layers[@]}" "pull-$name:1" >/dev/null
 }
 
-# CPU seconds of process $1 and its dead children.
+# CPU seconds of process $1 and its reaped children.
 cpu_of() {
   awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13 + $14 + $15) / hz }' \
     "/proc/$1/stat"
@@ -75,7 +75,7 @@ status_of() {
   awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
 }
 
-# berthd with a directory of its own, number $1; prints its endpoint.
+# Starts berthd with its own directory, number $1; prints its endpoint.
 start_berthd() {
   local dir=$BERTH_NODE_DIR/disk/berth.$1
   mkdir -p "$dir"
@@ -102,7 +102,7 @@ measure() {
   fi
   sync --file-system "$dir"
   sleep "$settle"
-  # Forgets the peak of the start (proc(5), clear_refs).
+  # Resets the peak resident set (clear_refs in proc(5)).
   echo 5 >"/proc/$pid/clear_refs"
   cpu=$(cpu_of "$pid")
   memory=$(status_of "$pid" VmRSS)
@@ -121,7 +121,7 @@ measure() {
   fi
 }
 
-# Nanoseconds that the threads of process $1 ran; what threads ran that have ended is not in it.
+# CPU nanoseconds of the running threads of process $1, without threads that have ended.
 threads_ns() {
   cat "/proc/$1/task/"*/schedstat | awk '{ ns += $1 } END { printf "%d\n", ns }'
 }
@@ -130,18 +130,18 @@ threads_of() {
   find "/proc/$1/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort
 }
 
-# How many of the requests that the registry has logged match $1.
+# The number of requests in the registry's log that match $1.
 requests() {
   grep -c "\"$1 /v2/" "$images/registry/log" || true
 }
 
-# Fifty pulls of image $1, which berthd number $2 has pulled before; needs the registry's log.
+# Pulls image $1 fifty times with berthd number $2, which has it already. Needs the registry's log.
 repeat() {
   local name=$1 reference=127.0.0.1:5000/pull-$1:1 times=50 endpoint pid ns heads all threads gone i
   endpoint=$(start_berthd "$2")
   pid=$(<"$BERTH_NODE_DIR/disk/berth.$2/berthd.pid")
   "$bin/berth" --endpoint "$endpoint" pull "$reference" >/dev/null
-  # What goes on behind a pull is not of the next one.
+  # Waits for the background work of the first pull, which must not be measured.
   sync --file-system "$BERTH_NODE_DIR/disk"
   sleep 2
   threads=$(threads_of "$pid")
@@ -161,7 +161,7 @@ repeat() {
   stop_berthd "$2"
 }
 
-# A filesystem for the rounds of one image.
+# Mounts a new filesystem for the rounds of one image.
 mount_disk() {
   truncate --size=24G "$BERTH_NODE_DIR/disk.img"
   mkfs.ext4 -q "$BERTH_NODE_DIR/disk.img"
@@ -217,7 +217,7 @@ compare_all() {
   for name in "${only[@]}"; do compare "$name"; done
 }
 
-# The log costs the registry time, so it is not written while pulls are compared.
+# Logging slows down the registry, so it is off while pulls are compared.
 repeat_all() {
   local name
   "$scripts/registry.sh" stop "$images/registry"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Question: is this build slower or larger than an older one?
-# Baseline: the older build's own programs, alive in the same node namespace, asked in turn. A
-# machine remembers its past peak of superblocks in every memory cgroup, and its clock speed and
-# neighbours change, so figures of two runs cannot be compared; those of neighbouring turns can.
+# Baseline: the programs of the older build, running in the same node namespace and measured in
+# turn. The memory of every memory cgroup depends on the past peak number of superblocks of the
+# machine, and clock speed and other load change. Figures of two runs therefore cannot be compared,
+# but those of neighbouring turns can.
 # Non-goals: absolute numbers.
 #
 #   bench/turns.sh --old DIR [--bin DIR] [--pods N] [--rounds N] [--memory-rounds N]
@@ -12,7 +13,7 @@
 # keeps N pods on one, measures MemAvailable, removes them, and does the same with the other. The
 # last line is
 #   turns: start_p50_ms NEW vs OLD ratio R; kib_per_pod NEW vs OLD ratio S
-# R and S are medians of the rounds' ratios.
+# where R and S are the medians of the ratios of the rounds.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,7 +29,7 @@ rounds=10
 memory_rounds=3
 image=127.0.0.1:5000/busybox:latest
 
-# Starts the agent of one build with directories and a cgroup of its own. $1 is its name, $2 the
+# Starts the agent of one build with its own directories and cgroup. $1 is its name, $2 the
 # directory of its programs. Prints the endpoint.
 start_agent() {
   local place=$BERTH_NODE_DIR/$1
@@ -37,13 +38,13 @@ start_agent() {
     BERTH_PODS_CGROUP=$BERTH_CGROUP/$1 "$scripts/berthd-node.sh" start --bin "$2"
 }
 
-# MemAvailable after the kernel has freed what it frees behind a removal.
+# MemAvailable after the kernel has freed what it frees some time after a removal.
 settled_memory() {
   sleep 3
   "$bin/berth-density-floor" --available
 }
 
-# Prints the KiB per pod that the agent at $1 needs for pods that stay.
+# Prints the KiB per running pod of the agent at $1.
 kib_per_pod() {
   local before after
   before=$(settled_memory)
@@ -54,17 +55,17 @@ kib_per_pod() {
   jq -n "($before - $after) / $pods"
 }
 
-# The median of the numbers that are its arguments, to three decimals.
+# The median of the arguments, to three decimals.
 median() {
   jq -n '[$ARGS.positional[] | tonumber] | sort
     | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 * 1000 | round / 1000' \
     --args "$@"
 }
 
-# Memory rounds; appends to the arrays of main.
+# Runs the memory rounds; appends to the arrays of main.
 measure_memory() {
   local round of_new of_old
-  # The first pods pay for what the kernel keeps for reuse.
+  # The first pods also allocate memory that the kernel reuses.
   kib_per_pod "$new_endpoint" >/dev/null
   kib_per_pod "$old_endpoint" >/dev/null
   for ((round = 0; round < memory_rounds; round++)); do
@@ -77,7 +78,7 @@ measure_memory() {
   done
 }
 
-# Start rounds; appends to the arrays of main.
+# Runs the start rounds; appends to the arrays of main.
 measure_starts() {
   local round json=$BERTH_NODE_DIR/turn.json of_new of_old
   for ((round = 0; round < rounds; round++)); do

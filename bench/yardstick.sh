@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Question: how much faster than containerd + runc does a pod start, and how many per second?
+# Question: how much faster than with containerd + runc does a pod start, and how many per second?
 # Baseline: Debian's containerd and runc with the bridge CNI plugin, in the same node namespace,
 # from the same image of the same registry, driven by the same client in the same run.
-# Non-goals: absolute numbers; only the ratio means something on another machine.
+# Non-goals: absolute numbers; only the ratio can be compared with another machine.
 #
 #   bench/yardstick.sh [--bin DIR] [--pods N] [--network bridge|ptp] [--keep-json DIR]
 #
-# The network is isolated in berth (loopback up) and CNI in containerd: 1.6 refuses a pod that gets
-# no address. The last line is
+# The network is isolated in berth (loopback up) and CNI in containerd, because containerd 1.6
+# refuses a pod without an address. The last line is
 #   yardstick: start_p50_ms A vs B ratio R; lifecycle_per_s C vs D ratio S
-# with A and C berth's, B and D containerd's; A and B at one pod at a time, C and D at eight.
+# where A and C are berth's, B and D containerd's; A and B with one pod at a time, C and D with
+# eight.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -25,8 +26,8 @@ network=bridge
 json_dir=
 image=127.0.0.1:5000/busybox:latest
 
-# One run against both; berth-bench takes its endpoints in turn. $1 is how many pods, $2 how many at
-# a time.
+# One run on both runtimes; berth-bench uses the endpoints in turn. $1 is the number of pods, $2 the
+# number at a time.
 measure() {
   printf '\n== %s pods, %s at a time\n' "$1" "$2"
   "$bin/berth-bench" start --endpoint "$berth" --endpoint "$containerd" --image "$image" \
@@ -66,8 +67,8 @@ main() {
   "$scripts/busybox-image.sh" >/dev/null
   "$scripts/pause-image.sh" >/dev/null
   containerd=$("$scripts/containerd-node.sh" start --network "$network")
-  # An agent owns all of its cgroup and takes what it does not know for a leftover: containerd is
-  # not to be below it.
+  # berthd owns its whole cgroup and removes unknown groups in it, so containerd must not be below
+  # it.
   berth=$(BERTH_PODS_CGROUP=$BERTH_CGROUP/berthd "$scripts/berthd-node.sh" start --bin "$bin")
   "$bin/berth" --endpoint "$berth" pull "$image"
   "$bin/berth" --endpoint "$containerd" pull "$image"
@@ -76,7 +77,7 @@ main() {
   "$bin/berth" --endpoint "$berth" version
 
   measure "$pods" 1
-  # Twice as many, so that the end of a round, when not all eight are busy, weighs little.
+  # Twice as many pods, to reduce the effect of the end of a round, when not all eight are busy.
   measure $((pods * 2)) 8
   echo
   echo "yardstick: start_p50_ms $(compare "$json_dir/parallel-1.json" .start_ms.p50 less);" \

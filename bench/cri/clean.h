@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pods a bench left on purpose or by accident, found by their label.
+// Finds and removes the pods that a bench left, after --keep or after a crash, by their label.
 #pragma once
 
 #include "core/base/result.h"
@@ -7,10 +7,10 @@
 
 namespace berth::bench {
 
-// Stops and removes every pod with the bench's label, and its logs. Gives how many there were.
+// Stops and removes every pod with the bench's label, and its logs. Returns the number of pods.
 Result<int> clean(cli::Client& client);
 
-// After --keep: an error unless at least `pods` containers of the bench run.
+// For --keep: fails unless at least `pods` containers of the bench are running.
 Status check_kept(cli::Client& client, int pods);
 
 }  // namespace berth::bench

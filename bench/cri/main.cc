@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // berth-bench. Question: how long does a CRI runtime take to start a pod of one container, and how
-// many whole lifecycles does it finish in a second, as a kubelet on the same machine feels it?
-// Baseline: another runtime in the same run, its pods interleaved with the first one's; only ratios
-// of one run are worth quoting. Not the question: pulling, the application's own start, exec,
-// stats, memory (bench/density), and what a kubelet adds. The client's cost, a fraction of a
-// millisecond of gRPC per call, is in every number of every runtime alike.
+// many complete lifecycles does it finish per second, measured at the client like a kubelet's
+// calls? Baseline: another runtime in the same run, with the pods of both interleaved; only ratios
+// within one run are meaningful. Non-goals: pulling, the start of the application, exec, stats,
+// memory (bench/density), and the work of a kubelet. All numbers of all runtimes include the cost
+// of the client, a fraction of a millisecond of gRPC per call.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>

@@ -17,7 +17,7 @@ using cli::Runtime;
 
 constexpr std::int64_t kMemoryBytes = 64 << 20;
 constexpr std::int64_t kCpuThousandths = 100;
-// What kubelets give a burstable container that asks for little.
+// The value that a kubelet sets for a burstable container with a small memory request.
 constexpr std::int64_t kOomScoreAdj = 999;
 
 cri::ContainerConfig bench_container(const Plan& plan, const cri::PodSandboxConfig& pod) {
@@ -32,7 +32,7 @@ cri::ContainerConfig bench_container(const Plan& plan, const cri::PodSandboxConf
   return cli::container_config(options, pod);
 }
 
-// One pod's progress: every call adds its time.
+// Makes the calls for one pod and records the time of each.
 class PodRun {
  public:
   PodRun(Client& client, const Plan& plan, const cri::PodSandboxConfig& pod)
@@ -103,8 +103,8 @@ class PodRun {
                           std::to_string(status.exit_code()) + ", reason " + status.reason());
   }
 
-  // A runtime may report RUNNING for a while after the command has ended by itself; that a signal
-  // ended it shows in the exit code. With a grace period the command may have chosen its own.
+  // A runtime may report RUNNING for a while after the command has ended by itself. The exit code
+  // shows whether a signal ended it. With a grace period, the command may set its own exit code.
   Status check_stopped() {
     constexpr int kSignalled = 128;
     TRY(const cri::ContainerStatus status, container_status());
@@ -143,7 +143,7 @@ class PodRun {
 cri::PodSandboxConfig bench_pod(const Plan& plan, int number) {
   cli::PodOptions options;
   options.name = "bench-" + std::to_string(number);
-  // Not from the seed: pods left by an earlier run must not be in the way.
+  // Not derived from the seed, so that pods left by an earlier run do not conflict.
   options.uid = cli::random_uid();
   options.log_root = plan.log_root;
   options.host_network = plan.network == "host";
@@ -158,7 +158,7 @@ cri::PodSandboxConfig bench_pod(const Plan& plan, int number) {
 
 Result<PodTimes> run_pod(cli::Client& client, const Plan& plan, const cri::PodSandboxConfig& pod) {
   const cri::ContainerConfig container = bench_container(plan, pod);
-  // A kubelet makes and removes the log directory itself, so neither is timed.
+  // The log directory is made and removed by the kubelet, so its time is not measured.
   std::error_code error;
   std::filesystem::create_directories(pod.log_directory() + "/" + container.metadata().name(),
                                       error);

@@ -40,15 +40,16 @@ std::size_t calls_made(const Plan& plan) {
   return plan.keep ? static_cast<std::size_t>(Call::stop) : kCalls;
 }
 
-// Pods per second of the whole run by the wall clock: whole lifecycles, or starts when pods are
-// kept.
+// Pods per second of the whole run, by wall-clock time: complete lifecycles, or starts when pods
+// are kept.
 double pods_per_s(const EndpointRun& run) {
   return static_cast<double>(run.pods.size()) * kNanosecondsPerSecond /
          static_cast<double>(run.wall_ns);
 }
 
-// Starts per second of workers that only start. By the wall clock when pods are kept; otherwise
-// what the start times of `parallel` workers add up to, since starts and removals overlap.
+// Starts per second of workers that only start pods. By wall-clock time when pods are kept.
+// Otherwise starts and removals overlap, so the rate is computed from the sum of the start times
+// and `parallel` workers.
 double starts_per_s(const Plan& plan, const EndpointRun& run) {
   if (plan.keep) return pods_per_s(run);
   double busy_ns = 0;

@@ -10,12 +10,12 @@
 
 namespace berth::bench {
 
-// A table per endpoint; with several, one line of ratios of each to the first.
+// One table per endpoint and, with several endpoints, a line with the ratios of each to the first.
 std::string text_report(const Plan& plan, const BenchRun& run);
 
 // {"pods", "parallel", ..., "runs": [{"endpoint", "runtime", "start_ms": {"p50", ...}, "rpc_ms":
-// {"RunPodSandbox": {...}}, "lifecycle_per_s", "start_samples_ms": [...], ...}]}. Milliseconds;
-// what was not measured is null.
+// {"RunPodSandbox": {...}}, "lifecycle_per_s", "start_samples_ms": [...], ...}]}. Times are in
+// milliseconds; values that were not measured are null.
 nlohmann::ordered_json json_report(const Plan& plan, const BenchRun& run);
 
 }  // namespace berth::bench

@@ -25,7 +25,7 @@ using cli::Runtime;
 constexpr std::chrono::seconds kPullTimeout{600};
 constexpr int kRoundsWithSeveral = 5;
 
-// One endpoint and the connections its workers keep from round to round.
+// One endpoint and the connections of its workers, which are used in all rounds.
 struct Side {
   EndpointRun run;
   std::vector<std::unique_ptr<Client>> clients;
@@ -48,7 +48,7 @@ Result<Side> open_side(const Plan& plan, std::size_t at) {
   cri::VersionResponse version;
   for (int i = 0; i < plan.parallel; ++i) {
     side.clients.push_back(std::make_unique<Client>(plan.endpoints[at], kCallTimeout));
-    // The first call connects; no pod shall pay for that.
+    // The first call connects, so that no pod's time includes it.
     TRY(version, side.clients.back()->call(&Runtime::Stub::Version, cri::VersionRequest()));
   }
   side.run.name = at < plan.names.size() ? plan.names[at] : version.runtime_name();
@@ -62,7 +62,7 @@ Result<Side> open_side(const Plan& plan, std::size_t at) {
   return side;
 }
 
-// The pods one round adds, handed out to whoever is free.
+// The pods of one round; each worker takes the next one when it is free.
 class Round {
  public:
   Round(const Plan& plan, Side& side, int pods) : plan_(plan), side_(side) {
@@ -108,7 +108,7 @@ class Round {
   std::optional<Error> failure_;
 };
 
-// FNV-1a: equal seeds must give equal work, and this shows that they did.
+// FNV-1a. The hash shows whether equal seeds led to equal work.
 std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
   return (hash ^ value) * 0x100000001b3U;
 }
@@ -120,7 +120,7 @@ Status run_rounds(const Plan& plan, std::vector<Side>& sides, std::uint64_t* wor
   std::vector<std::size_t> order(sides.size());
   std::iota(order.begin(), order.end(), 0U);
   for (int round = 0; round < rounds; ++round) {
-    // std::shuffle may differ between libraries; this may not.
+    // Not std::shuffle, whose result differs between libraries.
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
     const int pods = plan.pods * (round + 1) / rounds - plan.pods * round / rounds;
     for (const std::size_t at : order) {
@@ -154,7 +154,7 @@ Result<BenchRun> run_plan(const Plan& plan) {
   if (result.ok()) return result;
   for (const std::string& endpoint : plan.endpoints) {
     Client client(endpoint, kCallTimeout);
-    // The first error is the one to report.
+    // The first error is reported, not that of clean.
     (void)clean(client);
   }
   return result;

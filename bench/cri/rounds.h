@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the plan: endpoints take turns in rounds, so that a noisy minute of the machine meets all of
-// them, and within a round `parallel` workers share the pods, each on a connection of its own.
+// Runs the plan in rounds. Each round runs the endpoints in turn, so that temporary load on the
+// machine affects all of them. `parallel` workers share the pods of a round, each on its own
+// connection.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,10 @@ namespace berth::bench {
 
 struct EndpointRun {
   std::string endpoint;
-  std::string name;  // given, or the runtime's own
+  std::string name;  // from the plan, or the runtime's name
   std::string runtime_version;
-  std::vector<PodTimes> pods;  // in the order they were begun
-  std::int64_t wall_ns = 0;    // of all its rounds, from first call to last answer
+  std::vector<PodTimes> pods;  // in the order of their starts
+  std::int64_t wall_ns = 0;    // of all its rounds, from the first call to the last response
 };
 
 struct BenchRun {
@@ -26,8 +27,8 @@ struct BenchRun {
   std::uint64_t work_hash = 0;  // of the order in which endpoints took turns
 };
 
-// Pulls the image where it is absent. Any failed call fails the run, after the pods of all
-// endpoints that carry the bench's label were removed.
+// Pulls the image on endpoints that do not have it, then runs the pods. If a call fails, all pods
+// with the bench's label are removed on all endpoints, and the run fails.
 Result<BenchRun> run_plan(const Plan& plan);
 
 }  // namespace berth::bench

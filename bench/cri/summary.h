@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers about samples. Pure.
+// Statistics of samples. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace berth::bench {
 
-// Milliseconds. Percentiles by nearest rank: p99 of fewer than a hundred samples is their maximum.
+// In milliseconds. Percentiles by nearest rank: p99 of fewer than a hundred samples is the maximum.
 struct Distribution {
   double p50 = 0;
   double p90 = 0;
@@ -18,8 +18,8 @@ struct Distribution {
 
 Distribution distribution_of(std::vector<std::int64_t> samples_ns);
 
-// The median of the last samples over the median of the first, as many as a tenth of all and ten at
-// most.
+// The median of the last samples divided by the median of the first. Each group is a tenth of all
+// samples, at most ten.
 struct Trend {
   double last_over_first = 0;
   std::size_t each = 0;

@@ -15,7 +15,7 @@
 
 namespace floor_bench {
 
-// Paths are relative to the new root, which is the working directory until the pivot.
+// Paths below are relative to the new root, which is the working directory until pivot_root.
 
 static void mount_filesystem(const char* type, const char* target, unsigned long flags,
                              const char* data) {
@@ -60,7 +60,8 @@ static void restrict_proc() {
        {"proc/kcore", "proc/keys", "proc/latency_stats", "proc/timer_list", "proc/sched_debug"}) {
     if (access(file, F_OK) == 0) must(mount("dev/null", file, nullptr, MS_BIND, nullptr), file);
   }
-  // One empty directory of the old root covers all: a mount each, but no filesystem each.
+  // All are covered by one empty directory of the old root: one mount each, without a filesystem
+  // each.
   for (const char* directory : {"proc/asound", "proc/acpi", "proc/scsi", "sys/firmware"}) {
     if (access(directory, F_OK) != 0) continue;
     must(mount("/empty", directory, nullptr, MS_BIND, nullptr), directory);

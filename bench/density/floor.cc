@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does the kernel itself take for a pod, when nothing else is there?
+// Question: how much memory does the kernel need for a pod, without an agent?
 // Baseline: none; this is the baseline of bench/density.sh.
-// Non-goals: speed, and anything an agent keeps in its own memory.
+// Non-goals: speed, and the memory of an agent.
 //
-// Runs in a node namespace (BERTH_NODE_DIR, BERTH_CGROUP), makes --pods pods, and prints one line
-// of JSON with the difference of MemAvailable. Removes all it made.
+// Runs in a node namespace (BERTH_NODE_DIR, BERTH_CGROUP), makes --pods pods, prints one line of
+// JSON with the difference of MemAvailable, and removes the pods.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -36,7 +36,7 @@ static int measure(const Options& options, const std::string& node, const std::s
   const int meminfo = must(open("/proc/meminfo", O_RDONLY | O_CLOEXEC), "/proc/meminfo");
   const Site site = open_site(cgroup, node + "/floor", options.lower);
 
-  // The first pods also pay for what all share: the program's pages, dentries, slab pages.
+  // The first pods also allocate memory that all pods share: pages of the program, dentries, slabs.
   const int warm_up = 8;
   std::vector<Pod> pods;
   for (int index = 0; index < warm_up; ++index) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much memory the machine could still give, as the kernel itself reckons it.
+// The available memory of the machine, as computed by the kernel (MemAvailable).
 #pragma once
 
 namespace floor_bench {
 
 struct Available {
   long kib;     // the median of nine readings of MemAvailable over about a second
-  long spread;  // between the least and the most of them: what others on the machine do to it
+  long spread;  // the maximum minus the minimum of them, an estimate of other load on the machine
 };
 
-// Reads `fd`, an open /proc/meminfo, until two medians in a row agree, because the kernel frees
-// much of what pods used (network namespaces, per-CPU pages) long after they are gone. Gives up
-// waiting after some twelve seconds, on a machine that does other things.
+// Reads `fd`, an open /proc/meminfo, until two consecutive medians agree, because the kernel frees
+// some resources of pods (network namespaces, per-CPU pages) long after the pods have ended. Stops
+// waiting after about twelve seconds, because other load may prevent an agreement.
 Available settled_available(int fd);
 
 }  // namespace floor_bench

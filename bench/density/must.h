@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a measuring program does with errors: name the step, and stop.
+// Error handling of a measuring program: it prints the failed step and ends.
 #pragma once
 
 #include <cerrno>
@@ -9,7 +9,7 @@
 
 namespace floor_bench {
 
-// Returns `value`, or ends the program with a line naming `step` and errno when it is negative.
+// Returns `value`. If it is negative, prints `step` and errno and ends the program.
 template <typename Integer>
 Integer must(Integer value, const char* step) {
   if (value < 0) {

@@ -15,7 +15,7 @@
 #include "bench/density/contained.h"
 #include "bench/density/must.h"
 
-// After <linux/mount.h>, which defines some of the same names as an enum would.
+// Must follow <linux/mount.h>: both define some of the same names, here as an enum.
 #include <sys/mount.h>
 
 namespace floor_bench {
@@ -55,13 +55,13 @@ Site open_site(const std::string& cgroup, const std::string& pods, const std::st
   return site;
 }
 
-// A clone of the host's mount can only be taken while the process is in the host's namespace.
+// A mount of the host can be cloned only while the process is in the host's mount namespace.
 static int make_detached_file(int directory, const char* name, const std::string& text) {
   write_file(directory, name, text);
   return must(syscall(SYS_open_tree, directory, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), name);
 }
 
-// By fd paths, because the overlay's directories have no name that lasts.
+// The layers are given as /proc/self/fd paths, because their own paths become invalid.
 static int make_overlay(const Site& site, int files) {
   const int context = must(syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), "fsopen overlay");
   const std::string self = "/proc/self/fd/" + std::to_string(files);
@@ -77,7 +77,7 @@ static int make_overlay(const Site& site, int files) {
   return mount;
 }
 
-// A pod without limits of its own has no v1 group, only its container has: each costs 30 KiB.
+// A pod without limits needs no v1 group; only its container has one. Each group costs 30 KiB.
 static std::string flat_group(const std::string& pod) {
   return pod + ".container";
 }
@@ -153,7 +153,7 @@ void start_pod(const Site& site, Pod& pod) {
   join_cgroups(site, pod);
   must(write(go[1], "g", 1), "let the container go");
   close(go[1]);
-  // The write end closes when the program is executed, or when the child has failed before that.
+  // The write end is closed when the program is executed or when the child has failed before.
   char nothing = 0;
   must(read(ready[0], &nothing, 1), "wait for the program");
   close(ready[0]);
@@ -169,7 +169,7 @@ static int remove_entry(const char* path, const struct stat*, int, struct FTW*) 
   return remove(path);
 }
 
-// An emptied cgroup can stay busy for a moment after its last process was reaped.
+// An empty cgroup can be busy for a moment after its last process was reaped.
 static void remove_cgroup(int parent, const std::string& path) {
   for (int attempt = 0; attempt < 1000; ++attempt) {
     if (unlinkat(parent, path.c_str(), AT_REMOVEDIR) == 0) return;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does a pod with one limited container cost in cgroups, from prepare_pod to
-// cleanup_pod? (Without limits on a v2 hierarchy that has no controllers.)
-// Baseline: mkdir(2) and rmdir(2) of the very directories that the plugin makes for it.
-// Non-goals: what the limits cost while the container runs, and processes being moved.
+// Question: how long do the cgroup operations of a pod with one limited container take, from
+// prepare_pod to cleanup_pod? (Without limits on a v2 hierarchy that has no controllers.)
+// Baseline: mkdir(2) and rmdir(2) of the same directories.
+// Non-goals: the cost of limits while the container runs, and moving processes.
 //
-// The cases run in a child, below a parent cgroup of their own; this process removes it whichever
-// way the child ends.
+// The cases run in a child process, below a parent cgroup of their own. The parent process removes
+// that cgroup, however the child ends.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -29,7 +29,7 @@ namespace {
 
 using plugins::CgroupMount;
 
-// What both sides of a comparison share. Outlives the cases.
+// The state that both sides of a comparison share. It must outlive the cases.
 struct Machine {
   std::vector<CgroupMount> mounts;
   std::string parent;
@@ -48,7 +48,7 @@ std::unique_ptr<Plugin> make_plugin(Ring& ring, Machine& machine) {
   return plugin;
 }
 
-// A v2 hierarchy beside v1 ones has no controllers, and its groups no limits.
+// On a hybrid machine the v2 hierarchy has no controllers, so its groups have no limits.
 plugins::Resources make_limits(const Machine& machine, std::string_view plugin) {
   if (plugin == "cgroup2") {
     for (const CgroupMount& mount : machine.mounts) {
@@ -95,7 +95,7 @@ void by_plugin(::benchmark::State& state, Machine& machine) {
   must(ring->run_until(rounds(*plugin, make_limits(machine, plugin->name()), state)));
 }
 
-// Every directory below our parent, in all hierarchies; parents come first.
+// Every directory below the parent cgroup in all hierarchies, with parents before children.
 std::vector<std::string> directories(const Machine& machine) {
   std::vector<std::string> found;
   for (const CgroupMount& mount : machine.mounts) {
@@ -160,7 +160,7 @@ void remove_parent(const Machine& machine) {
   }
 }
 
-// Waits for the child, or for a request to end, which it then kills.
+// Waits for the end of the child, or for a termination signal, after which it kills the child.
 int wait_for(pid_t child, const sigset_t& signals) {
   int signal_number = 0;
   ::sigwait(&signals, &signal_number);

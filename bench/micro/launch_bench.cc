@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does it cost to start `true` in a container, from its Spec to its exec?
-// Baseline: the same namespaces and mounts made by hand; and vfork and exec without any.
-// Non-goals: the rootfs itself (a detached clone of one directory, made outside of the time),
-// cgroups, the seccomp filter, the network namespace (pods get theirs from a pool). By hand no
-// capability is dropped.
+// Question: how long does it take to start `true` in a container, from its Spec to its exec?
+// Baseline: the same namespaces and mounts made only with system calls; and vfork and exec without
+// any of them.
+// Non-goals: the rootfs (a detached clone of one directory, which is made outside of the measured
+// time), cgroups, the seccomp filter, the network namespace (pods take theirs from a pool). The
+// baseline drops no capabilities.
 //
 // All cases run from a small read-only root, as the keeper does. Another thread stays in the
-// machine's mount namespace, which alone can clone mounts of it.
+// machine's mount namespace, because mounts can be cloned only from inside their namespace.
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -44,8 +45,8 @@ void build_lower() {
   fs::copy_file(kProgram, place("lower/bin/true"));
 }
 
-// A thread of its own because a mount namespace belongs to a thread. Make it before the caller
-// leaves the namespace.
+// Clones mounts on a thread of its own, because the mount namespace is a property of the thread.
+// Create it before the caller leaves the namespace.
 class RootfsMaker {
  public:
   RootfsMaker() {
@@ -85,7 +86,7 @@ class RootfsMaker {
   std::thread thread_;
 };
 
-// What the cases use after the machine's mounts are out of sight.
+// The resources of the cases after the program has left the machine's mount namespace.
 struct Site {
   std::optional<RootfsMaker> rootfs;
   UniqueFd program, proc, null;
@@ -108,7 +109,7 @@ void leave_machine() {
 }
 
 void prepare(Site& site) {
-  ::benchmark::CPUInfo::Get();  // reads /proc and /sys, and keeps what they say
+  ::benchmark::CPUInfo::Get();  // reads and caches values of /proc and /sys while they are mounted
   build_lower();
   const auto open_fd = [](const char* path, int flags) {
     return UniqueFd(static_cast<int>(must_call(::open(path, flags | O_CLOEXEC), path)));
@@ -157,7 +158,7 @@ oci::Spec make_spec() {
   return spec;
 }
 
-// Until the program is executed: the reports end without a failure.
+// Waits until the program was executed: the channel closes without a report of a failure.
 void wait_executed(int channel) {
   for (;;) {
     pollfd waiting{channel, POLLIN, 0};
@@ -174,7 +175,7 @@ void wait_executed(int channel) {
   }
 }
 
-// Gives the pid of a child that has executed its program.
+// Returns the pid of a child that has executed its program.
 pid_t spawn_by_plan(const oci::Spec& spec, const Site& site, int rootfs) {
   container::LaunchFds fds;
   fds.rootfs = rootfs;
@@ -206,9 +207,9 @@ void reap(pid_t pid) {
   if (status != 0) give_up("true is not true");
 }
 
-// Each round gets a fresh rootfs. The time is of start(rootfs); what the kernel then needs until
-// the process can be reaped, most of it to take the mounts apart, is told beside it, and the
-// shortest start, which is all that a machine with other work can tell.
+// Each iteration has a new rootfs. The measured time is that of start(rootfs). Two counters are
+// reported with it: the time until the process can be reaped, which the kernel mostly spends to
+// remove the mounts, and the shortest start, the only reliable number on a machine with other load.
 template <typename Start>
 void time_starts(::benchmark::State& state, Site& site, Start start) {
   using Clock = std::chrono::steady_clock;

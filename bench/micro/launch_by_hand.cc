@@ -28,7 +28,7 @@ void make_device(const char* path, unsigned major_number, unsigned minor_number)
   must_call(::mknod(path, S_IFCHR | 0666, ::makedev(major_number, minor_number)), path);
 }
 
-// Relative to the new root, which is the working directory.
+// Paths are relative to the new root, which is the working directory.
 void mount_all() {
   mount_new("proc", "proc", kSafe, nullptr);
   mount_new("tmpfs", "dev", MS_NOSUID, "mode=755,size=65536k");
@@ -109,7 +109,7 @@ pid_t spawn_by_hand(int rootfs) {
   const pid_t pid = static_cast<pid_t>(must_call(sys::clone3(request), "clone3"));
   if (pid == 0) run_contained(rootfs);
   write_end.reset();
-  // Ends when the program is executed, or when the child has given up before that.
+  // Returns when the program was executed, or when the child has failed before.
   char nothing = 0;
   must_call(::read(read_end.get(), &nothing, 1), "wait for the program");
   return pid;

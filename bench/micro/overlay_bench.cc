@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does a detached overlay cost, from its layers' names to its end?
+// Question: how long does it take to make and to unmount a detached overlay from its layers?
 // Baseline: mount(2) and umount2(2) of the same layers at a path.
-// Non-goals: files read or copied up through it, images of more layers than 16.
+// Non-goals: reading and copying up files, images with more than 16 layers.
 #include <sys/mount.h>
 
 #include <filesystem>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does one pull cost, without the agent around it?
-// Baseline: bench/pull.sh, which compares the whole agent with containerd. This is for profiles.
+// Question: what does one pull cost without the agent? For profiling.
+// Baseline: bench/pull.sh, which compares the whole agent with containerd.
 // Non-goals: comparison with anything else.
 //
 //   pull_once DIR REFERENCE [REPEATS]
 //
-// Stores are made in DIR, which must be empty. Prints one line: seconds, CPU seconds, and by how
-// much the resident set's peak grew; then the mean time of REPEATS pulls of what is there.
+// The stores are made in DIR, which must be empty. Prints one line: seconds, CPU seconds, and the
+// growth of the peak resident set; then the mean time of REPEATS pulls of the same image.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -35,7 +35,7 @@ double cpu_seconds() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-// MiB of a line of /proc/self/status.
+// The value of a line of /proc/self/status, in MiB.
 double status_mib(const std::string& key) {
   std::ifstream status("/proc/self/status");
   std::string word;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does an operation cost through the ring and a coroutine, and what does a visit of
-// another thread cost?
-// Baseline: read(2) and write(2); two condition variables; a std::thread made and joined.
-// Non-goals: throughput of many operations at once, disks, networks.
+// Question: how long does an operation take through the ring and a coroutine, and how long does
+// work on another thread take? Baseline: read(2) and write(2); two condition variables; creating
+// and joining a std::thread. Non-goals: throughput of concurrent operations, disks, networks.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,7 +26,7 @@ Pipe make_pipe() {
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// A flag that one thread raises and another waits for.
+// A flag that one thread sets and another thread waits for.
 class Signal {
  public:
   void raise() {
@@ -49,7 +48,7 @@ class Signal {
   bool raised_ = false;
 };
 
-// A thread that gives `answer()` for each ask().
+// A thread that runs `answer()` for each ask().
 class Peer {
  public:
   explicit Peer(std::function<void()> answer)
@@ -69,7 +68,7 @@ class Peer {
 
   std::function<void()> answer_;
   Signal asked_;
-  bool ending_ = false;  // written before ask(), whose lock makes it seen
+  bool ending_ = false;  // written before ask(), whose lock makes it visible to the thread
   std::thread thread_;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Question: what does it cost to record 1 KiB so that the death of the process cannot lose or tear
-// it?
-// Baseline: a file written beside the old one and renamed over it.
-// Non-goals: surviving the death of the node (no fsync on either side), readers, large records.
+// Question: how long does it take to record 1 KiB so that a crash of the process cannot lose it or
+// leave a part of it?
+// Baseline: writing a new file and renaming it over the old one.
+// Non-goals: crashes of the node (no fsync on either side), readers, large records.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ namespace berth::bench {
 namespace {
 
 constexpr store::Table kRecords{"records", 1};
-constexpr std::size_t kKeys = 64;  // as many sandboxes as a busy node has
+constexpr std::size_t kKeys = 64;  // the number of sandboxes of a busy node
 
 std::vector<std::string> make_names() {
   std::vector<std::string> names;
