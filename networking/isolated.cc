@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "networking/isolated.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 
 #include <utility>
 
 namespace berth::networking {
-
-namespace {
-
-Result<UniqueFd> duplicate(const UniqueFd& fd) {
-  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy.valid()) return sys_error(errno, "fcntl F_DUPFD_CLOEXEC", "network namespace");
-  return copy;
-}
-
-}  // namespace
 
 IsolatedNetwork::IsolatedNetwork(Ring& ring, std::size_t pool_size)
     : pool_(ring, CLONE_NEWNET, pool_size) {}
@@ -40,11 +28,11 @@ Task<plugins::NetworkAttachment> IsolatedNetwork::attach(plugins::NetworkRequest
   plugins::NetworkAttachment attachment;
   const auto present = attached_.find(request.pod_id);
   if (present != attached_.end()) {
-    attachment.netns = co_await duplicate(present->second);
+    attachment.netns = co_await present->second.duplicate();
     co_return attachment;
   }
   sys::NamespaceSet set = co_await pool_.take();
-  attachment.netns = co_await duplicate(set.netns);
+  attachment.netns = co_await set.netns.duplicate();
   attached_[request.pod_id] = std::move(set.netns);
   co_return attachment;
 }

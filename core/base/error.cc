@@ -106,7 +106,7 @@ std::string Error::message() const {
   const auto separate = [&text](const char* by) {
     if (!text.empty()) text += by;
   };
-  if (op[0] != '\0') {
+  if (!op.empty()) {
     separate(": ");
     text += op;
     if (!subject.empty()) text += " `" + subject + "`";
@@ -127,12 +127,12 @@ Error Error::with(std::string_view more) && {
   return std::move(*this);
 }
 
-Error sys_error(int sys_errno, const char* op, std::string subject) {
-  return Error{errc_from_errno(sys_errno), sys_errno, op, std::move(subject), {}};
+Error sys_error(int sys_errno, std::string_view op, std::string subject) {
+  return Error{errc_from_errno(sys_errno), sys_errno, std::string(op), std::move(subject), {}};
 }
 
 Error make_error(Errc code, std::string sentence) {
-  return Error{code, 0, "", std::move(sentence), {}};
+  return Error{code, 0, {}, std::move(sentence), {}};
 }
 
 void check_failed(const char* expression, const char* file, int line) noexcept {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What went wrong, in the form an operator reads at 3 a.m.: "write memory.max `pod-x`: EBUSY".
+// Error: a failed operation, its object and its errno: "write memory.max `pod-x`: EBUSY".
 #pragma once
 
 #include <string>
@@ -33,14 +33,13 @@ Errc errc_from_errno(int sys_errno) noexcept;
 // "ENOENT", or "errno 4711" for a number without a name.
 std::string errno_name(int sys_errno);
 
-// Made by the lowest function that knows the object. `op` is a literal (a syscall or a verb),
-// `subject` the object with its name as the reader knows it, `context` what callers knew in
-// addition, outermost first. `sys_errno` stays readable to the end; it is 0 when no system call
-// failed.
+// Made by the lowest function that knows the object. `op` is a system call or a verb, `subject` the
+// object under the name that the reader knows, `context` the text that callers add, outermost
+// first. `sys_errno` stays readable to the end; it is 0 when no system call failed.
 struct Error {
   Errc code = Errc::unknown;
   int sys_errno = 0;
-  const char* op = "";
+  std::string op;
   std::string subject;
   std::string context;
 
@@ -52,9 +51,9 @@ struct Error {
 };
 
 // A system call failed: code by errc_from_errno.
-Error sys_error(int sys_errno, const char* op, std::string subject = {});
-// The outside world asked for something that cannot be: no errno, the subject is the whole
-// sentence.
+Error sys_error(int sys_errno, std::string_view op, std::string subject = {});
+// A request or a file asks for something that cannot be done: no errno and no op; the subject is the
+// whole sentence.
 Error make_error(Errc code, std::string sentence);
 
 }  // namespace berth

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "core/base/result.h"
+
 namespace berth {
 
 class UniqueFd {
@@ -22,8 +24,11 @@ class UniqueFd {
   int get() const noexcept { return fd_; }
   bool valid() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-  // Closes what was owned. close(2) is never retried: on Linux the number is free even after EINTR
-  // and may already be someone else's.
+  // A second descriptor of the same open file, close-on-exec and at least 3, so that it never takes
+  // the place of a standard stream. fcntl's error otherwise.
+  Result<UniqueFd> duplicate() const;
+  // Closes the descriptor that was owned. close(2) is never retried: on Linux the number is free even after EINTR
+  // and may already name another file.
   void reset(int fd = -1) noexcept;
 
  private:

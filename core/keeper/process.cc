@@ -81,7 +81,7 @@ void Keeper::start_launch(Incoming& message) noexcept {
   }
   Result<std::uint32_t> made = table.allocate();
   if (!made.ok()) {
-    return refuse(header.request, header.type, made.error().sys_errno, made.error().op,
+    return refuse(header.request, header.type, made.error().sys_errno, made.error().op.c_str(),
                   "keeper.table");
   }
   const std::uint32_t index = *made;

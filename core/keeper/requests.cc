@@ -140,7 +140,7 @@ void Keeper::hold(Incoming& message, const NameBody& body) noexcept {
   const std::uint32_t known = table.find_held(body.name.view());
   Result<std::uint32_t> made = table.allocate();
   if (!made.ok()) {
-    return refuse(header.request, header.type, made.error().sys_errno, made.error().op,
+    return refuse(header.request, header.type, made.error().sys_errno, made.error().op.c_str(),
                   "keeper.table");
   }
   if (known != kNoEntry) drop(known);

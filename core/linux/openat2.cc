@@ -8,7 +8,7 @@
 namespace berth::sys {
 namespace {
 
-Error open_error(int sys_errno, const char* op, const std::string& path) {
+Error open_error(int sys_errno, std::string_view op, const std::string& path) {
   return sys_error(sys_errno, op, path);
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// with_deadline: a limit on a whole task.
+// with_deadline: a limit on a wait: a whole task, or any other awaitable.
 //
 //   std::string answer = co_await with_deadline(ring, Deadline::after_ms(200), ask(ring));
+//   co_await with_deadline(ring, Deadline::after_ms(200), event.wait());
 //
 // When the deadline passes, everything the task waits for is cancelled; the task runs its undo, and
-// when it has ended the caller gets Errc::deadline_exceeded with the name of the operation it was
-// in. So the answer can be later than the deadline by the time the endings take. A task that ends
-// well in spite of the deadline keeps its value.
+// when it has ended the caller gets Errc::deadline_exceeded with the name of the operation that was
+// cancelled. So the caller goes on later than the deadline by the time that the undo takes. A task
+// that succeeds in spite of the deadline keeps its value.
 #pragma once
 
 #include <errno.h>
@@ -35,13 +36,13 @@ class DeadlineTimer final : private Timer {
   bool fired_ = false;
 };
 
-// `ring` outlives the task.
-template <typename T>
-Task<T> with_deadline(Ring& ring, Deadline deadline, Task<T> task) {
+// `ring` outlives the wait.
+template <Awaitable A, typename T = ValueOf<A>>
+Task<T> with_deadline(Ring& ring, Deadline deadline, A awaitable) {
   TaskContext context = co_await this_task();
   CancelContext limited(context.cancel);
   DeadlineTimer timer(ring.timers(), deadline, limited);
-  Result<T> outcome = co_await under(limited, std::move(task)).result();
+  Result<T> outcome = co_await under(limited, std::move(awaitable)).result();
   if (!outcome.ok() && timer.fired() && outcome.error().is(Errc::cancelled)) {
     outcome.error().code = Errc::deadline_exceeded;
     outcome.error().sys_errno = ETIMEDOUT;

@@ -27,7 +27,7 @@ inline std::string_view to_view(const MDB_val& val) {
 }
 
 // `code` is a positive errno or one of LMDB's negative numbers.
-Error lmdb_error(int code, const char* op, const std::string& dir);
+Error lmdb_error(int code, std::string_view op, const std::string& dir);
 // invalid_argument for an empty or overlong key or a name that is no table's.
 Result<std::string> disk_key(Table table, std::string_view key);
 std::string encode_record(std::uint8_t version, std::string_view key_on_disk,

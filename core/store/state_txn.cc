@@ -31,7 +31,7 @@ bool table_name_valid(std::string_view name) {
 
 }  // namespace
 
-Error lmdb_error(int code, const char* op, const std::string& dir) {
+Error lmdb_error(int code, std::string_view op, const std::string& dir) {
   // A short pwrite is EIO to LMDB; on a full file system that is what it means.
   if (code == EIO && file_system_full(dir)) code = ENOSPC;
   if (code > 0) return sys_error(code, op, dir);

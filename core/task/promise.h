@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of a task's promise that does not depend on its type, and the protocol between a task
-// and what it awaits. Who writes tasks needs task.h only; who writes a new thing to wait for reads
-// on.
+// and what it awaits. Code that only writes tasks needs task.h; code that defines a new awaitable
+// needs this header.
 //
 // An awaitable A has
 //   bool suspend(PromiseBase& waiter)   starts; false means "already done, do not suspend"
 //   Result<U> resume()                  called once, when done
-// and stays at one address from suspend to resume. It may move before suspend. When it is done
-// later it calls waiter.make_ready(); it never resumes the coroutine itself.
+// and stays at one address from suspend to resume. It may move before suspend. It reads
+// waiter.context() and waiter.cancelled() in suspend only. When it is done later it calls
+// waiter.make_ready(); it never resumes the coroutine itself.
 #pragma once
 
 #include <errno.h>
 
 #include <concepts>
 #include <coroutine>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/base/result.h"
@@ -22,7 +25,7 @@
 
 namespace berth {
 
-// What a task inherits from whoever awaits or spawns it.
+// What a task inherits from the task or scope that starts it.
 struct TaskContext {
   ReadyQueue* queue = nullptr;
   CancelContext* cancel = nullptr;
@@ -30,7 +33,7 @@ struct TaskContext {
 
 class PromiseBase;
 
-// Told when a task that nobody awaits has ended: a Scope or a root.
+// The owner of a task that no task awaits: a Scope or a root. It is told when the task has ended.
 class TaskOwner {
  public:
   // The frame is at its final suspend point. Must not destroy it before returning.
@@ -52,6 +55,9 @@ class PromiseBase : public ReadyNode {
   void adopt(const TaskContext& context, std::coroutine_handle<> self) noexcept {
     context_ = context;
     self_ = self;
+  }
+  CancelContext* exchange_cancel(CancelContext* cancel) noexcept {
+    return std::exchange(context_.cancel, cancel);
   }
   void set_continuation(PromiseBase& awaiting) noexcept { continuation_ = &awaiting; }
   void set_owner(TaskOwner& owner) noexcept { owner_ = &owner; }
@@ -81,6 +87,10 @@ concept Awaitable = requires(A& awaitable, PromiseBase& waiter) {
   { awaitable.suspend(waiter) } -> std::same_as<bool>;
   { awaitable.resume().ok() } -> std::same_as<bool>;
 };
+
+// The T of `T value = co_await awaitable`.
+template <Awaitable A>
+using ValueOf = typename decltype(std::declval<A&>().resume())::value_type;
 
 // What an error becomes on its way from await_resume to unhandled_exception. Nothing outside
 // core/task names it.
@@ -153,7 +163,7 @@ class Leaf : public CancelHook {
   PromiseBase* waiter_ = nullptr;
 };
 
-inline Error cancelled_error(const char* op, std::string subject = {}) {
+inline Error cancelled_error(std::string_view op, std::string subject = {}) {
   return sys_error(ECANCELED, op, std::move(subject));
 }
 

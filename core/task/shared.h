@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared<T>: one running attempt, several waiters, each of whom gets a copy of its Result. For work
-// that a repeated request joins: keep the shared_ptr in a map by key while the attempt runs.
+// Shared<T>: one running attempt and several waiters, each of which gets a copy of its Result. For
+// work that a repeated request joins: keep the shared_ptr in a map by key while the attempt runs.
 //
-//   std::shared_ptr<Shared<std::string>> attempt = Shared<std::string>::start(scope,
-//   create(request)); std::string id = co_await attempt->wait();
+//   auto attempt = Shared<std::string>::start(scope, create(request));
+//   std::string id = co_await attempt->wait();
 //
 // A waiter that is cancelled leaves; the attempt goes on. The attempt ends early only with its
 // scope.

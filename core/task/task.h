@@ -3,11 +3,14 @@
 // spawned), move-only, awaited once. Single-threaded: it runs where its ring runs.
 //
 //   Task<Digest> store(Ring& ring, std::string bytes) {
-//     UniqueFd fd = co_await open_blob(ring, bytes);             // value, or this task ends with
-//     the Error Result<int> wrote = co_await ring.write(fd.get(), bytes).result();   // look at the
-//     error instead if (!wrote.ok()) co_return std::move(wrote).error();       // Task<void>:
-//     co_await fail(error) Digest digest = co_await parse(bytes);                     // a
-//     Result<U> works like a task co_return digest;
+//     // The value, or this task ends with the same error.
+//     UniqueFd fd = co_await open_blob(ring, bytes);
+//     // The caller looks at the error. A Task<void> ends with it by `co_await fail(error)`.
+//     Result<int> wrote = co_await ring.write(fd.get(), bytes).result();
+//     if (!wrote.ok()) co_return std::move(wrote).error();
+//     // A Result<U> is awaited like a task.
+//     Digest digest = co_await parse(bytes);
+//     co_return digest;
 //   }
 //
 // A caller's local passed by reference is alive as long as the caller awaits. See docs/hazards for
@@ -154,11 +157,10 @@ class [[nodiscard]] Task {
   // The awaitable protocol (promise.h). A child that ends without waiting returns here instead of
   // being transferred to, so a loop over such children does not grow the stack in builds where
   // GCC 12 makes no tail call of a symmetric transfer (-O0, sanitizers).
-  bool suspend(PromiseBase& awaiting) { return suspend_under(awaiting, awaiting.context()); }
-  bool suspend_under(PromiseBase& awaiting, const TaskContext& context) {
+  bool suspend(PromiseBase& awaiting) {
     CHECK(handle_ && !handle_.done());
     promise_type& promise = handle_.promise();
-    promise.adopt(context, handle_);
+    promise.adopt(awaiting.context(), handle_);
     handle_.resume();
     if (handle_.done()) return false;
     promise.set_continuation(awaiting);
@@ -188,32 +190,49 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
 }
 
-// `co_await under(context, task)`: the task listens to `context` instead of the awaiting task's.
-// The caller owns the context; give it the parent it should have.
-template <typename T>
+// `co_await under(context, awaitable)`: a task, or anything else to await, is cancelled by `context`
+// instead of the awaiting task's context. The caller owns the context; give it the parent it should
+// have.
+template <Awaitable A>
 class [[nodiscard]] UnderContext {
  public:
-  UnderContext(CancelContext& context, Task<T> task) : context_(&context), task_(std::move(task)) {}
+  UnderContext(CancelContext& context, A awaitable)
+      : context_(&context), awaitable_(std::move(awaitable)) {}
   bool suspend(PromiseBase& awaiting) {
-    return task_.suspend_under(awaiting, TaskContext{awaiting.context().queue, context_});
+    const Exchanged exchanged(awaiting, context_);
+    return awaitable_.suspend(awaiting);
   }
-  Result<T> resume() { return task_.resume(); }
+  auto resume() { return awaitable_.resume(); }
   AsResult<UnderContext> result() && { return AsResult<UnderContext>(std::move(*this)); }
 
  private:
+  // The awaiting task has the other context during suspend, where awaitables read it.
+  class Exchanged {
+   public:
+    Exchanged(PromiseBase& task, CancelContext* cancel)
+        : task_(task), own_(task.exchange_cancel(cancel)) {}
+    Exchanged(const Exchanged&) = delete;
+    ~Exchanged() { task_.exchange_cancel(own_); }
+
+   private:
+    PromiseBase& task_;
+    CancelContext* own_;
+  };
+
   CancelContext* context_;
-  Task<T> task_;
+  A awaitable_;
 };
-template <typename T>
-UnderContext<T> under(CancelContext& context, Task<T> task) {
-  return UnderContext<T>(context, std::move(task));
+template <Awaitable A>
+UnderContext<A> under(CancelContext& context, A awaitable) {
+  return UnderContext<A>(context, std::move(awaitable));
 }
 
-// `co_await shield(task)`: the task does not hear cancellation; for endings that must happen.
-template <typename T>
-Task<T> shield(Task<T> task) {
-  CancelContext deaf;
-  Result<T> outcome = co_await under(deaf, std::move(task)).result();
+// `co_await shield(awaitable)`: the wait is not cancelled with the awaiting task; for endings that
+// must happen.
+template <Awaitable A, typename T = ValueOf<A>>
+Task<T> shield(A awaitable) {
+  CancelContext never_cancelled;
+  Result<T> outcome = co_await under(never_cancelled, std::move(awaitable)).result();
   if constexpr (std::is_void_v<T>) {
     co_await std::move(outcome);
   } else {

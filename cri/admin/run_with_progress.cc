@@ -4,17 +4,10 @@
 #include "core/ring/with_deadline.h"
 
 namespace berth::cri::admin {
-namespace {
-
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
-}  // namespace
 
 Task<void> wait_at_most(Ring& ring, Event& event, std::int64_t wait_ms) {
   const Deadline deadline = Deadline::after_ms(wait_ms);
-  Result<void> waited = co_await with_deadline(ring, deadline, wait_for(event)).result();
+  Result<void> waited = co_await with_deadline(ring, deadline, event.wait()).result();
   if (!waited.ok() && !waited.error().is(Errc::deadline_exceeded)) {
     co_await fail(std::move(waited).error());
   }

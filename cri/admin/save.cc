@@ -61,7 +61,7 @@ Task<void> save(Node& node, rpc::Call& call) {
                                           ? image::ArchiveFormat::docker_archive
                                           : image::ArchiveFormat::oci_layout;
   std::vector<image::ImageEntry> entries = co_await entries_of(node, request);
-  // A concurrent removal deletes the names at once, and the blobs after the hold is released.
+  // A concurrent removal deletes the names at once, and the blobs after the lease ends.
   const image::Puller::Lease lease = co_await node.puller.lease(entries);
   std::vector<image::SavedImage> images;
   for (const image::ImageEntry& entry : entries) add_named(entry, images);

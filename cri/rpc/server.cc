@@ -33,10 +33,6 @@ constexpr std::size_t kMemoryMax = 256_MiB;
 constexpr int kHeaderBytesMax = 8192;
 constexpr std::int64_t kFlushMs = 250;
 
-Task<void> close(Scope& scope) {
-  co_await scope.close();
-}
-
 }  // namespace
 
 class Server::Impl {
@@ -98,8 +94,8 @@ class Server::Impl {
     // period. Their progress is recorded, so the next start of the agent can continue.
     const Deadline grace = Deadline::after_ms(grace_ms);
     static_cast<void>(co_await with_deadline(host_.ring, grace, close(host_.calls)).result());
-    // The loop keeps running and refuses new calls until gRPC does so. The shutdown has a thread of
-    // its own, so that a blocked offload thread cannot delay the end of the process.
+    // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
+    // On a thread of its own: what hangs elsewhere must not keep the process.
     OffloadPool pool(host_.ring, 1);
     auto refuse = [this]() -> Status {
       refuse_calls(kFlushMs);

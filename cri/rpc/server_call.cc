@@ -48,10 +48,6 @@ Result<grpc::ByteBuffer> serialize(const google::protobuf::MessageLite& message)
   return bytes;
 }
 
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
 }  // namespace
 
 ServerCall::ServerCall(CallHost& host) : host_(host) {}
@@ -144,7 +140,7 @@ Task<void> ServerCall::operation() {
   Result<void> ended = co_await operation_ended_event_.wait().result();
   if (!ended.ok()) {
     context_.TryCancel();
-    co_await shield(wait_for(operation_ended_event_));
+    co_await shield(operation_ended_event_.wait());
     co_await std::move(ended);
   }
 }

@@ -83,7 +83,7 @@ TEST_F(RingCancel, EveryWaitingOperationEndsWithItsName) {
     Result<void> outcome = root.take();
     ASSERT_FALSE(outcome.ok());
     EXPECT_EQ(outcome.error().code, Errc::cancelled) << given.op;
-    EXPECT_STREQ(outcome.error().op, given.op);
+    EXPECT_EQ(outcome.error().op, given.op);
   }
 }
 

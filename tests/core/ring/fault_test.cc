@@ -212,7 +212,7 @@ TEST(RingFault, ADeadlineWaitsUntilTheKernelGaveTheBufferBack) {
         with_deadline(*ring, Deadline::after_ms(1), read_once(*ring, pipe.read.get())));
     ASSERT_FALSE(outcome.ok());
     EXPECT_EQ(outcome.error().code, Errc::deadline_exceeded);
-    EXPECT_STREQ(outcome.error().op, "read");
+    EXPECT_EQ(outcome.error().op, "read");
     expect_quiet(*ring);
   }
 }

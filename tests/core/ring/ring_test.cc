@@ -146,7 +146,7 @@ TEST_F(RingTest, ADeadlineCancelsTheOperationAndNamesIt) {
       with_deadline(ring(), Deadline::after_ms(10), read_some(ring(), pipe.read.get())));
   ASSERT_FALSE(text.ok());
   EXPECT_EQ(text.error().code, Errc::deadline_exceeded);
-  EXPECT_STREQ(text.error().op, "read");
+  EXPECT_EQ(text.error().op, "read");
   EXPECT_EQ(ring().counters().in_kernel, 1U);
   EXPECT_EQ(ring().timers().size(), 0U);
 }

@@ -56,7 +56,7 @@ void expect_exit_and_kill_seen(Ring& ring) {
   Result<siginfo_t> again = ring.run_until(waitid_pidfd(ring, dies.pidfd.get()));
   ASSERT_FALSE(again.ok());
   EXPECT_EQ(again.error().sys_errno, ECHILD);
-  EXPECT_STREQ(again.error().op, "waitid");
+  EXPECT_EQ(again.error().op, "waitid");
 }
 
 TEST(Waitid, GivesExitAndSignal) {

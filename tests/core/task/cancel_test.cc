@@ -115,6 +115,26 @@ TEST(Cancel, DoesNotPassAShield) {
   EXPECT_EQ(*root.take(), 6);
 }
 
+Task<void> shielded_event(Event* first, Event* second) {
+  co_await shield(first->wait());
+  co_await second->wait();
+}
+
+TEST(Cancel, DoesNotPassAShieldAroundAnEventAndEndsTheNextWait) {
+  Event first;
+  Event second;
+  ReadyQueue queue;
+  RootTask<void> root(queue, shielded_event(&first, &second));
+  queue.drain();
+  root.cancel();
+  queue.drain();
+  EXPECT_FALSE(root.done());
+  first.set();
+  queue.drain();
+  ASSERT_TRUE(root.done());
+  EXPECT_EQ(root.take().error().code, Errc::cancelled);
+}
+
 TEST(Cancel, OfAParentContextReachesTheChildAndNotTheReverse) {
   CancelContext parent;
   CancelContext child(&parent);

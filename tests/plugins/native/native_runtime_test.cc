@@ -116,7 +116,7 @@ TEST_F(NativeRuntimeTest, CommandThatIsMissingIsNotFoundAndOneThatIsNoProgramIsD
   Result<Launched> missing = run(runtime_->launch(request("c1", {"/no/such"})));
   ASSERT_FALSE(missing.ok());
   EXPECT_TRUE(missing.error().is(Errc::not_found)) << missing.error().message();
-  EXPECT_STREQ(missing.error().op, "exec");
+  EXPECT_EQ(missing.error().op, "exec");
   Result<Launched> denied = run(runtime_->launch(request("c1", {"/etc"})));
   ASSERT_FALSE(denied.ok());
   EXPECT_TRUE(denied.error().is(Errc::permission_denied)) << denied.error().message();
