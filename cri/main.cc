@@ -20,7 +20,6 @@
 #include "core/linux/short_slice.h"
 #include "core/linux/text_pages.h"
 #include "core/ring/with_deadline.h"
-#include "core/store/ledger.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
 #include "cri/container/mount_points.h"
@@ -132,8 +131,7 @@ Status open_stores(Parts& parts, const Options& options) {
   if (!state.ok()) return std::move(state).error().with("state store");
   parts.state = std::make_unique<store::State>(std::move(*state));
   TRY(const std::vector<store::Quarantined> damaged,
-      parts.state->quarantine_damaged(
-          {records::kSandboxes, records::kContainers, store::kLedgerTable}));
+      parts.state->quarantine_damaged({records::kSandboxes, records::kContainers}));
   for (const store::Quarantined& record : damaged) {
     parts.log.error("state",
                     "quarantined " + record.table + "/" + record.key + ": " + record.reason);
@@ -234,17 +232,13 @@ Task<void> until_signal(Parts& parts, const UniqueFd& signals) {
   parts.log.info("main", "signal " + std::to_string(info.ssi_signo) + ": ending");
 }
 
-Task<void> end_all(Scope& scope) {
-  co_await scope.close();
-}
-
 Task<void> close_parts(Parts& parts) {
   parts.watch->cancel();
   co_await parts.watch->close();
   co_await parts.puller->close();
   // What outlives its caller has had the calls' time to end well; cancelled, it is undone.
   const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
-  static_cast<void>(co_await with_deadline(*parts.ring, grace, end_all(*parts.attempts)).result());
+  static_cast<void>(co_await with_deadline(*parts.ring, grace, parts.attempts->close()).result());
   co_await parts.node->pod_network.close();
   co_await parts.node->snapshotter.close();
   co_await parts.node->resources.close();

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "core/linux/namespace.h"
-#include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
 #include "cri/sandbox/calls.h"
@@ -303,18 +302,6 @@ void sweep_files(Node& node, Report& report) {
   }
 }
 
-Status sweep_ledger(Node& node, Report& report) {
-  return node.state.write([&](store::WriteTxn& txn) -> Status {
-    TRY(const std::vector<store::LedgerRow> rows, store::ledger_all(txn));
-    for (const store::LedgerRow& row : rows) {
-      if (node.pods.sandbox(row.owner) != nullptr) continue;
-      TRY_(store::ledger_clear(txn, row));
-      report.mended.push_back("ledger row " + row.id + " belonged to no sandbox");
-    }
-    return {};
-  });
-}
-
 std::vector<plugins::LivingCgroup> living_cgroups(
     const Node& node, const std::map<std::string, std::string>& cgroup_parents) {
   std::vector<plugins::LivingCgroup> living;
@@ -371,8 +358,6 @@ Task<ReconcileReport> reconcile(Node& node, Scope& watchers) {
   Task<void> snapshots = sweep_snapshots(node, report);
   co_await try_step(report, "snapshots", std::move(snapshots));
   sweep_files(node, report);
-  Status ledger = sweep_ledger(node, report);
-  co_await std::move(ledger);
   report.pods = node.pods.sandboxes().size();
   report.containers = node.pods.containers().size();
   co_return report;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // At start the agent compares what it wrote down with what there is, and mends both ways: the
-// records (state store and ledger), the keeper's table, cgroups, snapshots, network, files.
+// records in the state store, the keeper's table, cgroups, snapshots, network, files.
 // Afterwards the store agrees with the kernel, and doing it again changes nothing.
 //
 // Rules. An unreadable record is set aside for a person, and what it stood for ends: the kubelet no

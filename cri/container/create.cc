@@ -10,7 +10,6 @@
 #include "core/linux/capability.h"
 #include "core/linux/openat2.h"
 #include "core/ring/with_deadline.h"
-#include "core/store/ledger.h"
 #include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
@@ -86,15 +85,7 @@ Status resolve_process(Node& node, records::ContainerRecord& record, const oci::
 }
 
 Status write_intent(Node& node, const records::ContainerRecord& record) {
-  return node.state.write([&](store::WriteTxn& txn) -> Status {
-    for (const store::LedgerKind kind : {store::LedgerKind::snapshot, store::LedgerKind::cgroup}) {
-      TRY_(store::ledger_add(txn, {.owner = record.sandbox_id(), .kind = kind, .id = record.id()}));
-    }
-    for (const store::LedgerRow& row : image_volume_rows(record)) {
-      TRY_(store::ledger_add(txn, row));
-    }
-    return records::save(txn, record);
-  });
+  return records::save(node.state, record);
 }
 
 records::ContainerRecord new_record(const Request& request, const image::ImageEntry& entry,

@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "core/store/ledger.h"
 #include "core/task/task.h"
 #include "cri/container/mounts.h"
 #include "cri/node.h"
@@ -31,8 +30,6 @@ std::string container_of_key(const std::string& snapshot_key);
 // Finds the images and writes them into record.image_volumes. Errors of need_image, with the mount.
 // The record's id is set.
 Task<void> resolve_image_volumes(Node& node, records::ContainerRecord& record);
-// What the ledger says of them.
-std::vector<store::LedgerRow> image_volume_rows(const records::ContainerRecord& record);
 // Makes views and directories, and mounts once where a sub path has to be there.
 Task<void> prepare_image_volumes(Node& node, const records::ContainerRecord& record);
 Task<ImageTrees> mount_image_volumes(Node& node, const records::ContainerRecord& record);

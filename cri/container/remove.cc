@@ -5,7 +5,6 @@
 //
 // The record says REMOVING before the first part goes, so a crash or a failure leaves something
 // that the reconciler, or the next call, removes to the end.
-#include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/container/image_volumes.h"
 #include "cri/field.h"
@@ -31,23 +30,6 @@ void note_removal(Node& node, records::ContainerRecord& record) {
   if (!noted.ok()) {
     node.log.warn("container", "removal of " + record.id() + ": " + noted.error().message());
   }
-}
-
-// A container whose record cannot be read has its volumes swept at the next start.
-Status forget(Node& node, const std::string& sandbox_id, const std::string& id,
-              Result<records::ContainerRecord>& record) {
-  return node.state.write([&](store::WriteTxn& txn) -> Status {
-    for (const store::LedgerKind kind : {store::LedgerKind::cgroup, store::LedgerKind::snapshot}) {
-      TRY_(store::ledger_clear(txn, {.owner = sandbox_id, .kind = kind, .id = id}));
-    }
-    if (record.ok()) {
-      for (const store::LedgerRow& row : image_volume_rows(*record)) {
-        TRY_(store::ledger_clear(txn, row));
-      }
-    }
-    TRY([[maybe_unused]] const bool was_there, txn.erase(records::kContainers, id));
-    return {};
-  });
 }
 
 // A start that the keeper's death cut short has failed for us and may yet have made the process: a
@@ -85,8 +67,10 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
   co_await forget_process(node, container);
   co_await node.resources.cleanup(sandbox_id, id);
   co_await remove_snapshot(node, id);
+  // The volumes of an unreadable record are swept at the next start.
   if (record.ok()) co_await remove_image_volumes(node, *record);
-  co_await forget(node, sandbox_id, id, record);
+  Result<bool> erased = node.state.erase(records::kContainers, id);
+  co_await std::move(erased);
   node.pods.remove(*container);
 }
 

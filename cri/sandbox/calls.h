@@ -29,7 +29,7 @@ Task<runtime::v1::ListPodSandboxResponse> list_pod_sandbox(
 // Ends every container, gives back network and namespaces, writes SANDBOX_STOPPED. The caller holds
 // the sandbox's lock.
 Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox);
-// Removes containers, cgroup, files, ledger rows and record. Stopped before.
+// Removes containers, cgroup, files and record. Stopped before.
 Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox);
 
 // Which network a sandbox is attached to.

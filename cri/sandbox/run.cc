@@ -6,13 +6,12 @@
 // running: a kubelet whose first call timed out gets that call's result, and no name stays
 // reserved. The attempt belongs to the agent, not to the client that began it.
 //
-// A crash between two steps leaves a record in SANDBOX_CREATING and its ledger rows; the reconciler
-// takes such a sandbox apart at the next start.
+// A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler takes such a sandbox
+// apart at the next start.
 #include <utility>
 
 #include "core/base/units.h"
 #include "core/ring/with_deadline.h"
-#include "core/store/ledger.h"
 #include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/ids.h"
@@ -45,20 +44,12 @@ records::SandboxRecord new_record(const Node& node, std::string id, const Reques
 
 // The intent is on record before the first kernel object exists.
 Status write_intent(Node& node, const records::SandboxRecord& record) {
-  const std::string& id = record.id();
-  return node.state.write([&](store::WriteTxn& txn) -> Status {
-    TRY_(store::ledger_add(txn, {.owner = id, .kind = store::LedgerKind::namespaces, .id = id}));
-    TRY_(store::ledger_add(txn, {.owner = id, .kind = store::LedgerKind::cgroup, .id = id}));
-    return records::save(txn, record);
-  });
+  return records::save(node.state, record);
 }
 
 Status erase_intent(Node& node, const std::string& id) {
-  return node.state.write([&](store::WriteTxn& txn) -> Status {
-    TRY_(store::ledger_clear_owner(txn, id));
-    TRY([[maybe_unused]] const bool was_there, txn.erase(records::kSandboxes, id));
-    return {};
-  });
+  TRY([[maybe_unused]] const bool was_there, node.state.erase(records::kSandboxes, id));
+  return {};
 }
 
 Task<void> attach_network(Node& node, Sandbox& sandbox, const Request& request,
