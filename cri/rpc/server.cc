@@ -93,9 +93,9 @@ class Server::Impl {
     // Handlers may wait for minutes, as StopContainer does, and are cancelled after the grace
     // period. Their progress is recorded, so the next start of the agent can continue.
     const Deadline grace = Deadline::after_ms(grace_ms);
-    static_cast<void>(co_await with_deadline(host_.ring, grace, close(host_.calls)).result());
-    // The loop goes on meanwhile: it refuses the calls that come until gRPC does.
-    // On a thread of its own: what hangs elsewhere must not keep the process.
+    static_cast<void>(co_await with_deadline(host_.ring, grace, host_.calls.close()).result());
+    // The loop keeps running and refuses new calls until gRPC does so. The shutdown has a thread of
+    // its own, so that a blocked offload thread cannot delay the end of the process.
     OffloadPool pool(host_.ring, 1);
     auto refuse = [this]() -> Status {
       refuse_calls(kFlushMs);
