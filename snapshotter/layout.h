@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the overlay snapshotter keeps things, and the records it keeps. No path is put together
-// anywhere else.
+// Paths and records of the overlay snapshotter. No other file builds these paths.
 //
 //   <dir>/meta/          LMDB, durable: committed snapshots
 //   <dir>/<id>/fs        the tree of a snapshot: upperdir while active, a lowerdir of others later
 //   <dir>/<id>/work      overlayfs' workdir, while active
-//   <dir>/trash/         trees that no record names any more, being deleted
+//   <dir>/trash/         trees without a record, being deleted
 //
-// Active snapshots and views are records in <state dir>/snapshots, LMDB on tmpfs: they live as long
-// as containers can, until the node reboots.
+// Active snapshots and views are records in <state dir>/snapshots, LMDB on tmpfs: like containers,
+// they last until the node reboots.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +44,7 @@ class OverlayLayout {
   static std::string name(std::uint64_t id) { return std::to_string(id); }
   static std::string fs_name(std::uint64_t id) { return name(id) + "/fs"; }
   static std::string work_name(std::uint64_t id) { return name(id) + "/work"; }
-  // KERNEL 5.10: a volatile overlay leaves this behind and refuses the next mount while it is
-  // there.
+  // KERNEL 5.10: a volatile overlay leaves this file and refuses the next mount while it exists.
   static std::string volatile_mark(std::uint64_t id) {
     return work_name(id) + "/work/incompat/volatile";
   }

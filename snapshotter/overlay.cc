@@ -164,9 +164,8 @@ Result<bool> Overlay::has_children(const std::string& name) const {
   return found;
 }
 
-// The root of the merged tree is the upper's own directory, so it takes owner and mode from the
-// layer below; else a container would see 0755 root whatever the image says. Most images say just
-// that.
+// The root of the merged tree is the upperdir itself, so copy owner and mode from the layer below;
+// else every container's root would be root's and 0755. Most images have just that.
 Task<void> Overlay::match_root(std::uint64_t id, std::uint64_t parent_id) {
   const std::string below = OverlayLayout::fs_name(parent_id);
   const std::string own = OverlayLayout::fs_name(id);
@@ -183,7 +182,7 @@ Task<void> Overlay::match_root(std::uint64_t id, std::uint64_t parent_id) {
         ::fchownat(dirfd_.get(), own.c_str(), wanted.st_uid, wanted.st_gid, 0) != 0) {
       return sys_error(errno, "chown", own);
     }
-    // After chown, which takes special bits away.
+    // After chown, which clears special bits.
     if (::fchmodat(dirfd_.get(), own.c_str(), wanted.st_mode & 07777, 0) != 0) {
       return sys_error(errno, "chmod", own);
     }
@@ -194,7 +193,7 @@ Task<void> Overlay::match_root(std::uint64_t id, std::uint64_t parent_id) {
 
 Task<void> Overlay::record_or_discard(std::string key, OverlayRecord record) {
   Status recorded;
-  // While we waited for directories the parent may have been removed.
+  // The parent may have been removed during the wait for directories.
   if (!record.parent.empty()) {
     const auto parent = find_committed(record.parent);
     if (!parent.ok()) {
@@ -205,7 +204,7 @@ Task<void> Overlay::record_or_discard(std::string key, OverlayRecord record) {
   }
   if (recorded.ok()) recorded = active_.put(kActiveTable, key, encode(record));
   if (recorded.ok()) co_return;
-  // Without a record the directory is nobody's; if it cannot be moved, recover() will find it.
+  // The directory has no record now; if it cannot be moved to the trash, recover() finds it.
   static_cast<void>(trash_->take(dirfd_.get(), OverlayLayout::name(record.id)));
   trash_->empty();
   co_await std::move(recorded);
@@ -242,8 +241,8 @@ Task<std::vector<SnapshotMount>> Overlay::mounts(std::string key) {
     co_await fail(Errc::failed_precondition, "snapshot `" + key + "` is committed: use a view");
   }
   const std::vector<std::uint64_t> parents = co_await chain_of(record.parent);
-  // The agent may have died between a mount and the start of its container. Since then the node has
-  // not been down (the record is on tmpfs), so nothing of the upper tree is lost.
+  // The agent may have died between a mount and the start of its container. The node has not been
+  // down since then (the record is on tmpfs), so the upper tree is complete.
   const std::string mark = OverlayLayout::volatile_mark(record.id);
   ::unlinkat(dirfd_.get(), (mark + "/dirty").c_str(), 0);
   ::unlinkat(dirfd_.get(), mark.c_str(), AT_REMOVEDIR);
@@ -259,7 +258,7 @@ Task<void> Overlay::rebase(std::string key, std::string parent) {
                   "snapshot `" + key + "` is a view or has a parent already");
   }
   const std::vector<std::uint64_t> parents = co_await chain_of(parent);
-  static_cast<void>(parents);  // asked for the error: each of them is there
+  static_cast<void>(parents);  // for the error only: each of them exists
   record->parent = parent;
   const std::string bytes = encode(*record);
   co_await active_.put(kActiveTable, key, bytes);
@@ -280,7 +279,7 @@ Task<void> Overlay::commit(std::string name, std::string key) {
   co_await offload(ring_, work);
   co_await active_.erase(kActiveTable, key);
   const std::string work_dir = OverlayLayout::work_name(record->id);
-  // Empty but for the kernel's own directories; a mount that is still there keeps it, which is
+  // The workdir has only the kernel's own directories. If a mount still uses it, it stays, which is
   // harmless.
   ::unlinkat(dirfd_.get(), (work_dir + "/work").c_str(), AT_REMOVEDIR);
   ::unlinkat(dirfd_.get(), work_dir.c_str(), AT_REMOVEDIR);
@@ -297,12 +296,12 @@ Task<void> Overlay::remove(std::string key) {
   } else {
     co_await active_.erase(kActiveTable, key);
   }
-  // From here on it is gone for everybody. The bytes take as long as they take.
+  // The snapshot is removed now; its bytes are deleted later.
   co_await trash_->take(dirfd_.get(), OverlayLayout::name(record.id));
   trash_->empty();
 }
 
-// Durable: waits for the disk. A child that is prepared meanwhile no longer finds its parent.
+// Durable, so it waits for the disk. A prepare() meanwhile does not find this parent any more.
 Task<void> Overlay::erase_committed(const std::string& name) {
   removing_.insert(name);
   auto work = [this, &name] { return committed_.erase(kCommittedTable, name); };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The snapshotter "overlay": each snapshot is a directory with what differs from its parent, and a
-// stack of them is mounted with overlayfs. plugins/api/snapshotter.h is the contract, layout.h says
-// where things are. Records change in one transaction each; directories are made ahead
-// (tree_pool.h) and deleted behind (trash.h).
+// The snapshotter "overlay": each snapshot is a directory with the differences to its parent, and a
+// stack of them is mounted with overlayfs. plugins/api/snapshotter.h is the contract, layout.h has
+// the paths. Each change of records is one transaction; directories are made ahead (tree_pool.h)
+// and deleted later (trash.h).
 //
-// Order of steps, so that a crash anywhere leaves a snapshot or none:
-//   prepare   directories, then the record         a directory without a record is swept
-//   commit    durable record, then the active one is erased     with both, the durable one counts
-//   remove    the record, then the directory       as for prepare
-// Nothing here waits for a disk on the way to a container: only commit writes durably.
+// Order of steps, so that a crash anywhere leaves a whole snapshot or none:
+//   prepare   directories, then the record                 a directory without a record is deleted
+//   commit    the durable record, then erase the active    with both, the durable one counts
+//   remove    the record, then the directory               as for prepare
+// A container's start never waits for the disk here: only commit writes durably.
 #pragma once
 
 #include <memory>
@@ -30,13 +30,13 @@
 namespace berth::snapshotter {
 
 struct OverlayOptions {
-  // Both are made, with their parents, when missing.
+  // Both are created, with their parents, if they are missing.
   std::string dir;               // store::Layout::overlay_snapshots()
   std::string state_dir;         // store::Layout::snapshots_state(), on tmpfs
   std::size_t ready_trees = 32;  // directories kept ready for the next snapshots
 };
 
-// Pure: what to mount for `record`, whose parents' ids come nearest first.
+// The mounts of `record`, whose parents' ids come nearest first. Pure.
 std::vector<plugins::SnapshotMount> overlay_mounts(const OverlayLayout& layout,
                                                    const OverlayRecord& record,
                                                    const std::vector<std::uint64_t>& parents);
@@ -59,7 +59,7 @@ class Overlay final : public plugins::Snapshotter {
   Task<std::vector<plugins::SnapshotInfo>> walk() override;
   Task<void> close() override;
 
-  // Until the bytes of removed snapshots are gone. For tests and tools.
+  // Waits until the bytes of removed snapshots are deleted. For tests and tools.
   Task<void> wait_until_deleted() { return trash_->wait_until_empty(); }
 
  private:
@@ -96,7 +96,7 @@ class Overlay final : public plugins::Snapshotter {
   UniqueFd dirfd_;
   std::unique_ptr<Trash> trash_;
   TreePool trees_;
-  // Committed snapshots whose record is being erased on another thread: already gone for everybody.
+  // Committed snapshots whose record is being erased on another thread: no call finds them.
   std::set<std::string> removing_;
 };
 

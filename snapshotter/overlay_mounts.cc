@@ -25,14 +25,14 @@ std::string lowerdir(const OverlayLayout& layout, const std::vector<std::uint64_
 std::vector<SnapshotMount> overlay_mounts(const OverlayLayout& layout, const OverlayRecord& record,
                                           const std::vector<std::uint64_t>& parents) {
   if (record.kind == SnapshotKind::view) {
-    // Overlayfs wants two layers; one alone is the directory itself.
+    // Overlayfs needs two layers; a single one is bind-mounted.
     if (parents.empty()) return {bind(layout.fs(record.id), true)};
     if (parents.size() == 1) return {bind(layout.fs(parents.front()), true)};
     return {{"overlay", "overlay", {"ro", lowerdir(layout, parents)}}};
   }
   if (parents.empty()) return {bind(layout.fs(record.id), false)};
-  // volatile: without it, unmounting one container syncs the whole filesystem below. The tree does
-  // not outlive the node anyway.
+  // volatile: without it, unmounting one container syncs the whole filesystem below. The tree is
+  // not needed after a reboot.
   return {{"overlay",
            "overlay",
            {"upperdir=" + layout.fs(record.id), "workdir=" + layout.work(record.id),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// After a start: records that a crash doubled are made one, directories without a record are
-// deleted.
+// After a start: resolves double records of an interrupted commit and deletes directories without a
+// record.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ std::uint64_t id_of(std::string_view bytes) {
   return store::RecordReader(bytes).u64();
 }
 
-// Names in `dirfd` that are ids, as numbers.
+// The names in `dirfd` that are ids.
 Result<std::vector<std::uint64_t>> ids_on_disk(int dirfd) {
   const int fd = ::openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return sys_error(errno, "open", "snapshots");
@@ -49,7 +49,7 @@ std::size_t of_table(const std::vector<store::Quarantined>& all, std::string_vie
 
 }  // namespace
 
-// A crash in the middle of a commit left both records of one directory: the durable one counts.
+// A crash during a commit may leave two records of one directory: the durable one counts.
 Status Overlay::erase_doubles() {
   std::set<std::uint64_t> committed_ids;
   TRY_(committed_.for_each(kCommittedTable, [&](std::string_view, std::string_view bytes) {
@@ -65,7 +65,7 @@ Status Overlay::erase_doubles() {
   return {};
 }
 
-// Gives the first id that is free.
+// Returns the first free id.
 Result<std::uint64_t> Overlay::sweep() {
   std::set<std::uint64_t> known;
   const auto visit = [&known](std::string_view, std::string_view bytes) {
@@ -78,7 +78,7 @@ Result<std::uint64_t> Overlay::sweep() {
   std::uint64_t last_id = known.empty() ? 0 : *known.rbegin();
   for (const std::uint64_t id : present) last_id = std::max(last_id, id);
 
-  // A damaged record names a directory that we cannot tell from a leftover: then all are kept.
+  // The directory of a damaged record cannot be told from a leftover, so keep all directories.
   TRY(const std::vector<store::Quarantined> runtime_damage, active_.quarantined());
   TRY(const std::vector<store::Quarantined> damage, committed_.quarantined());
   const std::size_t unknown =

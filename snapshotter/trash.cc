@@ -17,7 +17,7 @@
 namespace berth::snapshotter {
 namespace {
 
-// Some five milliseconds of unlink on a disk.
+// About five milliseconds of unlink on a disk.
 constexpr std::uint64_t kEntriesPerJob = 512;
 
 struct CloseDir {
@@ -45,7 +45,7 @@ const dirent* next_entry(DIR* directory) {
   return nullptr;
 }
 
-// What one pass over the trash may still do, and what it could not.
+// The rest of the budget of one pass over the trash, and its failures.
 struct Pass {
   int trash_fd;
   std::uint64_t budget;
@@ -65,12 +65,12 @@ struct Pass {
   }
 };
 
-// An inode number is free for reuse only when its directory is gone, so the name is free too.
+// An inode number is reused only after its directory is deleted, so the name is free too.
 std::string name_for_moved(const dirent& entry) {
   return "d" + std::to_string(entry.d_ino);
 }
 
-// A file is unlinked, an empty directory removed, any other moved up.
+// Unlinks a file, removes an empty directory, moves any other directory up.
 void delete_entry(int dirfd, const dirent& entry, Pass& pass) {
   const char* const name = entry.d_name;
   if (entry.d_type != DT_DIR && ::unlinkat(dirfd, name, 0) == 0) return;
@@ -85,13 +85,13 @@ void delete_entry(int dirfd, const dirent& entry, Pass& pass) {
   ++pass.moved;
 }
 
-// One tree of the trash, one level of it. It can be removed afterwards unless the budget ended or
-// something in it refused.
+// Deletes one level of one tree of the trash. Afterwards the tree can be removed unless the budget
+// ended or an entry could not be deleted.
 Status delete_level(const char* name, Pass& pass) {
   auto opened = open_directory(pass.trash_fd, name);
   if (!opened.ok()) return opened.error();
   const Directory directory = std::move(*opened);
-  // KERNEL: a container may leave a directory without permission bits; CAP_DAC_OVERRIDE is ours.
+  // KERNEL: a container may leave a directory without permission bits; CAP_DAC_OVERRIDE opens it.
   const int dirfd = ::dirfd(directory.get());
   const std::uint64_t stuck_before = pass.progress.stuck;
   while (const dirent* entry = next_entry(directory.get())) {
@@ -115,7 +115,7 @@ Result<TrashProgress> delete_some(int trash_fd, std::uint64_t most) {
     Status deleted = delete_level(name.c_str(), pass);
     if (!deleted.ok()) pass.refused(name.c_str(), deleted.error().sys_errno);
   }
-  // What was moved up while reading may or may not have been read: another job looks.
+  // Directories moved up during the reading may have been missed: another job reads again.
   pass.progress.done = pass.moved == 0 && pass.budget != 0;
   return pass.progress;
 }
@@ -135,7 +135,7 @@ Result<std::unique_ptr<Trash>> Trash::open(Ring& ring, Log& log, int dirfd, cons
 
 Status Trash::take(int dirfd, const std::string& name) {
   if (::renameat(dirfd, name.c_str(), fd_.get(), name.c_str()) == 0 || errno == ENOENT) return {};
-  // What is here is not counted when ids begin anew after a reboot, so an old name can be taken.
+  // Ids start anew after a reboot without regard to the trash, so the name may be taken.
   if (errno == ENOTEMPTY || errno == EEXIST) {
     const std::string other = name + "-" + std::to_string(realtime_now_ns());
     if (::renameat(dirfd, name.c_str(), fd_.get(), other.c_str()) == 0) return {};
@@ -163,7 +163,7 @@ Task<void> Trash::delete_behind() {
     }
     stuck = progress->stuck;
     example = progress->stuck_example;
-    // A job that spent all on entries that refuse would be repeated for ever.
+    // A job that met only entries that cannot be deleted would be repeated for ever.
     const bool hopeless = stuck >= kEntriesPerJob / 2;
     if (!progress->done && !hopeless) again_ = true;
   }

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// Deletes trees behind: what is put here is out of everybody's sight at once and is deleted in
-// short jobs on an offload thread, one at a time, so that a large tree never holds a thread for
-// long.
+// SPDX-License-Identifier: Apache-2.0 Deletes trees later: a tree that is moved here has left its
+// place at once, and is deleted in short jobs on an offload thread, one at a time, so that a large
+// tree never occupies a thread for long.
 //
 // Trees come from containers, so their depth has no limit: a directory that is not empty is moved
 // up to the trash itself instead of being descended into. Names are never followed.
@@ -22,16 +21,16 @@ namespace berth::snapshotter {
 
 class Trash {
  public:
-  // Makes `<dirfd>/<name>`. `ring` and `log` outlive the trash; close() before destroying it.
+  // Creates `<dirfd>/<name>`. `ring` and `log` outlive the trash; close() before destroying it.
   static Result<std::unique_ptr<Trash>> open(Ring& ring, Log& log, int dirfd, const char* name);
 
   // Moves `<dirfd>/<name>` here. Absent: fine.
   Status take(int dirfd, const std::string& name);
-  // Begins, or goes on, deleting what is here.
+  // Starts deleting, unless it runs already.
   void empty();
-  // Ends after the job that runs now; what is left is deleted after the next start.
+  // Ends after the running job; the rest is deleted after the next start.
   Task<void> close();
-  // Until nothing is left or what is left cannot be deleted. For tests.
+  // Waits until nothing is left that can be deleted. For tests.
   Task<void> wait_until_empty();
 
  private:

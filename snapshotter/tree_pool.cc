@@ -17,14 +17,14 @@ namespace {
 
 constexpr std::size_t kTreesPerJob = 4;
 
-// Empty, or half made.
+// Empty, or partly created.
 void remove_tree(int dirfd, std::uint64_t id) {
   ::unlinkat(dirfd, OverlayLayout::work_name(id).c_str(), AT_REMOVEDIR);
   ::unlinkat(dirfd, OverlayLayout::fs_name(id).c_str(), AT_REMOVEDIR);
   ::unlinkat(dirfd, OverlayLayout::name(id).c_str(), AT_REMOVEDIR);
 }
 
-// Nothing is left behind on a full disk: whoever tries again makes other ones.
+// On a full disk it removes what it created; a retry creates new ones.
 Status make_tree(int dirfd, std::uint64_t id) {
   const std::string fs = OverlayLayout::fs_name(id);
   if (::mkdirat(dirfd, OverlayLayout::name(id).c_str(), 0700) != 0) {

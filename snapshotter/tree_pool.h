@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the directories of snapshots ahead of time, so that none is made on the way to a container.
-// KERNEL ext4: mkdir takes 16 microseconds in a quiet place and hundreds where many directories
-// were deleted within the last minute, which is what containers that come and go do: the allocator
-// passes over recently deleted inodes one by one.
+// Creates the directories of snapshots ahead of time, so that a container's start creates none.
+// KERNEL ext4: mkdir takes 16 microseconds, but hundreds where many directories were deleted within
+// the last minute, as by short-lived containers: the allocator skips recently deleted inodes one by
+// one.
 #pragma once
 
 #include <cstddef>
@@ -18,17 +18,16 @@ namespace berth::snapshotter {
 
 class TreePool {
  public:
-  // Keeps up to `most` trees ready below `dirfd`, which is borrowed. 0: makes each when it is
-  // wanted.
+  // Keeps up to `most` trees ready below `dirfd`, which is borrowed. 0: creates each on demand.
   TreePool(Ring& ring, Log& log, int dirfd, std::size_t most);
   TreePool(const TreePool&) = delete;
 
-  // Ids from here on are free, on disk as well. Begins to fill.
+  // Ids from this one on are free, on disk too. Starts filling.
   void start(std::uint64_t first_free_id);
   // The id of a tree with `fs` (mode 0755, owner as this process) and `work`, which is then the
   // caller's. Waits for the disk only when none is ready.
   Task<std::uint64_t> take();
-  // Trees that are ready stay: without a record they are swept at the next start.
+  // Ready trees stay on disk; the next start deletes them, since they have no record.
   Task<void> close();
 
  private:

@@ -23,7 +23,7 @@ constexpr std::uint64_t kStatBlockBytes = 512;  // stat(2): st_blocks, whatever 
 struct Walk {
   int root;
   std::vector<std::string> pending;  // directories below root, still to be read
-  std::set<ino_t> seen;              // of files with several names
+  std::set<ino_t> seen;              // files with several names
   plugins::SnapshotUsage usage;
 
   void count(const struct stat& entry) {
@@ -44,7 +44,7 @@ void read_directory(int dirfd, const std::string& path, Walk& walk) {
     struct stat found {};
     if (name == "." || name == ".." ||
         ::fstatat(::dirfd(directory), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
-      continue;  // gone since it was listed
+      continue;  // removed since it was listed
     }
     walk.count(found);
     if (S_ISDIR(found.st_mode)) walk.pending.push_back(path + "/" + entry->d_name);
@@ -62,7 +62,7 @@ Result<plugins::SnapshotUsage> tree_usage(int dirfd) {
   while (!walk.pending.empty()) {
     const std::string path = std::move(walk.pending.back());
     walk.pending.pop_back();
-    // The container may put a symbolic link where the directory was: it is resolved below root or
+    // The container may replace the directory by a symbolic link, which is resolved below root or
     // not at all. A path longer than PATH_MAX is not counted.
     Result<UniqueFd> opened =
         sys::open_in_root(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tree occupies on disk. It may be in use: what changes meanwhile is counted as it is met.
+// The disk usage of a tree. The tree may be in use; changes during the count may or may not count.
 #pragma once
 
 #include "core/base/result.h"
@@ -7,8 +7,8 @@
 
 namespace berth::snapshotter {
 
-// Blocks and inodes of the tree below `dirfd`, `dirfd` itself included; a file with several names
-// counts once. Blocking: for an offload thread.
+// Blocks and inodes of the tree below `dirfd`, including `dirfd`; a file with several names counts
+// once. Blocks: call it on an offload thread.
 Result<plugins::SnapshotUsage> tree_usage(int dirfd);
 
 }  // namespace berth::snapshotter

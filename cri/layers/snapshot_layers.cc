@@ -16,7 +16,7 @@ std::string extract_key(const std::string& chain_id) {
   return std::string(kExtractPrefix) + chain_id;
 }
 
-// "/a:/b\:c" as mount(8) writes lists of directories: ':' separates, a backslash quotes.
+// A list of directories as mount(8) writes it, "/a:/b\:c": ':' separates, a backslash quotes.
 void append_lowers(std::vector<std::string>& all, std::string_view list) {
   std::string current;
   for (std::size_t i = 0; i < list.size(); ++i) {

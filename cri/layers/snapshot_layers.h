@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
-// image::LayerStore over a snapshotter plugin: a layer is a committed snapshot whose name is its
-// chain id, and its extraction an active one called "extract-<chain id>". What the snapshotter
-// describes as a mount is not mounted: the entries go straight into the upperdir of an overlay, or
-// into the directory of a bind (the lowest layer), in the form overlayfs reads from a lower layer.
+// SPDX-License-Identifier: Apache-2.0 image::LayerStore over a snapshotter plugin. A committed
+// layer is a committed snapshot named by its chain id; an unfinished one is an active snapshot with
+// a private name. The snapshotter's mounts are not mounted: files are written directly into the
+// upperdir of an overlay, or into the directory of a bind (the lowest layer), in the form that
+// overlayfs reads from a lower layer.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@
 
 namespace berth::cri {
 
-// What an extraction needs to know of a mount description. failed_precondition: neither an overlay
-// with an upperdir nor a bind, as a snapshotter of another kind (a block device) might describe.
+// The directories of a mount description. failed_precondition: it is neither an overlay with an
+// upperdir nor a bind (it may be a block device).
 struct TargetPaths {
   std::string directory;
   std::vector<std::string> lowers;  // nearest first
@@ -27,8 +27,8 @@ Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& moun
 
 class SnapshotLayers final : public image::LayerStore {
  public:
-  // Ring and snapshotter are borrowed. `root` is a directory on the filesystem that the snapshotter
-  // keeps layers on: what sync() writes out.
+  // Ring and snapshotter are borrowed. `root` is a directory on the filesystem of the snapshotter's
+  // layers, which sync() writes to disk.
   SnapshotLayers(Ring& ring, plugins::Snapshotter& snapshots, std::string root,
                  image::UnpackLimits limits = {});
 
@@ -47,8 +47,8 @@ class SnapshotLayers final : public image::LayerStore {
   Ring& ring_;
   plugins::Snapshotter& snapshots_;
   std::string root_;
-  // KERNEL: syncfs(2) tells of a failed write once to each descriptor that was open by then. A
-  // container's syncfs does not take that away from this one.
+  // KERNEL: syncfs(2) reports a failed write once on each descriptor that was open by then, so a
+  // container's syncfs does not hide it from this one.
   UniqueFd root_fd_;
   image::UnpackLimits limits_;
 };

@@ -43,7 +43,7 @@ bool Arrival::was_right() {
   return restarts_ == 0 && outcome_.has_value() && outcome_->ok();
 }
 
-// How far the file may be read; the reader's own offset when there is nothing more to come.
+// How far the file may be read; the reader's own offset at the end.
 Result<std::uint64_t> ArrivingSource::wait_for_more() {
   std::unique_lock<std::mutex> lock(arrival_->mutex_);
   const auto is_news = [this] {
@@ -51,7 +51,7 @@ Result<std::uint64_t> ArrivingSource::wait_for_more() {
     return blob.outcome_.has_value() || blob.restarts_ != restarts_ || blob.offset_ > offset_;
   };
   if (!arrival_->changed_.wait(lock, stop_, is_news)) {
-    return make_error(Errc::cancelled, "given up");
+    return make_error(Errc::cancelled, "cancelled");
   }
   const bool failed = arrival_->outcome_.has_value() && !arrival_->outcome_->ok();
   if (failed || arrival_->restarts_ != restarts_) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A blob on its way in, seen by those who read it meanwhile: the one who fetches says how far the
-// file is, readers follow behind it through the page cache. So a layer is unpacked while it comes,
-// a slow reader holds nobody up, and memory is nobody's buffer.
+// A blob that is read while it arrives. The fetcher announces how far the file is written; readers
+// follow through the page cache. So a layer is unpacked while it arrives, a slow reader delays
+// neither the fetch nor other readers, and no extra buffer is needed.
 //
-//   fetcher: opened(file, bytes that are there) -> advanced(offset)... -> ended(Status)
-//                                                     |-> restarted()    what was there is wrong
-//   reader:  ArrivingSource source(arrival, stop);   its end is told only once the blob is verified
+//   fetcher:  opened(file, offset)
+//             advanced(offset)...     or restarted(): the bytes so far are wrong
+//             ended(Status)
+//   reader:   ArrivingSource source(arrival, name, stop);
 //
-// Whoever reads sees bytes before they are verified: nothing may show before the end of the source,
-// and an error found in them may be the sender's and not the blob's. Thread-safe.
+// A reader gets bytes before they are verified, so nothing may become visible before the source
+// ends, which it does only when the blob is verified. An error in the bytes may be the sender's and
+// not the blob's. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -26,14 +28,14 @@ namespace berth::image {
 
 class Arrival {
  public:
-  // The fetcher's. `file` is duplicated; `offset` bytes of an earlier attempt are in it.
+  // For the fetcher. `file` is duplicated; it has `offset` bytes of an earlier attempt.
   Status opened(int file, std::uint64_t offset);
   void advanced(std::uint64_t offset);
   void restarted();
-  // Once; nothing follows it.
+  // Call once, last.
   void ended(Status outcome);
 
-  // What anybody read of it was the blob: it is verified, and none of it was taken back.
+  // The blob is verified and the fetch never restarted, so every byte that was read is right.
   bool was_right();
 
  private:
@@ -47,8 +49,8 @@ class Arrival {
   std::optional<Status> outcome_;
 };
 
-// Errors: aborted when the fetch failed or began anew, whatever the reason (the fetcher tells it
-// better): read again from the finished blob, or not at all. cancelled by `stop`.
+// Errors: aborted when the fetch failed or restarted (the fetcher's own error gives the reason):
+// read the complete blob instead, if there is one. cancelled by `stop`.
 class ArrivingSource final : public ByteSource {
  public:
   ArrivingSource(std::shared_ptr<Arrival> arrival, std::string name, std::stop_token stop)
@@ -62,7 +64,7 @@ class ArrivingSource final : public ByteSource {
   std::shared_ptr<Arrival> arrival_;
   std::string name_;
   std::stop_token stop_;
-  int file_ = -1;  // the Arrival's
+  int file_ = -1;  // owned by the Arrival
   unsigned restarts_ = 0;
   std::uint64_t offset_ = 0;
 };

@@ -85,8 +85,8 @@ Status Ingest::open_named() {
   return adopt_partial();
 }
 
-// open(2): EOPNOTSUPP when the filesystem knows no O_TMPFILE, and EISDIR when it knows so little
-// that it takes it for a directory to be written to. A random name does then.
+// open(2): without support for O_TMPFILE the filesystem gives EOPNOTSUPP, or EISDIR because it sees
+// a directory opened for writing. Then use a file with a random name.
 Status Ingest::open_unnamed() {
   file_.reset(::openat(ingest_dir_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
   if (file_.valid()) return {};
@@ -104,7 +104,7 @@ Status Ingest::open_unnamed() {
   return {};
 }
 
-// Hashes what an earlier attempt left, so that the transfer can go on behind it.
+// Hashes the bytes of an earlier attempt, so that the transfer can continue after them.
 Status Ingest::adopt_partial() {
   std::vector<char> buffer(1_MiB);
   while (true) {
@@ -147,16 +147,16 @@ Status Ingest::restart() {
   return {};
 }
 
-// Never over a blob that is there: that one may have been put on disk already. The errno, or 0.
+// Never replaces a visible blob, which may be synced already. Returns the errno, or 0.
 int Ingest::place(const char* to) const {
   if (!name_.empty()) {
     if (::renameat2(ingest_dir_, name_.c_str(), blob_dir_, to, RENAME_NOREPLACE) == 0) return 0;
-    // rename(2): EINVAL where the filesystem knows no flags.
+    // rename(2): EINVAL where the filesystem supports no flags.
     if (errno != EINVAL) return errno;
     return ::renameat(ingest_dir_, name_.c_str(), blob_dir_, to) == 0 ? 0 : errno;
   }
   if (::linkat(file_.get(), "", blob_dir_, to, AT_EMPTY_PATH) == 0) return 0;
-  // open(2): without CAP_DAC_READ_SEARCH the file is found by /proc only.
+  // open(2): without CAP_DAC_READ_SEARCH the file can be linked only through /proc.
   if (errno != ENOENT) return errno;
   const std::string path = "/proc/self/fd/" + std::to_string(file_.get());
   return ::linkat(AT_FDCWD, path.c_str(), blob_dir_, to, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
@@ -286,7 +286,7 @@ Result<std::vector<BlobInfo>> ContentStore::list() const {
     TRY(const std::vector<std::string> names, names_in(dir));
     for (const std::string& name : names) {
       Result<oci::Digest> digest = oci::Digest::parse(algorithm + name);
-      if (!digest.ok()) continue;  // not ours; nobody asks for it by digest
+      if (!digest.ok()) continue;  // not a blob: ignore it
       TRY(const std::optional<std::uint64_t> bytes, size(*digest));
       if (bytes.has_value()) blobs.push_back({*std::move(digest), *bytes});
     }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs by digest: <dir>/blobs/sha256/<hex>. A blob that is there is whole and verified: bytes
-// arrive in another file, are hashed on the way, and the file gets its place only when digest and
-// size are right and nobody was quicker. <dir> is store::Layout::content().
+// Blobs by digest: <dir>/blobs/sha256/<hex>. A visible blob is complete and verified: its bytes are
+// written to another file and hashed meanwhile, and the file gets its name only when digest and
+// size are right and no other writer was first. <dir> is store::Layout::content().
 //
-// A blob is on disk when sync() has said so; until then a power loss may leave another file of its
-// name. What no image record needs is removed at the next start (Puller::sweep), so a record is
-// what makes a blob trusted, and it is written behind sync().
+// A blob is on disk after sync(); until then a power loss may leave wrong bytes under its name.
+// Blobs that no image record names are removed at the next start (Puller::sweep), and an image's
+// record is trusted after a power loss only if its blobs were synced.
 //
-// Bytes that may have to be continued arrive in <dir>/ingest/<algorithm>-<hex>: a process killed
-// during an ingest leaves it, the next begin() for the same digest goes on there, sweep_ingests()
-// removes what nobody continues. The caller has at most one such Ingest for a digest at a time.
-// Everybody else takes begin_unnamed() or put(), beside that one and beside each other.
+// begin() writes to <dir>/ingest/<algorithm>-<hex>. A killed process leaves that file, the next
+// begin() for the same digest continues it, and sweep_ingests() removes old ones. At most one such
+// Ingest exists for a digest at a time; begin_unnamed() and put() have no such limit.
 // Everything here blocks (disk): call it on an offload thread. Thread-safe.
 //
 // Errors: not_found, data_loss (wrong digest or size), resource_exhausted (disk full), else the
@@ -36,23 +35,23 @@ struct BlobInfo {
   std::uint64_t size = 0;
 };
 
-// One blob on its way in. Destroyed without commit(), it removes its file.
+// One blob that is being written. Destroyed without commit(), it removes its file.
 class Ingest {
  public:
   Ingest(Ingest&&) noexcept = default;
   Ingest& operator=(Ingest&&) = delete;
   ~Ingest();
 
-  // Bytes that are there: the next write continues behind them.
+  // The number of bytes written; the next write continues there.
   std::uint64_t offset() const noexcept { return offset_; }
-  // More bytes than the announced size are data_loss at once.
+  // data_loss: more bytes than the announced size.
   Status write(const void* bytes, std::size_t size);
-  // Forgets what is there.
+  // Discards all bytes.
   Status restart();
-  // Tells readers how far the file is, from now on. Not its end: the caller knows the outcome.
+  // From now on announces to readers how far the file is written. The caller announces the end.
   Status announce(std::shared_ptr<Arrival> arrival);
-  // Verifies size and digest and makes the blob visible; somebody else's that is visible already
-  // stays, and is as good. After data_loss, restart() or destroy.
+  // Verifies size and digest and makes the blob visible. A blob that is visible already stays.
+  // After data_loss, restart() or destroy.
   Status commit();
 
  private:
@@ -76,7 +75,7 @@ class Ingest {
 
 class ContentStore {
  public:
-  // Makes `dir` and what is below it when missing; its parent must exist.
+  // Creates `dir` and its subdirectories if they are missing; the parent must exist.
   static Result<ContentStore> open(const std::string& dir);
 
   // Size of the blob; absent: nullopt.
@@ -85,19 +84,19 @@ class ContentStore {
   // The whole blob; resource_exhausted when larger than `size_max`.
   Result<std::string> read(const oci::Digest& digest, std::size_t size_max) const;
 
-  // `size` is the announced size. Continues what an earlier process left.
+  // `size` is the announced size. Continues an earlier process' partial file.
   Result<Ingest> begin(const oci::Digest& expected, std::uint64_t size);
-  // Begins with nothing, and nobody will continue it.
+  // Starts empty and cannot be continued.
   Result<Ingest> begin_unnamed(const oci::Digest& expected, std::uint64_t size);
-  // All at once, for documents that are in memory. Present already: nothing is done.
+  // The whole blob at once, from memory. No effect if it is present.
   Status put(const oci::Digest& expected, std::string_view bytes);
 
-  // Puts the blob, and that it is there, on disk. Absent: not_found.
+  // Writes the blob and its directory entry to disk. Absent: not_found.
   Status sync(const oci::Digest& digest) const;
   // Absent: fine.
   Status remove(const oci::Digest& digest);
   Result<std::vector<BlobInfo>> list() const;
-  // Removes partial files that nothing was written to for `age_s` seconds. Nothing may be arriving.
+  // Removes partial files that were not written to for `age_s` seconds. No Ingest may exist.
   Status sweep_ingests(std::int64_t age_s);
 
  private:

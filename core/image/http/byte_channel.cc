@@ -36,8 +36,8 @@ std::string_view ByteChannel::next() {
   return {memory_.get() + begin_, std::min(size_, capacity_ - begin_)};
 }
 
-// A paused transfer goes on when half of the buffer is free: waking it for every piece would cost
-// more than the piece.
+// Resume a paused transfer when half of the buffer is free: a wake-up for every piece costs more
+// than the piece.
 void ByteChannel::consumed(std::size_t size) {
   bool goes_on = false;
   {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes from the transfer thread to a thread that may block on the disk, through a buffer of fixed
-// size: full, it pauses the transfer; empty, it lets the reader wait.
+// size. A full buffer pauses the transfer; an empty one makes the reader wait.
 //
-//   transfer: write()... ; the loop: end() when nothing more comes
-//   reader:   while (!(piece = channel.next()).empty()) { use(piece); channel.consumed(size); }
-//             or fail(error), which ends the transfer
+//   transfer thread: write()...
+//   the loop:        end() after the last write
+//   reader:          while (!(piece = channel.next()).empty()) channel.consumed(piece.size());
+//                    or fail(error), which ends the transfer
 #pragma once
 
 #include <condition_variable>
@@ -23,13 +24,13 @@ class ByteChannel final : public DownloadSink {
   explicit ByteChannel(std::size_t capacity);
 
   Result<Took> write(std::string_view bytes) override;
-  // What is in the buffer can still be read.
+  // The reader still gets the bytes in the buffer.
   void end();
 
-  // The reader, one thread. Waits for bytes; empty: the end. Valid until consumed().
+  // For the reader, one thread. Waits for bytes; empty: the end. Valid until consumed().
   std::string_view next();
   void consumed(std::size_t size);
-  // The reader takes no more, for this reason.
+  // The reader takes no more bytes; the transfer ends with this Error.
   void fail(Error error);
 
  private:
@@ -37,7 +38,7 @@ class ByteChannel final : public DownloadSink {
   const std::unique_ptr<char[]> memory_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t begin_ = 0;  // of what is to be read
+  std::size_t begin_ = 0;  // of the unread bytes
   std::size_t size_ = 0;
   bool paused_ = false;
   bool ended_ = false;

@@ -37,8 +37,8 @@ bool HttpExchange::suspend(PromiseBase& waiter) {
   return true;
 }
 
-// The transfer thread answers twice, the end of the exchange and that it has heard of the
-// cancellation, in whatever order the two meet; the call's memory is ours again after both.
+// The transfer thread reports two events in any order: the end of the exchange, and that it has
+// seen the cancellation. The call's memory may be freed after both.
 void HttpExchange::on_cancel() noexcept {
   ++replies_due_;
   loop_->cancel(*call_, [this] { home_->post([this] { replied(); }); });

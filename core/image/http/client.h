@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP for coroutines: a thread with a ring of its own that runs libcurl's multi interface, so that
-// TLS and copying of a fast download never stand between the agent's loop and a container's start.
-// docs/decisions/0008 has the measurement.
+// HTTP for coroutines: a thread with its own ring runs libcurl's multi interface, so that TLS and
+// copying of a fast download never delay a container's start (measured in docs/decisions/0008).
 //
 //   HttpResponse response = co_await client.exchange(request, sink);
 //
 // The response of any status is a value. Errors: unavailable (could not connect, cut off),
 // deadline_exceeded (connect_timeout_ms, timeout_ms, too slow), failed_precondition (TLS: the peer
-// is not trusted, a certificate file is unusable), cancelled, or the sink's. Their texts carry no
-// header and no credential, but the caller names the request. SIGPIPE must be ignored in the
+// is not trusted, a certificate file is unusable), cancelled, or the sink's. Error texts contain no
+// header and no credential; the caller adds the request's name. SIGPIPE must be ignored in the
 // process.
 #pragma once
 
@@ -30,7 +29,7 @@ class HttpClient {
   // Joins the thread. No exchange may be running.
   ~HttpClient();
 
-  // `sink` and what the request borrows live until the exchange has ended, cancelled or not.
+  // `sink` and the request's borrowed parts live until the exchange has ended, cancelled or not.
   HttpExchange exchange(HttpRequest request, DownloadSink& sink);
 
  private:
@@ -40,7 +39,7 @@ class HttpClient {
   std::unique_ptr<TransferLoop> loop_;
 };
 
-// Lives in the awaiting frame's heap until both threads have let go of it.
+// One exchange in flight. Allocated by the awaiting task; freed when both threads are done with it.
 struct HttpCall;
 
 class [[nodiscard]] HttpExchange final : public Leaf {
@@ -63,12 +62,12 @@ class [[nodiscard]] HttpExchange final : public Leaf {
   unsigned replies_due_ = 0;
 };
 
-// What the transfer thread works on.
+// The transfer thread's side of an exchange.
 struct HttpCall {
   HttpRequest request;
   DownloadSink* sink = nullptr;
-  Result<HttpResponse> outcome = make_error(Errc::cancelled, "given up");
-  std::uint64_t id = 0;  // of the transfer thread
+  Result<HttpResponse> outcome = make_error(Errc::cancelled, "cancelled");
+  std::uint64_t id = 0;  // assigned by the transfer thread
 };
 
 }  // namespace berth::image

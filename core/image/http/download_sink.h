@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the bytes of one download as they come. Borrowed by the download until its task has ended;
-// after that nothing of it is called any more.
+// Receives the bytes of one download. The download borrows it until its task has ended and calls
+// nothing of it afterwards.
 //
-// write() and begin() are called on the thread that moves bytes for every download of the agent, so
-// they copy and return: no disk, no waiting. A sink without room says so and the transfer pauses;
-// such a sink must get room again without any other download having to go on, because several may
-// share one connection and a paused one can hold it up.
+// write() and begin() run on the thread that serves every download of the agent, so they copy and
+// return: no disk, no waiting. A full sink returns `none` and the transfer pauses. It must become
+// free without progress of another download: several may share one connection, and a paused
+// transfer can stall the others.
 #pragma once
 
 #include <functional>
@@ -27,19 +27,19 @@ class DownloadSink {
   DownloadSink& operator=(const DownloadSink&) = delete;
   virtual ~DownloadSink() = default;
 
-  // Status and headers are known and the status is 2xx; once for each exchange. Sinks of
-  // RegistrySession::get_blob are not told.
+  // Called once for each exchange, when status and headers are known and the status is 2xx. Not
+  // called for sinks of RegistrySession::get_blob.
   virtual Status begin(const HttpResponse& response);
-  // 1 byte to 64 KiB. `none`: the same bytes come again after resume(). An Error ends the download
-  // with that Error.
+  // `size` is 1 byte to 64 KiB. `none`: write() is called again with the same bytes after resume().
+  // An Error ends the download with that Error.
   virtual Result<Took> write(std::string_view bytes) = 0;
 
-  // There is room again. Any thread, any time; without effect when nothing is paused.
+  // The sink has room again. Any thread, any time; no effect when nothing is paused.
   void resume() noexcept;
 
-  // For who moves the bytes: what resume() does from now on, on whatever thread it is called.
+  // For the transfer thread: the function that resume() calls from now on, on the caller's thread.
   void attach(std::function<void()> on_resume);
-  // When this has returned, what was attached is not running and never will.
+  // After this returns, the attached function does not run and is never called again.
   void detach() noexcept;
 
  private:

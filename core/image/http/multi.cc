@@ -20,7 +20,7 @@ unsigned poll_events(int what) {
 
 int curl_events(int polled) {
   int events = 0;
-  // A hang-up is read as the end of the stream.
+  // Report a hang-up as readable: curl then reads the end of the stream.
   if ((polled & (POLLIN | POLLHUP)) != 0) events |= CURL_CSELECT_IN;
   if ((polled & POLLOUT) != 0) events |= CURL_CSELECT_OUT;
   if ((polled & (POLLERR | POLLNVAL)) != 0) events |= CURL_CSELECT_ERR;
@@ -30,9 +30,9 @@ int curl_events(int polled) {
 }  // namespace
 
 // One socket that curl waits for. One poll at a time, armed again after curl has been called: the
-// kernel looks at the state when it is armed, so nothing is missed. curl closes a socket right
-// after it takes the watch away and the number may come back for another one; the poll in the
-// kernel is of the file, and the watch is known by its address, so the two are not mixed up.
+// kernel checks the state when a poll is armed, so no event is missed. curl closes a socket right
+// after it removes the watch, and the number may be used again; the poll in the kernel belongs to
+// the file and the watch is identified by its address, so the two sockets are not confused.
 class CurlMulti::Watch final : public Submission {
  public:
   Watch(CurlMulti& multi, curl_socket_t socket) : multi_(multi), socket_(socket), told_(*this) {
@@ -40,11 +40,11 @@ class CurlMulti::Watch final : public Submission {
     sqe_.fd = socket;
   }
 
-  // 0: curl waits for it no longer; the watch goes away when the kernel has given it back.
+  // 0: curl no longer waits for it; the watch is freed when its poll has completed.
   void want(unsigned events) {
     if (events == events_ && !quiet()) return;
     events_ = events;
-    if (acting_ || told_.linked()) return;  // run() looks at it
+    if (acting_ || told_.linked()) return;  // run() handles it
     if (quiet()) {
       rearm();
     } else {
@@ -61,7 +61,7 @@ class CurlMulti::Watch final : public Submission {
   };
 
   void on_cqe(int res, unsigned) noexcept override { result_ = res; }
-  // The ring collects completions here; curl is called from the queue, later.
+  // Completions are collected here; curl is called later, from the ready queue.
   void on_end() noexcept override { multi_.ring_.ready().push(told_); }
 
   void run() {
@@ -89,7 +89,7 @@ class CurlMulti::Watch final : public Submission {
   Told told_;
 };
 
-// The one timer that curl has.
+// curl's timer.
 class CurlMulti::Alarm final : public Timer, public ReadyNode {
  public:
   explicit Alarm(CurlMulti& multi)
@@ -142,7 +142,7 @@ void CurlMulti::close() {
   curl_multi_cleanup(multi_);
   multi_ = nullptr;
   alarm_.reset();
-  // curl closes a connection of its cache without a word about sockets it no longer waits for.
+  // curl closes a cached connection without a callback when it no longer waits for its socket.
   for (std::size_t i = watches_.size(); i > 0; --i) watches_[i - 1]->want(0);
 }
 
@@ -153,7 +153,7 @@ void CurlMulti::act(curl_socket_t socket, int events) {
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
-    // The message is curl's and is gone once the handle is removed.
+    // curl owns the message and frees it when the handle is removed.
     CURL* const easy = message->easy_handle;
     const CURLcode code = message->data.result;
     on_done_(easy, code);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// libcurl's multi interface on a Ring: curl says which sockets it waits for and when it wants to be
-// called next, the ring polls those sockets and keeps that timer, and curl is called when something
-// happened. One CurlMulti is one pool of connections; requests to one HTTP/2 server share one.
+// libcurl's multi interface on a Ring: the ring polls the sockets that curl names and keeps curl's
+// timer, and curl is called when one of them fires. One CurlMulti is one pool of connections;
+// requests to one HTTP/2 server share a connection.
 //
 // The ring's thread only. Handles are borrowed between add() and remove().
 #pragma once
@@ -18,20 +18,21 @@ namespace berth::image {
 
 class CurlMulti {
  public:
-  // Called from the loop, never inside add() or remove(); the handle is still added.
+  // Called from the loop when a transfer has ended, never inside add() or remove(); the handle is
+  // still added.
   using OnDone = std::function<void(CURL*, CURLcode)>;
 
   CurlMulti(Ring& ring, OnDone on_done);
   CurlMulti(const CurlMulti&) = delete;
   CurlMulti& operator=(const CurlMulti&) = delete;
-  // After close(), and when quiet().
+  // Call close() first, and turn the ring until quiet().
   ~CurlMulti();
 
   void add(CURL* easy);
   void remove(CURL* easy);
-  // Forgets every connection. Nothing may be added. The ring then turns until quiet().
+  // Closes every connection. No handle may be added. Then turn the ring until quiet().
   void close();
-  // No poll of ours is in the kernel.
+  // No poll of this object is in the kernel.
   bool quiet() const { return watches_.empty(); }
 
  private:

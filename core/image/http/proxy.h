@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, with the meaning that
-// programs of this field give them (lower case too; NO_PROXY has hosts, ".domain", addresses,
-// networks, "host:port" and "*"). Loopback never goes through a proxy.
+// Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as container tools read
+// them (lower case too; NO_PROXY has hosts, ".domain", addresses, networks, "host:port" and "*").
+// Loopback never goes through a proxy.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct ProxySettings {
   std::string https;
   std::string no_proxy;
 
-  // Before threads are made: the environment is not locked.
+  // Call before threads are started: the environment has no lock.
   static ProxySettings from_environment();
 };
 

@@ -39,7 +39,7 @@ const std::string* HttpResponse::header(const std::string& lower_name) const {
   return found == headers.end() ? nullptr : &found->second;
 }
 
-// Since curl 7.84 the first curl_easy_init does the global set-up, thread-safely.
+// Since curl 7.84 the first curl_easy_init does the global set-up and is thread-safe.
 CurlHandle::CurlHandle() : easy_(curl_easy_init()) {
   CHECK(easy_ != nullptr && clean());
 }
@@ -47,8 +47,8 @@ CurlHandle::~CurlHandle() {
   curl_easy_cleanup(easy_);
 }
 
-// A handle that ended while others used its HTTP/2 connection keeps its buffer in libcurl 7.88, and
-// then refuses another size for it.
+// libcurl 7.88: a handle that ended while others used its HTTP/2 connection keeps its buffer and
+// refuses another buffer size.
 bool CurlHandle::clean() {
   curl_easy_reset(easy_);
   detail[0] = '\0';
@@ -59,8 +59,8 @@ HttpTransfer::HttpTransfer(CurlHandle& handle, const HttpRequest& request, Downl
                            const std::string& user_agent)
     : handle_(handle), request_(request), sink_(sink) {
   set(handle_, CURLOPT_NOSIGNAL, 1L);
-  // A name is looked up on a thread of curl's. Without this, curl joins that thread when it gives
-  // the transfer up, and every other transfer stands still until the resolver's own time-out.
+  // curl resolves names on a thread of its own. Without this option it joins that thread when a
+  // transfer is cancelled, and every other transfer stalls until the resolver's own timeout.
   set(handle_, CURLOPT_QUICK_EXIT, 1L);
   set(handle_, CURLOPT_ERRORBUFFER, static_cast<char*>(handle_.detail));
   set(handle_, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -82,17 +82,16 @@ void HttpTransfer::aim() {
   set(handle_, CURLOPT_URL, request_.url.c_str());
   set(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout_ms));
   set(handle_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout_ms));
-  // HTTP/2 is offered in the TLS handshake, and a second request waits for the first one's
-  // handshake to learn whether the connection can be shared. Without TLS it would wait for the
-  // whole answer.
+  // With TLS, a second request waits for the first one's handshake to learn whether the server
+  // speaks HTTP/2 and the connection can be shared. Without TLS it would wait for the whole answer.
   set(handle_, CURLOPT_HTTP_VERSION,
       static_cast<long>(request_.http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
   set(handle_, CURLOPT_FRESH_CONNECT, request_.fresh_connection ? 1L : 0L);
   set(handle_, CURLOPT_PIPEWAIT, request_.url.starts_with("https:") ? 1L : 0L);
-  // An empty string also keeps curl from looking at the environment.
+  // An empty string also keeps curl from reading the environment.
   set(handle_, CURLOPT_PROXY, request_.proxy.c_str());
   set(handle_, CURLOPT_NOPROXY, "");
-  // Our headers are for the server, not for the proxy that connects us to it.
+  // Send these headers to the server and not to the proxy.
   set(handle_, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   for (const std::string& line : request_.headers) add_header(line);
   aim_method();
@@ -125,7 +124,7 @@ void HttpTransfer::aim_tls() {
   if (request_.tls == nullptr) return;
   const TlsOptions& tls = *request_.tls;
   if (!tls.ca_pem.empty()) {
-    // The directory of the system's authorities stays in force beside it.
+    // The directory of the system's authorities stays in use beside it.
     curl_blob pem{const_cast<char*>(tls.ca_pem.data()), tls.ca_pem.size(), CURL_BLOB_COPY};
     set(handle_, CURLOPT_CAINFO_BLOB, &pem);
   }
@@ -149,7 +148,7 @@ bool HttpTransfer::take_header(std::string_view line) {
     failure_ = make_error(Errc::unavailable, "the response headers are too long");
     return false;
   }
-  // A status line begins a new response: a proxy's or a 100 came before.
+  // A status line begins a new response: the one before was a proxy's or a 100.
   if (line.starts_with("HTTP/")) {
     response_.headers.clear();
     return true;
@@ -162,7 +161,7 @@ bool HttpTransfer::take_header(std::string_view line) {
   }
   const std::string_view value = trimmed(line.substr(colon + 1));
   std::string& kept = response_.headers[name];
-  // A list (RFC 9110 5.3): a server that takes several kinds of credentials names each in a line.
+  // A list (RFC 9110 5.3): a server that accepts several schemes may send a line for each.
   if (name == "www-authenticate" && !kept.empty()) {
     kept.append(", ").append(value);
   } else {
@@ -171,7 +170,7 @@ bool HttpTransfer::take_header(std::string_view line) {
   return true;
 }
 
-// Tells the sink, once, before its first byte.
+// Calls begin() of the sink, once, before its first byte.
 bool HttpTransfer::begin_body() {
   if (body_begun_) return true;
   body_begun_ = true;
@@ -227,7 +226,7 @@ std::size_t HttpTransfer::on_upload(char* out, std::size_t, std::size_t size, vo
   return static_cast<std::size_t>(got);
 }
 
-// curl sends again from the start when a connection of its pool turned out to be dead.
+// curl sends again from the start when a pooled connection turns out to be closed.
 int HttpTransfer::on_rewind(void* self, curl_off_t offset, int origin) {
   if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
   static_cast<HttpTransfer*>(self)->upload_offset_ = static_cast<std::uint64_t>(offset);
@@ -261,14 +260,14 @@ bool HttpTransfer::too_slow(std::int64_t now_ns, bool excused) {
 }
 
 Result<HttpResponse> HttpTransfer::finish(CURLcode code) {
-  // An empty body made no callback.
+  // With an empty body no callback was called.
   if (code == CURLE_OK && begin_body()) return std::move(response_);
   if (failure_.has_value()) return *std::move(failure_);
   const bool too_late = code == CURLE_OPERATION_TIMEDOUT;
   const bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
                          code == CURLE_SSL_CACERT_BADFILE;
   std::string text = handle_.detail[0] != '\0' ? handle_.detail : curl_easy_strerror(code);
-  // Ours or the server's HTTP/2 is at fault, not the network.
+  // An HTTP/2 implementation is at fault, not the network.
   if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM) {
     Error error = make_error(Errc::unavailable, std::move(text));
     error.sys_errno = EPROTO;

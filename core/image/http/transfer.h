@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One exchange on one curl handle: what the handle is told, and what its callbacks do. The transfer
-// thread only. Private to this room.
+// One exchange on one curl handle: its options and its callbacks. The transfer thread only. Private
+// to this room.
 #pragma once
 
 #include <curl/curl.h>
@@ -13,7 +13,7 @@
 
 namespace berth::image {
 
-// A curl handle; used again, it resumes TLS sessions.
+// A curl handle. A handle that is used again resumes TLS sessions.
 class CurlHandle {
  public:
   CurlHandle();
@@ -22,9 +22,9 @@ class CurlHandle {
   CurlHandle& operator=(const CurlHandle&) = delete;
 
   CURL* get() { return easy_; }
-  // Nothing of the last request, least of all its secrets, is left. False: it cannot be used again.
+  // Removes everything of the last request, above all its secrets. False: it cannot be used again.
   bool clean();
-  // What curl says about a failure; curl's callers clear it.
+  // curl's text about a failure. Clear it before a call.
   char detail[CURL_ERROR_SIZE] = "";
 
  private:
@@ -33,20 +33,20 @@ class CurlHandle {
 
 class HttpTransfer {
  public:
-  // `request` and `sink` are borrowed. Sets the handle up; it is ready to be added.
+  // Sets the handle up, so that it can be added. `request` and `sink` are borrowed.
   HttpTransfer(CurlHandle& handle, const HttpRequest& request, DownloadSink& sink,
                const std::string& user_agent);
   HttpTransfer(const HttpTransfer&) = delete;
   HttpTransfer& operator=(const HttpTransfer&) = delete;
   ~HttpTransfer();
 
-  // After a pause. An Error means that the transfer cannot go on and is to be removed.
+  // Continues after a pause. After an Error the transfer must be removed.
   CURLcode unpause();
   bool paused() const { return paused_; }
-  // Asked from time to time: whether it has been too slow for too long, and is to be removed and
+  // Call it regularly. True: the transfer has been too slow for too long and must be removed and
   // finished. `excused`: the time since the last call does not count.
   bool too_slow(std::int64_t now_ns, bool excused);
-  // Once, when curl is done with the handle.
+  // Call once, when curl is done with the handle.
   Result<HttpResponse> finish(CURLcode code);
 
  private:
@@ -68,11 +68,11 @@ class HttpTransfer {
   DownloadSink& sink_;
   curl_slist* headers_ = nullptr;
   HttpResponse response_;
-  std::optional<Error> failure_;  // ours: the reason why a callback refused
+  std::optional<Error> failure_;  // why a callback refused
   std::size_t headers_size_ = 0;
   std::size_t error_size_ = 0;
   std::uint64_t upload_offset_ = 0;
-  std::int64_t window_start_ns_ = 0;  // of what too_slow looks at
+  std::int64_t window_start_ns_ = 0;  // of the interval that too_slow checks
   std::uint64_t window_bytes_ = 0;
   bool body_begun_ = false;
   bool paused_ = false;

@@ -33,8 +33,8 @@ void TransferLoop::Watchdog::on_time() noexcept {
   loop_.ring_->ready().push(*this);
 }
 
-// What did not come while this thread was away, or while a paused transfer held up its connection,
-// says nothing about the peer.
+// Bytes that did not arrive while this thread was busy, or while a paused transfer stalled its
+// connection, are not the peer's fault.
 void TransferLoop::end_slow_ones() {
   const std::int64_t now_ns = monotonic_now_ns();
   const std::int64_t away_ns = now_ns - watchdog_->started_ns();
@@ -84,7 +84,7 @@ void TransferLoop::begin_now(HttpCall& call, std::function<void()> ended) {
   running.ended = std::move(ended);
   running.transfer.emplace(*running.handle, call.request, *call.sink, user_agent_);
   ids_[running.handle->get()] = id;
-  // A resume may come after the transfer has ended: it names it, and finds nothing.
+  // A resume may come after the transfer has ended: then no transfer has this id.
   call.sink->attach([this, id] { ring_->post([this, id] { unpause(id); }); });
   if (running_.size() == 1) watchdog_->start();
   multi_->add(running.handle->get());

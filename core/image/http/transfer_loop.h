@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread that moves bytes: one ring, one CurlMulti, the transfers that run. Private to this
-// room.
+// The transfer thread: one ring, one CurlMulti, the running transfers. Private to this room.
 #pragma once
 
 #include <functional>
@@ -22,14 +21,14 @@ class TransferLoop final : private RingThread::Parts {
   explicit TransferLoop(std::string user_agent) : user_agent_(std::move(user_agent)) {}
   TransferLoop(const TransferLoop&) = delete;
   TransferLoop& operator=(const TransferLoop&) = delete;
-  // Joins. No transfer may be running.
+  // Joins the thread. No transfer may be running.
   ~TransferLoop() = default;
-  // Once.
+  // Call once.
   Status start();
 
   // Any thread. `ended` runs on the transfer thread, once.
   void begin(HttpCall& call, std::function<void()> ended);
-  // Any thread. Ends the call soon, unless it has ended; `heard` runs after that.
+  // Any thread. Ends the call soon, unless it has ended; then runs `heard`.
   void cancel(HttpCall& call, std::function<void()> heard);
 
  private:
@@ -40,7 +39,7 @@ class TransferLoop final : private RingThread::Parts {
     std::function<void()> ended;
   };
 
-  // Looks at the speed of every transfer while there are any.
+  // Checks the speed of every transfer while one runs.
   class Watchdog final : public Timer, public ReadyNode {
    public:
     explicit Watchdog(TransferLoop& loop);
@@ -61,7 +60,7 @@ class TransferLoop final : private RingThread::Parts {
   void end(std::uint64_t id, CURLcode code, bool cancelled);
 
   std::string user_agent_;
-  // The thread's own.
+  // Used by the transfer thread only.
   Ring* ring_ = nullptr;
   std::optional<CurlMulti> multi_;
   std::optional<Watchdog> watchdog_;
@@ -69,7 +68,7 @@ class TransferLoop final : private RingThread::Parts {
   std::map<CURL*, std::uint64_t> ids_;
   std::vector<std::unique_ptr<CurlHandle>> idle_;
   std::uint64_t last_id_ = 0;
-  std::unique_ptr<RingThread> thread_;  // last: it joins before the rest goes
+  std::unique_ptr<RingThread> thread_;  // last: it joins before the other members are destroyed
 };
 
 }  // namespace berth::image

@@ -15,8 +15,8 @@ struct UrlFree {
 };
 using Url = std::unique_ptr<CURLU, UrlFree>;
 
-// For error texts, also of what is no URL: a query may be a signature, and what stands before an @
-// a password.
+// For error texts, also of malformed URLs: a query may be a signature, and the text before an @ may
+// be a password.
 std::string shown(std::string_view text) {
   text = text.substr(0, text.find_first_of("?#"));
   const std::size_t slashes = text.find("//");
@@ -58,8 +58,8 @@ Result<std::string> url_origin(const std::string& text) {
 
 Result<std::string> resolve_url(const std::string& base, const std::string& location) {
   TRY(const Url url, parse_url(base));
-  // Setting a relative URL on a handle that has one resolves it. Storage names files in its queries
-  // without escaping blanks and letters.
+  // Setting a relative URL on a handle that has a URL resolves it. Storage services put names with
+  // unescaped blanks into queries.
   if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK) {
     return make_error(Errc::invalid_argument, "not a URL: " + shown(location));
   }

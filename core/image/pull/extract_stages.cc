@@ -13,7 +13,7 @@ constexpr std::size_t kChunks = 8;
 constexpr unsigned kUnpacker = 0;
 constexpr unsigned kHasher = 1;
 
-// A tar ends before its stream does; diff_id is the digest of all of it.
+// A tar may end before its stream does; diff_id is the digest of the whole stream.
 Status drain(ByteSource& source) {
   std::vector<char> rest(64_KiB);
   while (true) {
@@ -45,12 +45,12 @@ Result<ExtractedLayer> ExtractStages::run() {
   return layer;
 }
 
-// Chunks are filled to the brim: each is a wake-up of the others.
+// Chunks are filled completely, because each one wakes the other stages.
 Status ExtractStages::inflate_all() {
   TRY(const std::unique_ptr<ByteSource> inflated,
       make_inflater(*compressed_, spec_.blob.text(), spec_.limits));
   while (true) {
-    TRY(const InflateRing::Chunk chunk, ring_->claim());
+    TRY(const InflateRing::Chunk chunk, ring_->acquire());
     std::size_t have = 0;
     std::size_t got = 1;
     while (have < chunk.size && got > 0) {
@@ -103,13 +103,13 @@ void ExtractStages::unpack() {
   ring_->fail();
 }
 
-void ExtractStages::give_up() {
-  given_up_ = true;
+void ExtractStages::cancel() {
+  cancelled_ = true;
   ring_->fail();
 }
 
 Result<ExtractedLayer> ExtractStages::outcome() {
-  if (given_up_) return make_error(Errc::cancelled, "given up");
+  if (cancelled_) return make_error(Errc::cancelled, "cancelled");
   std::optional<Error>* const all[] = {&inflate_failure_, &unpack_failure_, &hash_failure_};
   for (std::optional<Error>* failure : all) {
     const bool of_itself = failure->has_value() && !(*failure)->is(Errc::aborted);

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-// One extraction as stages, each a function that blocks, for a thread each: inflate the blob, hash
-// what comes out (diff_id), unpack it. A big layer runs them at once; for a small one, run() does
-// all on one thread, which is sooner done than waking others. Private to this room.
+// SPDX-License-Identifier: Apache-2.0 One extraction as three stages that block: inflate the blob,
+// hash the tar stream (diff_id), unpack it. A large layer runs each stage on a thread of its own;
+// for a small one run() does all on one thread, which is faster than waking others. Private to this
+// room.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 
 namespace berth::image {
 
-// What one extraction reads and must turn out to be.
+// The blob of a layer, and the digest of the tar stream in it.
 struct ExtractSpec {
   oci::Digest blob;
   oci::Digest diff_id;
@@ -24,25 +24,25 @@ struct ExtractSpec {
 
 class ExtractStages {
  public:
-  // What the ring, the decoder without its window and the writer of the tree need, who remembers
-  // up to 2 MiB of directories.
+  // Of the ring, the decoder without its window, and the writer of the tree with up to 2 MiB of
+  // directories.
   static constexpr std::size_t kMemory = 6u << 20;
 
   // Everything but `compressed` is borrowed.
   ExtractStages(LayerStore& layers, const LayerTarget& target, const ExtractSpec& spec,
                 std::unique_ptr<ByteSource> compressed);
 
-  // All on this thread.
+  // All stages on this thread.
   Result<ExtractedLayer> run();
 
-  // Or split(), then these three on three threads; they succeed or all fail. Then outcome().
+  // Or split(), then these three on three threads; if one fails, all end. Then outcome().
   void split();
   void inflate();
   void hash();
   void unpack();
-  // A stage will not run: the others end.
-  void give_up();
-  // The Error is that of the stage which failed of itself, not because another did.
+  // Call it if a stage cannot run: the others end.
+  void cancel();
+  // The Error of the stage that failed first, not of those that ended because of it.
   Result<ExtractedLayer> outcome();
 
  private:
@@ -56,11 +56,11 @@ class ExtractStages {
   const ExtractSpec& spec_;
   std::unique_ptr<ByteSource> compressed_;
   std::optional<InflateRing> ring_;
-  // Each written by its stage alone.
+  // Each is written by its own stage only.
   std::optional<Error> inflate_failure_;
   std::optional<Error> hash_failure_;
   std::optional<Error> unpack_failure_;
-  std::atomic<bool> given_up_{false};
+  std::atomic<bool> cancelled_{false};
   ExtractedLayer extracted_;
 };
 

@@ -127,7 +127,7 @@ Task<ExtractedLayer> Extraction::run_stages(std::shared_ptr<ExtractStages> stage
     if (context_.scope.spawn(run_stage(stages, stage, count))) {
       ++count.running;
     } else {
-      stages->give_up();
+      stages->cancel();
     }
   }
   // The stages use memory of this task's awaiter, so even a cancelled task waits for them.
@@ -147,7 +147,7 @@ Task<void> Extraction::run_stage(std::shared_ptr<ExtractStages> stages,
     return {};
   };
   Result<void> ran = co_await offload(context_.pool, work).result();
-  if (!ran.ok()) stages->give_up();
+  if (!ran.ok()) stages->cancel();
   if (--count.running == 0) count.ended.set();
 }
 

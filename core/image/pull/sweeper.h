@@ -3,7 +3,8 @@
 // failed or were killed, and of images that were removed.
 //
 // Invariant: no lease is taken while a sweep runs, so a blob found under a lease stays. A sweep of
-// lost files (durability.h) ignores leases and needs every pull to have ended. Private to this room.
+// lost files (durability.h) ignores leases and needs every pull to have ended.
+// Private to this room.
 #pragma once
 
 #include <set>

@@ -61,12 +61,12 @@ Task<void> transfer(OffloadPool& pool, RegistrySession& session, const oci::Desc
   const auto on_thread = [&pool, &drain_it]() -> Task<void> { co_await offload(pool, drain_it); };
   std::pair<Result<void>, Result<void>> outcomes =
       co_await both(bring(session, blob, ingest.offset(), channel, transferred), on_thread());
-  // Who writes knows better why the transfer had to end.
+  // The writer's error is the cause of the transfer's.
   if (!outcomes.second.ok()) co_await std::move(outcomes.second);
   co_await std::move(outcomes.first);
 }
 
-// From what is there to a blob.
+// From the ingest's present bytes to a committed blob.
 Task<void> complete(OffloadPool& pool, RegistrySession& session, const oci::Descriptor& blob,
                     Ingest& ingest, std::atomic<std::uint64_t>& fetched,
                     std::atomic<std::uint64_t>& transferred) {
@@ -77,7 +77,7 @@ Task<void> complete(OffloadPool& pool, RegistrySession& session, const oci::Desc
     const auto commit_it = [&ingest] { return ingest.commit(); };
     Result<void> committed = co_await offload(pool, commit_it).result();
     if (committed.ok()) co_return;
-    // What a crash left may be wrong where the bytes after it are right.
+    // The partial file of an earlier process may be wrong although the new bytes are right.
     const bool wrong = committed.error().is(Errc::data_loss);
     const bool others = wrong && (session.reject(blob.digest) || continued);
     if (!others) co_await std::move(committed);
@@ -88,8 +88,8 @@ Task<void> complete(OffloadPool& pool, RegistrySession& session, const oci::Desc
   }
 }
 
-// The blocks of a file of gigabytes are given back by its last close, which may be that of somebody
-// who follows it, on any thread: so they are given back here, before it.
+// The last close of a large file frees its blocks, which takes time, and a reader on any thread may
+// hold the last descriptor. So free the blocks here first.
 Task<void> drop(OffloadPool& pool, std::optional<Ingest>& ingest) {
   const auto drop_it = [&ingest] {
     Status emptied = ingest->restart();

@@ -14,17 +14,17 @@
 
 namespace berth::image {
 
-// What one fetch needs, but for the blob itself.
+// The buffer of one fetch.
 constexpr std::size_t kFetchBuffer = 512 << 10;
 
-// Nothing is done when the blob is there already. The bytes go through kFetchBuffer to a thread of
-// `pool`, which hashes and writes them; `fetched` follows how many are there, `transferred` grows
-// by what crossed the network; `arrival`, if not null, is told of them, but not of the end. What an
-// earlier process left of the blob is continued; if the whole is then wrong, or a mirror sent wrong
-// bytes, it is fetched again from the beginning, from somebody else.
+// No effect if the blob is present. The bytes go through a buffer to a thread of `pool`, which
+// hashes and writes them. `fetched` is the number of bytes written so far, `transferred` grows by
+// the bytes received. `arrival`, if not null, gets the progress but not the end. A partial file of
+// an earlier process is continued. If the digest is wrong, because of that file or of a mirror, the
+// blob is fetched again from the beginning, from another endpoint if there is one.
 //
 // Everything is borrowed until the task has ended. Errors: those of RegistrySession and of
-// ContentStore; data_loss when nobody has the right bytes.
+// ContentStore; data_loss when no endpoint has the right bytes.
 Task<void> fetch_blob(OffloadPool& pool, RegistrySession& session, ContentStore& content,
                       oci::Descriptor blob, std::shared_ptr<Arrival> arrival,
                       std::atomic<std::uint64_t>& fetched, std::atomic<std::uint64_t>& transferred);

@@ -13,7 +13,7 @@ namespace berth::image {
 namespace {
 
 // include/uapi/linux/posix_acl.h and posix_acl_xattr.h: a version, then entries in this order of
-// tags, those of one tag by number; all little-endian.
+// tags, entries of one tag ordered by id; all little-endian.
 constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kNoId = 0xffff'ffff;
 enum Tag : std::uint16_t {
@@ -63,7 +63,7 @@ std::string encode(std::vector<AclEntry>& entries) {
   return bytes;
 }
 
-// Absent: no such list, or one with a name that has no number.
+// Absent: the entry has no such list, or the list has a name without an id.
 std::optional<std::string> encode_list(archive_entry* entry, int which) {
   std::vector<AclEntry> entries;
   if (archive_entry_acl_reset(entry, which) == 0) return std::nullopt;

@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-// POSIX access control lists that a tar carries as text (SCHILY.acl.access and .default, as star
-// and GNU tar write them), in the binary form that the kernel takes as an xattr. Container tools
-// write that xattr itself instead (SCHILY.xattr.system.posix_acl_access), which needs nothing of
-// this.
+// SPDX-License-Identifier: Apache-2.0 POSIX access control lists that a tar has as text
+// (SCHILY.acl.access and .default, written by star and GNU tar), converted to the binary form of
+// the kernel's xattr. Container tools write the xattr itself
+// (SCHILY.xattr.system.posix_acl_access), which needs no conversion.
 #pragma once
 
 #include "core/image/unpack/tree.h"
@@ -11,8 +10,8 @@ struct archive_entry;
 
 namespace berth::image {
 
-// Adds system.posix_acl_access and system.posix_acl_default where the entry has such a list. One
-// that names a user or group without a number is left out: whose number it was is not in the tar.
+// Adds system.posix_acl_access and system.posix_acl_default if the entry has such a list. A list
+// that names a user or group without its id is left out: the tar does not have the id.
 void add_acl_xattrs(archive_entry* entry, Attributes& attributes);
 
 }  // namespace berth::image

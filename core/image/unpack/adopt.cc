@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a layer says nothing about looks as it does in the layers below: the overlay shows the upper
-// directory's attributes, and a layer that only adds a file must not change those around it.
+// Attributes of directories that a layer has no entry for. The overlay shows the upper directory's
+// attributes, so such a directory gets those of the layer below: a layer that only adds a file must
+// not change the directories around it.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,8 +20,8 @@ bool is_opaque(int directory) {
   return ::fgetxattr(directory, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
-// Does a directory above a path of one layer hide what is below that layer? Asked for many paths in
-// sorted order, it looks at each directory about once.
+// Whether an opaque directory above a path of one layer hides the layers below. For many paths in
+// sorted order it opens each directory about once.
 class Hidden {
  public:
   explicit Hidden(int root) : root_(root) {}
@@ -39,8 +40,8 @@ class Hidden {
 
  private:
   struct End {
-    std::size_t end;  // of a part of path_
-    bool hidden;      // what is below it
+    std::size_t end;  // of a prefix of path_
+    bool hidden;      // the layers below are hidden under it
   };
 
   bool is_below(const std::string& path, std::size_t end) const {
@@ -66,13 +67,13 @@ struct Lower {
   Hidden hidden;
 };
 
-// The directory that a mount of `lowers` would show at `path`; not valid when there is none.
+// The directory that a mount of `lowers` shows at `path`; not valid if there is none.
 Result<UniqueFd> find_below(std::vector<Lower>& lowers, const std::string& path) {
   const char* name = path.empty() ? "." : path.c_str();
   for (Lower& lower : lowers) {
     UniqueFd found(sys::openat2(lower.root, name, O_RDONLY | O_DIRECTORY, 0, kResolveInTree));
     if (found.valid()) return found;
-    // A whiteout, a file or a loop of links: what is further below does not show.
+    // A whiteout, a file or a loop of links hides the layers further below.
     if (errno == ENOTDIR || errno == ELOOP) break;
     if (errno != ENOENT)
       return sys_error(errno, "open", "`" + printable(path) + "` of a layer below");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a layer says about a file beside its name and contents.
+// The attributes that a layer gives a file.
 #pragma once
 
 #include <sys/types.h>

@@ -18,10 +18,10 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kRecordsInMemory = 256_KiB;
-// Beyond what tools make, who write an entry for nearly every directory.
+// More than any tool needs: tools write an entry for nearly every directory.
 constexpr std::size_t kImpliedBytesMost = 2_MiB;
 
-// Two strings, a node of the map, and what the allocator adds.
+// Two strings, a node of the map, and the allocator's overhead.
 std::size_t implied_size(const std::string& path) {
   return path.size() + 128;
 }
@@ -83,7 +83,7 @@ Status DirectoryList::add(int parent, const std::string& name, const std::string
 
 Status DirectoryList::add_implied(int parent, const std::string& name, const std::string& path) {
   TRY(std::string identity, identity_at(parent, name));
-  drop_implied(identity);  // an inode's number may be used again
+  drop_implied(identity);  // an inode number may be reused
   implied_bytes_ += implied_size(path);
   if (implied_bytes_ > kImpliedBytesMost) {
     return make_error(Errc::resource_exhausted,
@@ -106,11 +106,11 @@ void DirectoryList::drop_implied(const std::string& identity) {
   implied_.erase(found);
 }
 
-// Into whole chunks of records, so that finish() reads one after the other.
+// Writes whole records, so that finish() can read one spilled chunk after the other.
 Status DirectoryList::spill() {
   if (!spilled_.valid()) {
     spilled_.reset(::openat(root_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    // A filesystem without such files: then it is kept in memory.
+    // A filesystem without unnamed files: keep the list in memory.
     if (!spilled_.valid() && (errno == EOPNOTSUPP || errno == EISDIR)) return {};
     if (!spilled_.valid()) return sys_error(errno, "open", "list of directories");
   }
@@ -164,7 +164,7 @@ Status DirectoryList::apply(std::string_view bytes) {
   return {};
 }
 
-// Removed or replaced since: what is there now is not what was remembered. Then not valid.
+// Not valid if the directory was removed or replaced since it was added.
 Result<UniqueFd> DirectoryList::open_if_still(const std::string& path,
                                               std::string_view identity) const {
   const char* name = path.empty() ? "." : path.c_str();

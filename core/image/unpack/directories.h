@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
-// What is to be done with directories when all entries of a layer are written: until then they are
-// 0700 and root's, without xattrs, because everything that is made in them changes their times, a
-// set-group-id bit or a default ACL would be handed down, and a mode may forbid writing.
+// SPDX-License-Identifier: Apache-2.0 The attributes of directories, set when all entries of a
+// layer are written. Until then directories are root's, 0700 and without xattrs: each new entry
+// changes their times, new files would inherit a set-group-id bit or a default ACL, and a mode may
+// forbid writing.
 //
-// Memory is bounded whatever the layer says: beyond 256 KiB, what is remembered goes into a file
-// without a name on the layer's own filesystem. The directories implied by others' names are kept
-// in memory, and limited to 2 MiB, which is some ten thousand of them.
+// Memory is bounded for every layer: above 256 KiB the list goes to an unnamed file on the layer's
+// own filesystem. Implied directories (without an entry, needed by the name of another) are kept in
+// memory and limited to 2 MiB, some ten thousand directories.
 #pragma once
 
 #include <string>
@@ -24,16 +24,16 @@ class DirectoryList {
   // `root` is borrowed.
   explicit DirectoryList(int root) : root_(root) {}
 
-  // `name` in the open directory `parent` is the directory that entries call `path`.
+  // The directory is `name` in the open directory `parent`; `path` is its path in the tar.
   Status add(int parent, const std::string& name, const std::string& path,
              const Attributes& attributes);
-  // Made because an entry below it needed it. resource_exhausted: too many.
+  // It was created because an entry below it needs it. resource_exhausted: too many.
   Status add_implied(int parent, const std::string& name, const std::string& path);
-  // It is no longer what the layers below have under its name. O_PATH suffices.
+  // It no longer merges with a directory of the layers below. `directory` may be O_PATH.
   Status forget_implied(int directory);
 
-  // Sets what was remembered, in the order it was added, of each directory that is still there.
-  // Returns the implied ones that have no entry, parents first.
+  // Sets the attributes of each directory that still exists, in the order of add(). Returns the
+  // implied directories, parents first.
   Result<std::vector<std::string>> finish();
 
  private:
@@ -44,7 +44,7 @@ class DirectoryList {
   Result<UniqueFd> open_if_still(const std::string& path, std::string_view identity) const;
 
   int root_;
-  std::string records_;  // each with its size before it
+  std::string records_;  // each after its size
   UniqueFd spilled_;
   std::vector<std::size_t> spilled_sizes_;
   std::unordered_map<std::string, std::string> implied_;  // identity to path

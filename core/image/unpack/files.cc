@@ -19,8 +19,8 @@ bool steers_overlayfs(std::string_view xattr) {
   return xattr.starts_with("trusted.overlay.") || xattr.starts_with("user.overlay.");
 }
 
-// A filesystem without xattrs of this kind, or user.* on what is no file: nobody can have them
-// there.
+// The filesystem has no xattrs of this kind, or it is user.* on a file of another type: no tool can
+// set them there.
 bool is_forgivable(int sys_errno, std::string_view xattr) {
   if (sys_errno == EOPNOTSUPP) return xattr != "security.capability";
   return sys_errno == EPERM && xattr.starts_with("user.");
@@ -30,7 +30,7 @@ struct CloseDir {
   void operator()(DIR* stream) const { ::closedir(stream); }
 };
 
-// The directory's stream owns a descriptor of its own.
+// The stream owns a descriptor of its own.
 Result<std::unique_ptr<DIR, CloseDir>> open_stream(int dirfd, const std::string& name) {
   TRY(UniqueFd opened, open_plain_directory(dirfd, name));
   std::unique_ptr<DIR, CloseDir> stream(::fdopendir(opened.get()));
@@ -102,7 +102,8 @@ Status set_xattrs(int fd, const std::string& path, const Attributes& attributes)
 
 Status set_xattrs_at(int dirfd, const std::string& name, const Attributes& attributes) {
   if (attributes.xattrs.empty()) return {};
-  // There is no lsetxattrat; the directory's magic link is ours, and the last part is not followed.
+  // There is no lsetxattrat. The magic link is this process' own, and the last part is not
+  // followed.
   const std::string path = "/proc/self/fd/" + std::to_string(dirfd) + "/" + name;
   for (const auto& [xattr, value] : attributes.xattrs) {
     if (steers_overlayfs(xattr)) continue;
@@ -130,7 +131,7 @@ Result<std::vector<std::pair<std::string, std::string>>> read_xattrs(int fd) {
 
 Status set_directory_attributes(int directory, const Attributes& attributes) {
   if (::fchown(directory, attributes.uid, attributes.gid) != 0) return sys_error(errno, "chown");
-  // After chown, which takes special bits away.
+  // After chown, which clears special bits.
   if (::fchmod(directory, attributes.mode) != 0) return sys_error(errno, "chmod");
   TRY_(set_xattrs(directory, "the directory", attributes));
   const timespec times[2] = {attributes.access, attributes.modification};
@@ -138,9 +139,9 @@ Status set_directory_attributes(int directory, const Attributes& attributes) {
   return {};
 }
 
-// Without recursion of ours: a layer may nest directories deeper than a stack is.
-// The deepest directory is emptied first; the chain of parents is walked again by "..", which
-// cannot leave: these directories are ours and nobody else moves them.
+// Without recursion: a layer may nest directories deeper than the stack allows. Empties the deepest
+// directory first and returns to the parent by "..", which stays inside: no other process moves
+// these directories.
 Status remove_tree(int dirfd, const std::string& name) {
   std::vector<std::string> chain = {name};
   TRY(UniqueFd top, open_plain_directory(dirfd, name));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small steps on single files of a tree that is being unpacked. Names are single parts of a path.
+// Operations on single files of a tree that is being unpacked. Names are single parts of a path.
 #pragma once
 
 #include <linux/openat2.h>
@@ -19,24 +19,24 @@ namespace berth::image {
 // Symbolic links stay in the tree, mounts and magic links are not entered.
 constexpr std::uint64_t kResolveInTree = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
-// For error texts: bytes of strangers with control characters as \xNN, shortened.
+// An untrusted name for error texts: control characters as \xNN, shortened.
 std::string printable(std::string_view name);
 
-// overlayfs' mark for "gone" (Documentation/filesystems/overlayfs.rst).
+// overlayfs' mark for a removed file (Documentation/filesystems/overlayfs.rst).
 bool is_whiteout(const struct stat& status);
 
-// Readable, not followed when it is a link (then ENOTDIR or ELOOP).
+// For reading. A symbolic link is not followed: ENOTDIR or ELOOP.
 Result<UniqueFd> open_plain_directory(int dirfd, const std::string& name);
 
-// What tells a file from another one that gets its inode number after it is gone: the filesystem's
-// file handle, or the inode number where there are none. An empty name is `dirfd` itself; links are
-// not followed.
+// Identifies a file even when its inode number is reused: the filesystem's file handle, or the
+// inode number on filesystems without handles. An empty name is `dirfd` itself; links are not
+// followed.
 Result<std::string> identity_at(int dirfd, const std::string& name);
 
 Status set_xattrs(int fd, const std::string& path, const Attributes& attributes);
-// For what cannot be opened: links, devices, fifos.
+// For files that cannot be opened: links, devices, fifos.
 Status set_xattrs_at(int dirfd, const std::string& name, const Attributes& attributes);
-// Those of an open directory, without overlayfs' own.
+// Of an open directory, without overlayfs' own.
 Result<std::vector<std::pair<std::string, std::string>>> read_xattrs(int fd);
 
 // Owner, mode, xattrs and times of an open directory.

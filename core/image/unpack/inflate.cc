@@ -24,12 +24,12 @@ Error damaged(const std::string& name, const std::string& what) {
   return make_error(Errc::data_loss, "layer " + name + ": " + what);
 }
 
-// The compressed bytes that were read and not yet used.
+// Compressed bytes that were read and not yet decoded.
 class Input {
  public:
   explicit Input(ByteSource& source) : source_(source), buffer_(kInputSize) {}
 
-  // Reads behind what is there, as long as there are fewer than `wanted`; false at the end.
+  // Reads more until there are `wanted` bytes; false at the end.
   Result<bool> fill(std::size_t wanted) {
     while (size() < wanted && !ended_) {
       std::memmove(buffer_.data(), data(), size());
@@ -45,7 +45,7 @@ class Input {
   char* data() { return buffer_.data() + begin_; }
   std::size_t size() const { return end_ - begin_; }
   void consume(std::size_t count) { begin_ += count; }
-  std::uint64_t total() const { return total_; }  // ever read
+  std::uint64_t total() const { return total_; }  // bytes read so far
   std::string_view view() { return {data(), size()}; }
 
  private:

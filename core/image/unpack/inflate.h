@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer blob as the tar stream in it. What the blob is, is read from its first bytes (media types
-// lie): gzip with any number of members (ISA-L, checksums verified), zstd with any number of
-// frames, or a plain tar. Memory: one input buffer and the decoder's window.
+// Decompresses a layer blob to its tar stream. The first bytes of the blob decide the format (media
+// types may be wrong): gzip with any number of members (ISA-L, checksums verified), zstd with any
+// number of frames, or a plain tar. Memory: one input buffer and the decoder's window.
 //
-// Errors: data_loss names the blob (damaged, cut short), resource_exhausted when it inflates beyond
-// the limits, out_of_range when a zstd frame needs a larger window than `window_max`.
+// Errors: data_loss (damaged, cut short; the text names the blob), resource_exhausted (larger than
+// the limits), out_of_range (a zstd frame needs a larger window than `window_max`).
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,10 @@ namespace berth::image {
 
 struct InflateLimits {
   std::uint64_t size_max = 64ull << 30;
-  // Inflated bytes for each compressed byte, looked at once more than `ratio_grace` bytes came out.
+  // Inflated bytes for each compressed byte, checked once more than `ratio_grace` bytes came out.
   std::uint64_t ratio_max = 200;
   std::uint64_t ratio_grace = 256ull << 20;
-  // Of zstd, in bytes; the format's own tools take 128 MiB at most, and use 8 at usual levels.
+  // Of zstd, in bytes. The zstd tool accepts 128 MiB at most and uses 8 MiB at usual levels.
   std::size_t window_max = 8u << 20;
 };
 
@@ -42,7 +42,7 @@ class FileSource final : public ByteSource {
 Result<std::unique_ptr<ByteSource>> make_inflater(ByteSource& compressed, std::string name,
                                                   InflateLimits limits);
 
-// Hands on what it reads and hashes it.
+// Passes its bytes through and hashes them.
 class DigestSource final : public ByteSource {
  public:
   DigestSource(ByteSource& source, oci::DigestAlgorithm algorithm)

@@ -26,7 +26,7 @@ bool InflateRing::has_room() const {
   return true;
 }
 
-Result<InflateRing::Chunk> InflateRing::claim() {
+Result<InflateRing::Chunk> InflateRing::acquire() {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [this] { return failed_ || has_room(); });
   if (failed_) return another_failed();

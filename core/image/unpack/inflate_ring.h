@@ -1,12 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
-// What is between the stages of one extraction when they run on threads of their own: a ring of
-// chunks that one stage fills (inflating) and several empty, each at its own pace (unpacking,
-// hashing). A chunk is filled again when all have left it, so memory is the ring, whatever the
-// layer's size.
+// SPDX-License-Identifier: Apache-2.0 The buffer between the stages of one extraction when each
+// runs on its own thread: a ring of chunks with one producer (inflate) and several consumers
+// (unpack, hash), each at its own pace. A chunk is reused when all consumers are past it, so memory
+// is bounded whatever the layer's size.
 //
-// Every stage says when it ends. The filler: finish(). A reader: leave(), after which the filler
-// no longer waits for it. Filling waits for room, reading for bytes; who fails wakes all others
-// with fail(), and they end with Errc::aborted.
+// The producer waits for room, a consumer for bytes. The producer ends with finish(), a consumer
+// with leave(), after which the producer no longer waits for it. fail() by any of them wakes the
+// others, and their calls end with Errc::aborted.
 #pragma once
 
 #include <condition_variable>
@@ -27,18 +26,18 @@ class InflateRing {
   InflateRing(std::size_t chunk_size, std::size_t chunks);
   InflateRing(const InflateRing&) = delete;
 
-  // The filler. The chunk is its own until publish() or finish().
+  // For the producer, which owns the chunk until publish() or finish().
   struct Chunk {
     char* bytes;
     std::size_t size;
   };
-  Result<Chunk> claim();
+  Result<Chunk> acquire();
   void publish(std::size_t size);
   void finish();
 
-  // Reader `who` of kReaders: the rest of the chunk it is in, empty at the end. Valid until take().
+  // For consumer `who`: the unread rest of its chunk, empty at the end. Valid until take().
   Result<std::string_view> peek(unsigned who);
-  // It is done with `size` of them.
+  // It has used `size` of these bytes.
   void take(unsigned who, std::size_t size);
   void leave(unsigned who);
 
@@ -46,8 +45,8 @@ class InflateRing {
 
  private:
   struct Reader {
-    std::uint64_t chunk = 0;  // how many it is done with
-    std::size_t offset = 0;   // in the next
+    std::uint64_t chunk = 0;  // how many it has used up
+    std::size_t offset = 0;   // in the next one
     bool left = false;
   };
   bool has_room() const;
@@ -56,14 +55,14 @@ class InflateRing {
   const std::unique_ptr<char[]> memory_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::size_t> sizes_;  // of the chunks that are filled
-  std::uint64_t filled_ = 0;        // how many chunks ever
+  std::vector<std::size_t> sizes_;  // of the filled chunks
+  std::uint64_t filled_ = 0;        // how many chunks so far
   Reader readers_[kReaders];
   bool finished_ = false;
   bool failed_ = false;
 };
 
-// Reader `who` as a ByteSource. Does not leave by itself.
+// Consumer `who` as a ByteSource. Does not call leave().
 class InflateRingSource final : public ByteSource {
  public:
   InflateRingSource(InflateRing& ring, unsigned who) : ring_(ring), who_(who) {}

@@ -27,8 +27,8 @@ std::size_t body_size(std::string_view header) {
   return size;
 }
 
-// pax(1): a sequence of "LENGTH KEY=VALUE\n", LENGTH being that of all of it in decimal. NULs
-// behind the last record are padding that a writer counted.
+// pax(1): a sequence of "LENGTH KEY=VALUE\n", where LENGTH is the decimal length of the whole
+// record. NULs after the last record are padding that a writer counted.
 Result<std::map<std::string_view, std::string_view>> parse_records(std::string_view body) {
   std::map<std::string_view, std::string_view> records;
   while (body.find_first_not_of('\0') != std::string_view::npos) {
@@ -69,7 +69,7 @@ class Names {
   }
 
  private:
-  // An empty value takes back what a header before this one said.
+  // An empty value deletes the value of an earlier header.
   static Status pick(const std::map<std::string_view, std::string_view>& records,
                      std::string_view key, std::optional<std::string>& into) {
     const auto found = records.find(key);
@@ -86,7 +86,7 @@ class Names {
   std::optional<std::string> long_target_;
 };
 
-// Headers that stand before an entry's own and have a body: pax, for one entry or for all that
+// Headers that come before an entry's own and have a body: pax for one entry or for all that
 // follow, GNU's long names, Solaris' access lists.
 bool has_body(char type) {
   return type == 'x' || type == 'X' || type == 'g' || type == 'L' || type == 'K' || type == 'A';
@@ -98,7 +98,7 @@ Result<RawNames> read_raw_names(std::string_view headers) {
   Names names;
   while (headers.size() >= kTarBlock) {
     const char type = headers[156];
-    const bool is_label = type == 'V';  // of a volume; libarchive reads on behind it
+    const bool is_label = type == 'V';  // of a volume; libarchive skips it
     if (!has_body(type) && !is_label) break;
     const std::size_t size = is_label ? 0 : body_size(headers);
     headers.remove_prefix(kTarBlock);

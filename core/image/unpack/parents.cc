@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening the directory an entry goes into, and making what is missing on the way.
+// Opens the parent directory of an entry and creates missing directories on the way.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 namespace berth::image {
 namespace {
 
-// The parts of `path`, last first, so that the next one is popped from the end.
+// The parts of `path` in reverse, so that the next one is popped from the end.
 void push_parts(std::vector<std::string>& todo, std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
@@ -31,7 +31,7 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
-// One name in an open directory, whatever it is; a link itself.
+// A file of any type in an open directory; a symbolic link is not followed.
 int open_part(int parent, const std::string& name) {
   return sys::openat2(parent, name.c_str(), O_PATH | O_NOFOLLOW, 0,
                       kResolveInTree | RESOLVE_NO_SYMLINKS);
@@ -51,9 +51,9 @@ Result<UniqueFd> UnpackTree::open_directory(const std::string& path) {
   return make_parents(path);
 }
 
-// Walks part by part, resolving links by hand as RESOLVE_IN_ROOT does, because a link may lead to
-// what only the layers below have. Each step is one name in an open directory, so a long path costs
-// what its length is.
+// Walks part by part and resolves links as RESOLVE_IN_ROOT does, because a link may lead to a
+// directory that only the layers below have. Each step looks up one name in an open directory, so
+// the cost is linear in the path's length.
 Result<UniqueFd> UnpackTree::make_parents(const std::string& path) {
   Walk walk;
   push_parts(walk.todo, path);
@@ -62,7 +62,7 @@ Result<UniqueFd> UnpackTree::make_parents(const std::string& path) {
     const std::string part = std::move(walk.todo.back());
     walk.todo.pop_back();
     if (part == "..") {
-      TRY_(go_back_to(walk, parent_of(walk.path)));  // of "": the root is its own parent
+      TRY_(go_back_to(walk, parent_of(walk.path)));  // the root is its own parent
     } else {
       TRY_(step_into(walk, part));
     }
@@ -70,7 +70,7 @@ Result<UniqueFd> UnpackTree::make_parents(const std::string& path) {
   return std::move(walk.at);
 }
 
-// `path` is without links, and part of where the walk has been.
+// `path` has no links; it is a prefix of the path walked so far.
 Status UnpackTree::go_back_to(Walk& walk, std::string path) {
   walk.at.reset(sys::openat2(root_, or_dot(path), O_PATH | O_DIRECTORY, 0,
                              kResolveInTree | RESOLVE_NO_SYMLINKS));
@@ -111,14 +111,14 @@ Status UnpackTree::follow(Walk& walk, int link, const std::string& path) {
   return target.starts_with("/") ? go_back_to(walk, "") : Status();
 }
 
-// `instead_of_whiteout`: this layer has just said that the one below is gone, so it is a new one.
+// `instead_of_whiteout`: this layer removed the directory below, so the new one must hide it.
 Status UnpackTree::make_missing(int parent, const std::string& name, const std::string& path,
                                 bool instead_of_whiteout) {
   if (instead_of_whiteout && ::unlinkat(parent, name.c_str(), 0) != 0) {
     return sys_error(errno, "unlink", printable(path));
   }
   if (::mkdirat(parent, name.c_str(), 0755) != 0) return sys_error(errno, "mkdir", printable(path));
-  // The process's umask is not the image's business.
+  // Independent of the process' umask.
   if ((birth_.mode_kept & 0755) != 0755 && ::fchmodat(parent, name.c_str(), 0755, 0) != 0) {
     return sys_error(errno, "chmod", printable(path));
   }

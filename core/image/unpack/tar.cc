@@ -16,8 +16,8 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kReadSize = 256_KiB;
-// Headers of one entry. libarchive takes an extended one of a mebibyte, as Go's archive/tar does;
-// the map of a sparse file of the old GNU format follows its header, a block for 21 pieces.
+// Headers of one entry. libarchive and Go's archive/tar accept an extended header of 1 MiB; the map
+// of an old GNU sparse file follows its header, one block for 21 pieces.
 constexpr std::size_t kHeadersMost = 8_MiB;
 // Two empty blocks end a tar (pax(1)).
 constexpr std::size_t kEndSize = 2 * kTarBlock;
@@ -85,7 +85,7 @@ Status TarReader::open() {
 }
 
 Result<bool> TarReader::next(TarEntry& entry) {
-  // What nobody asked for, so that the next headers begin where the stream stands.
+  // Skip unread contents, so that the stream is at the next entry's headers.
   while (!contents_read_) {
     TRY([[maybe_unused]] const std::optional<Block> passed, next_block());
   }
@@ -143,7 +143,7 @@ Result<std::optional<TarReader::Block>> TarReader::next_block() {
   contents_read_ = code == ARCHIVE_EOF;
   if (contents_read_) return std::optional<Block>();
   TRY_(check(code));
-  // libarchive counts a block as taken when it is asked for the next one.
+  // libarchive counts a block as consumed only when the next one is requested.
   TRY_(check_there(position() + size, "the contents"));
   return std::optional<Block>(
       Block{static_cast<const char*>(bytes), size, static_cast<std::uint64_t>(offset)});
@@ -171,7 +171,7 @@ std::string TarReader::stream(std::uint64_t begin, std::uint64_t end) const {
   return bytes;
 }
 
-// One buffer is used again and again: more are needed only by headers over a boundary.
+// One buffer is reused; more are needed only for headers that cross a boundary.
 void TarReader::drop_chunks(std::uint64_t before) {
   while (!chunks_.empty() && chunks_.front().offset + chunks_.front().size <= before) {
     spare_ = std::move(chunks_.front().bytes);
@@ -193,7 +193,7 @@ Status TarReader::read_chunk(archive* reader) {
     TRY(chunk.size, source_.read(chunk.bytes.data(), chunk.bytes.size()));
     if (chunk.size == 0) {
       source_size_ = read_;
-      // What the writer left out, so that libarchive finds the end where the contents end.
+      // Add the padding and end blocks that the writer may have left out.
       chunk.size = (kTarBlock - read_ % kTarBlock) % kTarBlock + kEndSize;
       std::fill_n(chunk.bytes.begin(), chunk.size, '\0');
     }
@@ -215,7 +215,7 @@ long TarReader::on_read(archive* reader, void* context, const void** bytes) {
   return static_cast<long>(self.chunks_.back().size);
 }
 
-// A warning (ARCHIVE_WARN) leaves a usable entry; everything worse ends the layer.
+// After ARCHIVE_WARN the entry is usable; every other error ends the extraction.
 Status TarReader::check(int code) {
   if (code == ARCHIVE_OK || code == ARCHIVE_WARN) return {};
   if (failure_.has_value()) return *std::move(failure_);

@@ -1,10 +1,9 @@
-// SPDX-License-Identifier: Apache-2.0
-// The reading half of unpacking: a tar stream as entries with names, attributes and blocks of
-// contents. libarchive knows the formats (ustar, pax, GNU, old and new sparse files); this file is
-// alone in talking to it. Names are read from the headers themselves (unpack_names.h).
+// SPDX-License-Identifier: Apache-2.0 Reads a tar stream as entries with names, attributes and
+// blocks of contents. libarchive parses the formats (ustar, pax, GNU, old and new sparse files); in
+// this room only this file and acl.cc use it. Names are read from the headers themselves (names.h).
 //
-// A stream may end where an entry's contents do: writers leave out the padding of the last entry
-// and the empty blocks behind it. Where contents or headers are missing, it is data_loss.
+// A stream may end after an entry's contents: some writers leave out the padding of the last entry
+// and the empty blocks after it. Missing contents or headers are data_loss.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +26,7 @@ namespace berth::image {
 enum class EntryType { file, directory, symlink, hard_link, character, block, fifo };
 
 struct TarEntry {
-  std::string name;  // as it is in the tar
+  std::string name;  // as in the tar
   EntryType type = EntryType::file;
   std::string target;      // of a symlink or hard link
   std::uint64_t size = 0;  // of a file, with holes
@@ -35,19 +34,19 @@ struct TarEntry {
   Attributes attributes;
 };
 
-// One thread, from construction to destruction.
+// Used by one thread only.
 class TarReader {
  public:
-  // `source` is borrowed; its Error survives the way through C.
+  // `source` is borrowed; its Error is returned unchanged, although libarchive is between.
   explicit TarReader(ByteSource& source);
   ~TarReader();
   TarReader(const TarReader&) = delete;
   TarReader& operator=(const TarReader&) = delete;
 
   Status open();
-  // Fills the name; the rest by describe(). False at the end.
+  // Sets the name only; call describe() for the rest. False at the end.
   Result<bool> next(TarEntry& entry);
-  // Everything else of the entry that next() named.
+  // Sets everything else of that entry.
   Status describe(TarEntry& entry);
 
   struct Block {
@@ -55,13 +54,13 @@ class TarReader {
     std::size_t size = 0;
     std::uint64_t offset = 0;
   };
-  // Contents of the entry without its holes; absent at the end. A sparse file's map may say
-  // anything, so they may be in any order and anywhere.
+  // Contents of the entry without its holes; absent at the end. The map of a sparse file is not
+  // checked, so blocks may come in any order and at any offset.
   Result<std::optional<Block>> next_block();
 
  private:
-  // A piece of the stream: libarchive's until it asks for the next one, and kept as long as a
-  // header may begin in it.
+  // A piece of the stream. libarchive uses it until it asks for the next one; it is kept longer
+  // while a header may begin in it.
   struct Chunk {
     std::uint64_t offset = 0;
     std::size_t size = 0;
@@ -71,9 +70,9 @@ class TarReader {
   static long on_read(archive* reader, void* context, const void** bytes);
   Status read_chunk(archive* reader);
   void drop_chunks(std::uint64_t before);
-  // What libarchive has taken of the stream.
+  // How many bytes of the stream libarchive has consumed.
   std::uint64_t position() const;
-  // Not more than the source had.
+  // data_loss: the source ended before `end`.
   Status check_there(std::uint64_t end, const char* what) const;
   std::string stream(std::uint64_t begin, std::uint64_t end) const;
   Status check(int code);
@@ -81,8 +80,8 @@ class TarReader {
   ByteSource& source_;
   std::deque<Chunk> chunks_;
   std::vector<char> spare_;
-  std::uint64_t read_ = 0;                      // of the stream, with what was added behind it
-  std::optional<std::uint64_t> source_size_;    // once it has ended
+  std::uint64_t read_ = 0;                      // of the stream, including added padding
+  std::optional<std::uint64_t> source_size_;    // known once it has ended
   std::optional<std::uint64_t> headers_begin_;  // while headers are read
   archive* archive_;
   archive_entry* entry_ = nullptr;  // borrowed from archive_

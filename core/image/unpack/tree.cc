@@ -39,7 +39,7 @@ Result<std::string> clean_path(std::string_view raw) {
     if (!clean.empty()) clean += '/';
     clean += part;
   }
-  // Before the first of its parents is made.
+  // Check before the first of its parents is created.
   if (clean.size() >= PATH_MAX) return sys_error(ENAMETOOLONG, "name");
   return clean;
 }
@@ -47,20 +47,20 @@ Result<std::string> clean_path(std::string_view raw) {
 Status UnpackTree::start() {
   TRY_(find_birth());
   if (place_ == LayerPlace::above_others) return directories_.add_implied(root_, "", "");
-  // Until an entry says otherwise.
+  // The default; an entry for the root replaces it.
   Attributes attributes;
   attributes.mode = 0755;
   return directories_.add(root_, "", "", attributes);
 }
 
-// Saves a chown and a chmod for most files. The umask cannot be read without setting it, and a
-// filesystem may give files the group of their directory, so one is made and looked at: a file
-// without a name. Directories stay root's and without a set-group-id bit until finish(), so what is
-// true of the root is true below it.
+// Finds the owner and mode of new files, which saves a chown and a chmod for most of them. The
+// umask cannot be read without setting it, and a filesystem may give files the group of their
+// directory, so create an unnamed file and look. Directories stay root's and without a set-group-id
+// bit until finish(), so the result holds in the whole tree.
 Status UnpackTree::find_birth() {
   const UniqueFd sample(::openat(root_, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0777));
   if (!sample.valid()) {
-    // A filesystem without such files: then everything is said of every file.
+    // A filesystem without unnamed files: set owner and mode of every file.
     if (errno == EOPNOTSUPP || errno == EISDIR) return {};
     return sys_error(errno, "open", "a file without a name");
   }
@@ -74,12 +74,12 @@ bool UnpackTree::born_with_owner(const Attributes& attributes) const {
   return attributes.uid == birth_.uid && attributes.gid == birth_.gid;
 }
 
-// Set-user-id bits and the like are set when nothing can clear them any more.
+// Special bits are set last, when no later step clears them.
 bool UnpackTree::born_with_mode(const Attributes& attributes) const {
   return (attributes.mode & ~birth_.mode_kept) == 0;
 }
 
-// Stays valid as long as no other parent is asked for.
+// Valid until the next call with another parent.
 Result<UnpackTree::Place> UnpackTree::place(const std::string& path) {
   CHECK(!path.empty());
   const std::size_t slash = path.rfind('/');
@@ -109,13 +109,14 @@ Status UnpackTree::set_opaque(int directory, const std::string& path) {
   return sys_error(errno, "setxattr trusted.overlay.opaque", printable(path));
 }
 
-// A whiteout of a directory that this layer has too: it is a new one, unlike that below.
+// For a whiteout of a directory that this layer has too: its directory must not merge with the one
+// below.
 Status UnpackTree::hide_below(int directory, const std::string& path) {
   TRY_(directories_.forget_implied(directory));
   return set_opaque(directory, path);
 }
 
-// A whiteout that is there says that the directory below is gone: the new one hides it.
+// If the name is a whiteout, the directory replaces it and must hide the one below.
 Status UnpackTree::make_directory(const Place& place) {
   const char* name = place.name.c_str();
   if (::mkdirat(place.parent, name, 0700) == 0) return {};
@@ -160,7 +161,7 @@ Status UnpackTree::set_node_attributes(const Place& at, mode_t type, const Attri
       ::fchownat(at.parent, name, attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0) {
     return sys_error(errno, "chown", printable(at.name));
   }
-  // fchmodat follows links; what is there now was made by us a moment ago and is none.
+  // fchmodat follows links; this file was just created and is not a link.
   if (type != S_IFLNK && ::fchmodat(at.parent, name, attributes.mode, 0) != 0) {
     return sys_error(errno, "chmod", printable(at.name));
   }
@@ -206,7 +207,7 @@ Status UnpackTree::hard_link(const std::string& path, const std::string& existin
     return make_error(code, "hard link to `" + printable(existing) +
                                 "`, which this layer does not have before it");
   }
-  // Onto itself: removing what is there would remove the file.
+  // A link onto itself: removing the existing name would remove the file.
   struct stat there;
   if (::fstatat(to.parent, to.name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
     if (there.st_ino == source.st_ino) return {};
@@ -221,8 +222,8 @@ Status UnpackTree::whiteout(const std::string& path) {
   TRY(const Place at, place(path));
   if (::mknodat(at.parent, at.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return {};
   if (errno != EEXIST) return sys_error(errno, "mknod whiteout", printable(path));
-  // This layer has its own: a directory must not merge with the one below, the rest hides it
-  // anyway.
+  // This layer has a file of that name: a directory must not merge with the one below, and any
+  // other type hides it anyway.
   Result<UniqueFd> own = open_plain_directory(at.parent, at.name);
   if (own.ok()) return hide_below(own->get(), path);
   if (own.error().sys_errno == ENOTDIR || own.error().sys_errno == ELOOP) return {};

@@ -1,12 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
-// The names of a file tree that is being written below one directory and nowhere else. Paths are
-// relative to it, without "..", empty or "." parts (clean_path). Parents are opened by openat2 with
-// RESOLVE_IN_ROOT: a symbolic link in the tree leads where it would lead inside a container. The
-// last part of a path is never followed.
+// SPDX-License-Identifier: Apache-2.0 Creates the files of a tree below one directory and nowhere
+// else. Paths are relative to it, without "..", empty or "." parts (clean_path). Parents are opened
+// by openat2 with RESOLVE_IN_ROOT: a symbolic link in the tree leads where it leads inside a
+// container. The last part of a path is never followed.
 //
-// Whoever writes an entry that is there already replaces it, except that a directory over a
-// directory keeps its contents. Missing parents are made, 0755 and root's, and finish() lists them.
-// Attributes of directories are set by finish().
+// A new entry replaces an existing one of that name, except that a directory over a directory keeps
+// its contents. Missing parents are created, 0755 and root's, and finish() lists them. finish()
+// also sets the attributes of directories.
 #pragma once
 
 #include <sys/stat.h>
@@ -25,12 +24,12 @@
 
 namespace berth::image {
 
-// "/a//./b/" becomes "a/b", "./" becomes "", and "a/x/../b" "a/b" whatever a/x is, as it does for
-// docker, containerd and podman. invalid_argument: it leads above the root on the way. What the
-// kernel would not take as a name: ENAMETOOLONG.
+// "/a//./b/" becomes "a/b", "./" becomes "", and "a/x/../b" becomes "a/b" whatever a/x is, as in
+// docker, containerd and podman. invalid_argument: the path leads above the root. ENAMETOOLONG: a
+// part or the path is too long for the kernel.
 Result<std::string> clean_path(std::string_view raw);
 
-// An empty file, open for writing, and what it does not have yet from its making.
+// A new empty file, open for writing, and which attributes are still to be set.
 struct NewFile {
   UniqueFd file;
   bool needs_owner = true;
@@ -47,19 +46,19 @@ class UnpackTree {
 
   // `path` may be empty: the root itself.
   Status directory(const std::string& path, const Attributes& attributes);
-  // Contents and the rest of the attributes are the caller's to write.
+  // The caller writes the contents and the remaining attributes.
   Result<NewFile> create_file(const std::string& path, const Attributes& attributes);
   Status symlink(const std::string& path, const std::string& target, const Attributes& attributes);
   // not_found when `existing` is not in this tree.
   Status hard_link(const std::string& path, const std::string& existing);
   // `type` is S_IFCHR, S_IFBLK or S_IFIFO.
   Status node(const std::string& path, mode_t type, dev_t device, const Attributes& attributes);
-  // `path` of the layers below is gone.
+  // Removes `path` of the layers below.
   Status whiteout(const std::string& path);
-  // Nothing of the directory `path` shows from the layers below.
+  // Hides the contents of the directory `path` in the layers below.
   Status opaque(const std::string& path);
 
-  // The directories that are there without an entry of their own, parents first.
+  // The implied directories, parents first.
   Result<std::vector<std::string>> finish();
 
  private:
@@ -68,18 +67,18 @@ class UnpackTree {
     int parent;
     std::string name;
   };
-  // What a file made here gets without being told: found out by making one.
+  // Owner and mode of a new file, found by creating one.
   struct Birth {
     uid_t uid = static_cast<uid_t>(-1);
     gid_t gid = static_cast<gid_t>(-1);
-    mode_t mode_kept = 0;  // the bits that the umask leaves
+    mode_t mode_kept = 0;  // the bits that the umask keeps
   };
 
   struct Walk {
     UniqueFd at;
     std::string path;               // of `at`, without links
     std::vector<std::string> todo;  // the next part last
-    int links_left = 40;            // as the kernel's own limit (path_resolution(7))
+    int links_left = 40;            // the kernel's limit (path_resolution(7))
   };
 
   bool born_with_owner(const Attributes& attributes) const;
@@ -102,10 +101,10 @@ class UnpackTree {
   int root_;
   LayerPlace place_;
   Birth birth_;
-  // The parent of the latest entry: most entries share it with the one before.
+  // The parent of the last entry, since most entries share it with the one before.
   std::string parent_path_;
   UniqueFd parent_;
-  bool parent_is_stale_ = false;  // something was removed: the path may lead elsewhere now
+  bool parent_is_stale_ = false;  // after a removal the path may lead elsewhere
   DirectoryList directories_;
 };
 

@@ -19,9 +19,9 @@ constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kMetaPrefix = ".wh..wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 
-// libarchive turns the text of pax headers (the users of access lists, and names, which are not
-// taken from it) into the thread's character set, and warns of what the C locale has not. Read from
-// its files once and kept: 0 where it is missing.
+// libarchive converts the text of pax headers (users of access lists, and names, which are not
+// used) to the thread's character set and warns about characters that the C locale lacks. Loaded
+// once; 0 if the locale is missing.
 locale_t utf8_locale() {
   static const locale_t kept = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   return kept;
@@ -29,7 +29,7 @@ locale_t utf8_locale() {
 
 class Utf8Thread {
  public:
-  // uselocale(0) changes nothing.
+  // uselocale(0) has no effect.
   Utf8Thread() : before_(::uselocale(utf8_locale())) {}
   ~Utf8Thread() { ::uselocale(before_); }
   Utf8Thread(const Utf8Thread&) = delete;
@@ -39,7 +39,7 @@ class Utf8Thread {
   locale_t before_;
 };
 
-// More would wait for each other: the filesystem's journal and the reader are shared.
+// More threads would wait for each other: they share the filesystem's journal and the reader.
 constexpr unsigned kWriterThreadsMost = 2;
 
 unsigned writer_threads() {
@@ -48,7 +48,7 @@ unsigned writer_threads() {
   return std::min(kWriterThreadsMost, static_cast<unsigned>(CPU_COUNT(&cpus)) - 1);
 }
 
-// One layer on its way from the reader into the tree.
+// Writes the entries of one layer into the tree.
 class Unpacker {
  public:
   Unpacker(int directory, LayerPlace place, ByteSource& tar, const UnpackLimits& limits)
@@ -99,7 +99,7 @@ Status Unpacker::unpack() {
                                     ? std::string_view(path)
                                     : std::string_view(path).substr(slash + 1);
   if (base.starts_with(kWhiteoutPrefix)) return unpack_whiteout(path, base);
-  // What aufs keeps in directories of its own.
+  // aufs' own files.
   if (path.starts_with(kMetaPrefix) ||
       path.find("/" + std::string(kMetaPrefix)) != std::string::npos) {
     return {};
@@ -155,7 +155,7 @@ Status Unpacker::unpack_file(const std::string& path) {
   while (!writer_.failed()) {
     TRY(const std::optional<TarReader::Block> block, reader_.next_block());
     if (!block.has_value()) break;
-    // What a map of a sparse file says; the size is what the limits were compared with.
+    // The map of a sparse file may exceed its size, which the limits were checked against.
     if (block->offset > entry_.size || block->size > entry_.size - block->offset) {
       return make_error(Errc::invalid_argument, "contents of the file are beyond its size");
     }

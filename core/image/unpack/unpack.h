@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Extracts one image layer, a tar stream from a stranger, into one directory, and cannot be made to
-// touch anything else: every name is resolved by openat2 as if the directory were "/"
-// (unpack_tree.h).
+// Extracts one image layer, an untrusted tar stream, into one directory and touches nothing outside
+// it: every name is resolved by openat2 as if the directory were "/" (tree.h).
 //
-// Layer rules (OCI image-spec 1.1, layer.md), in the form overlayfs reads:
-//   .wh.NAME          a character device 0:0 called NAME: the NAME of the layers below is gone
-//   .wh..wh..opq      trusted.overlay.opaque=y on its directory: nothing of it shows from below
-// Both say nothing about entries of the same layer, whatever the order. In the lowest layer they
-// have nothing to hide and leave nothing.
+// Layer rules (OCI image-spec 1.1, layer.md), written in the form that overlayfs reads:
+//   .wh.NAME          a character device 0:0 called NAME: removes NAME of the layers below
+//   .wh..wh..opq      trusted.overlay.opaque=y on its directory: hides its contents below
+// Neither affects entries of the same layer, in any order. In the lowest layer both have no effect
+// and no file is made for them.
 //
-// The layers of an image may be unpacked at the same time: of the layers below, unpack_layer needs
-// to know only whether there are any. What depends on them is one thing: directories that a layer
-// implies (parents without an entry of their own, and the root) must look as they do below, or
-// adding a file would change the directory around it. unpack_layer lists them, adopt_directories
-// does it, for one layer after the other from the lowest up:
+// The layers of an image may be unpacked at the same time: unpack_layer needs to know only whether
+// there is a layer below. One step depends on the layers below: an implied directory (a parent
+// without an entry of its own, and the root) must get their attributes, or adding a file would
+// change the directory around it. unpack_layer lists them; adopt_directories sets the attributes,
+// for one layer after the other from the lowest up:
 //
 //   unpack_layer(1)  unpack_layer(2)  unpack_layer(3)      in any order, on any threads
 //   adopt_directories(2, {1})  then  adopt_directories(3, {2, 1})
 //
-// A root that no layer has an entry for is root's, 0755, and was last changed at 1970-01-01, as
-// umoci has it too: the same layers make the same tree whenever they are unpacked. (containerd
-// passes over every entry of the root: there its mtime is that of the extraction.)
+// A root without an entry in any layer is root's, 0755, with the mtime 1970-01-01, as in umoci: the
+// same layers always make the same tree. (containerd skips entries of the root; there its mtime is
+// that of the extraction.)
 //
 // Kept: type, mode with setuid and sticky bits, numeric owner, mtime, xattrs, hard links, holes of
 // sparse files. Dropped: trusted.overlay.* xattrs (they would steer the kernel's merge), aufs' own
-// .wh..wh.* files. Refused: names that lead out by "..", hard links to other layers, unknown types.
+// .wh..wh.* files. Refused: names above the root, hard links to other layers, unknown types.
 //
 // Needs root: chown, mknod, trusted xattrs. Blocks. Errors name the layer and the entry:
 // invalid_argument (the tar), resource_exhausted (limits, disk), data_loss (tar cut short), else
@@ -60,14 +59,14 @@ struct UnpackResult {
 
 enum class LayerPlace { lowest, above_others };
 
-// Into `directory`, open and empty. Reads `tar` up to the end of the archive, not of the stream.
-// After an error the directory holds what was extracted so far: the caller throws it away.
-// `layer` is for error texts.
+// `directory` is open and empty. Reads `tar` to the end of the archive, not of the stream. After an
+// error the directory has a part of the layer, and the caller removes it. `layer` is for error
+// texts.
 Result<UnpackResult> unpack_layer(int directory, LayerPlace place, std::string_view layer,
                                   ByteSource& tar, const UnpackLimits& limits);
 
-// `lowers` are the layers below, nearest first, each adopted. Blocks for a few microseconds for
-// each directory and layer.
+// `lowers` are the layers below, nearest first; adopt_directories has run for each. Blocks for a
+// few microseconds for each directory and layer.
 Status adopt_directories(int directory, const std::vector<UniqueFd>& lowers,
                          const std::vector<std::string>& implied, std::string_view layer);
 

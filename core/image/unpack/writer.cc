@@ -33,20 +33,20 @@ Status write_at(int file, std::string_view bytes, std::uint64_t offset) {
 
 }  // namespace
 
-// Alive as long as pieces of it wait or more may come; the last one finishes it.
+// One file. Lives while pieces of it wait or more may come; the last piece finishes it.
 struct FileWriter::OpenFile {
   NewFile made;
   std::string name;
   Attributes attributes;
-  std::uint64_t end = 0;   // of the contents that were written; the reader's side only
+  std::uint64_t end = 0;   // of the contents so far; used by the reading thread only
   std::uint64_t size = 0;  // set by end()
   std::atomic<int> uses = 1;
 
   Status finish() const;
 };
 
-// The order matters: writing and chown clear setuid bits and capabilities, and everything changes
-// times.
+// The order matters: writing and chown clear setuid bits and capabilities, and every step changes
+// the times.
 Status FileWriter::OpenFile::finish() const {
   const int file = made.file.get();
   // A hole at the end is not written.
@@ -73,7 +73,7 @@ FileWriter::~FileWriter() {
   failed_ = true;
   work_added_.notify_all();
   for (const pthread_t thread : threads_) ::pthread_join(thread, nullptr);
-  // What nobody worked off still holds its files.
+  // Unprocessed pieces still hold files.
   if (current_ != nullptr) release(current_);
   if (filling_ != nullptr) work_off(*filling_);
   for (const BatchPtr& batch : queue_) work_off(*batch);
@@ -99,7 +99,7 @@ void FileWriter::write(std::uint64_t offset, std::string_view bytes) {
 
 void FileWriter::end(std::uint64_t size) {
   current_->size = size;
-  add(0, {});  // carries this side's use
+  add(0, {});  // a piece for this thread's reference
   current_ = nullptr;
 }
 
@@ -111,7 +111,7 @@ void FileWriter::add(std::uint64_t offset, std::string_view bytes) {
   batch.used += bytes.size();
 }
 
-// Hands the filled batch over and takes an empty one.
+// Queues the filled batch and takes an empty one.
 void FileWriter::submit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (filling_ != nullptr) {
@@ -202,7 +202,7 @@ Status FileWriter::drain() {
   return {};
 }
 
-// Without any thread the caller does the work.
+// Without a thread the caller does the work.
 void FileWriter::add_thread() {
   Result<pthread_t> thread =
       start_thread("berth-unpack", kStackSize, &FileWriter::thread_main, this);

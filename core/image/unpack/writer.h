@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Contents and attributes of files, written behind the thread that reads the tar. Names are made in
-// the order of the tar, by UnpackTree; from then on a descriptor stands for the file, and what is
-// written to it reaches it and nothing else, whatever later entries do to the name.
+// Writes contents and attributes of files behind the thread that reads the tar. UnpackTree creates
+// the names in the order of the tar; after that the writer uses only the file's descriptor, so it
+// writes to that file whatever later entries do to the name.
 //
-// Copies go into a few batches of fixed size; full ones are worked off by threads of this object's
-// own and, when none is free, by the caller. A small layer never starts a thread. Plain system
-// calls: docs/decisions/0007-unpacking-without-a-ring.md says what a ring costs here.
+// Contents are copied into a few batches of fixed size. Full batches are written by threads of this
+// object and, when none is free, by the caller. A small layer never starts a thread. Plain system
+// calls: docs/decisions/0007-unpacking-without-a-ring.md gives the cost of a ring here.
 #pragma once
 
 #include <pthread.h>
@@ -29,22 +29,22 @@ namespace berth::image {
 
 class FileWriter {
  public:
-  // `threads` beside the caller's.
+  // At most `threads` threads beside the caller's.
   explicit FileWriter(unsigned threads);
-  // Waits for what is being written, drops the rest.
+  // Waits for running writes and drops the rest.
   ~FileWriter();
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
 
-  // For one file after the other: begin, then writes of its contents without its holes, then end
-  // with the size including a hole at the end. `name` is for error texts, as it is in the tar.
+  // For one file after the other: begin(), write() for its contents without holes, then end() with
+  // the size including a hole at the end. `name`, as in the tar, is for error texts.
   void begin(NewFile file, std::string_view name, const Attributes& attributes);
   void write(std::uint64_t offset, std::string_view bytes);
   void end(std::uint64_t size);
 
-  // Some file has failed; drain() says how. What comes after is not written.
+  // A file has failed, and later ones are not written; drain() returns the error.
   bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
-  // Until everything is written. The first failure, naming its entry.
+  // Waits until everything is written. The first error, with the name of its entry.
   Status drain();
 
  private:
@@ -77,7 +77,7 @@ class FileWriter {
   BatchPtr filling_;
   std::atomic<bool> failed_ = false;
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable work_added_;
   std::condition_variable work_done_;
   std::deque<BatchPtr> queue_;

@@ -31,7 +31,7 @@ TEST(InflateRing, TwoReadersSeeTheSameBytesAtTheirOwnPace) {
   std::string sent;
   std::thread filler([&] {
     for (int i = 0; i < 500; ++i) {
-      const InflateRing::Chunk chunk = *ring.claim();
+      const InflateRing::Chunk chunk = *ring.acquire();
       const std::size_t size = static_cast<std::size_t>(i % 100) + 1;
       std::fill(chunk.bytes, chunk.bytes + size, static_cast<char>(i));
       sent.append(chunk.bytes, size);
@@ -57,7 +57,7 @@ TEST(InflateRing, AReaderThatLeftHoldsNobodyUp) {
   ring.leave(0);
   std::thread filler([&] {
     for (int i = 0; i < 50; ++i) {
-      ASSERT_TRUE(ring.claim().ok());
+      ASSERT_TRUE(ring.acquire().ok());
       ring.publish(10);
     }
     ring.finish();
@@ -72,7 +72,7 @@ TEST(InflateRing, AFailureEndsWhoeverWaits) {
   std::thread reader([&] { EXPECT_TRUE(ring.peek(0).error().is(Errc::aborted)); });
   ring.fail();
   reader.join();
-  EXPECT_TRUE(ring.claim().error().is(Errc::aborted));
+  EXPECT_TRUE(ring.acquire().error().is(Errc::aborted));
 }
 
 class ArrivalTest : public testing::Test {
