@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "core/image/registry/image_name.h"
+#include "core/image/config/image_name.h"
 #include "core/image/store/image_store.h"
 #include "core/task/task.h"
 #include "cri/node.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hosts.toml and registries.conf, and names of hosts as names of directories.
-#include "core/image/registry/hosts_toml.h"
-#include "core/image/registry/registries_conf.h"
+#include "core/image/config/hosts_toml.h"
+#include "core/image/config/registries_conf.h"
 #include "tests/fuzz/fuzz.h"
 
 using berth::fuzz::promise;

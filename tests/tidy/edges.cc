@@ -34,17 +34,19 @@ constexpr Edge kEdges[] = {
     {"core/keeper/client",
      "core/keeper/ core/container/ core/ring/ core/task/ core/linux/ core/oci/ core/base/"},
     {"core/image/http/", "core/ring/ core/task/ core/base/"},
-    {"core/image/registry/", "core/image/http/ core/ring/ core/task/ core/oci/ core/base/"},
+    {"core/image/config/", "core/image/http/ core/oci/ core/base/"},
+    {"core/image/registry/",
+     "core/image/config/ core/image/http/ core/ring/ core/task/ core/oci/ core/base/"},
     {"core/image/content/", "core/oci/ core/base/"},
     {"core/image/transfer/",
      "core/image/registry/ core/image/http/ core/image/content/ core/ring/ core/task/ core/oci/ "
      "core/base/"},
-    {"core/image/store/", "core/image/registry/ core/store/ core/oci/ core/base/"},
+    {"core/image/store/", "core/image/config/ core/store/ core/oci/ core/base/"},
     {"core/image/unpack/", "core/image/content/ core/store/ core/linux/ core/oci/ core/base/"},
     {"core/image/archive/", "core/image/store/ core/image/content/ core/oci/ core/base/"},
     {"core/image/pull/",
      "core/image/transfer/ core/image/unpack/ core/image/store/ core/image/registry/ "
-     "core/image/content/ core/ring/ core/task/ core/oci/ core/base/"},
+     "core/image/config/ core/image/content/ core/ring/ core/task/ core/oci/ core/base/"},
 
     {"plugins/api/", "core/base/ core/task/ core/oci/"},
     {"plugins/host/", "plugins/api/ core/base/ core/task/"},

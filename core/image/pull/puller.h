@@ -22,11 +22,11 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/image/config/options.h"
 #include "core/image/content/content.h"
 #include "core/image/pull/layer_store.h"
 #include "core/image/pull/leases.h"
 #include "core/image/registry/auth.h"
-#include "core/image/registry/options.h"
 #include "core/image/store/image_store.h"
 #include "core/oci/image.h"
 #include "core/task/task.h"

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/image/config/config.h"
+#include "core/image/config/image_name.h"
+#include "core/image/config/options.h"
 #include "core/image/http/client.h"
 #include "core/image/http/proxy.h"
 #include "core/image/registry/auth.h"
-#include "core/image/registry/config.h"
 #include "core/image/registry/endpoint_health.h"
-#include "core/image/registry/image_name.h"
-#include "core/image/registry/options.h"
 #include "core/oci/reference.h"
 #include "core/task/task.h"
 

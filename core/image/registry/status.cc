@@ -7,6 +7,7 @@
 #include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace berth::image {
 namespace {
@@ -32,18 +33,18 @@ Errc code_of(long status) {
   }
 }
 
-// The registry's own words: {"errors":[{"code":"MANIFEST_UNKNOWN","message":"..."}]}.
-std::string registry_words(const std::string& body) {
+// The registry's own error text: {"errors":[{"code":"MANIFEST_UNKNOWN","message":"..."}]}.
+std::string registry_error_text(const std::string& body) {
   const nlohmann::json document = nlohmann::json::parse(body, nullptr, false);
   if (!document.is_object() || !document.contains("errors")) return {};
   const nlohmann::json& errors = document["errors"];
   if (!errors.is_array() || errors.empty() || !errors[0].is_object()) return {};
-  const auto word = [&](const char* name) {
+  const auto text_of = [&](const char* name) {
     const auto found = errors[0].find(name);
     return found != errors[0].end() && found->is_string() ? found->get<std::string>() : "";
   };
-  std::string text = word("code");
-  if (const std::string message = word("message"); !message.empty()) text += ": " + message;
+  std::string text = text_of("code");
+  if (const std::string message = text_of("message"); !message.empty()) text += ": " + message;
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
   }
@@ -60,7 +61,7 @@ bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-// 501 and 505 say what the server cannot do (RFC 9110 15.6), now and later.
+// 501 and 505 mean that the server does not implement something (RFC 9110 15.6): a retry fails too.
 bool may_pass(long status) {
   if (status == 501 || status == 505) return false;
   return status == 429 || status == 408 || status >= 500;
@@ -68,8 +69,8 @@ bool may_pass(long status) {
 
 Error status_error(const HttpResponse& response) {
   std::string text = "HTTP " + std::to_string(response.status);
-  if (const std::string words = registry_words(response.error_body); !words.empty()) {
-    text += " (" + words + ")";
+  if (const std::string reason = registry_error_text(response.error_body); !reason.empty()) {
+    text += " (" + reason + ")";
   }
   return make_error(code_of(response.status), text);
 }
@@ -87,17 +88,6 @@ std::optional<std::int64_t> retry_after_ms(const HttpResponse& response) {
     seconds = static_cast<std::int64_t>(date - std::time(nullptr));
   }
   return std::clamp<std::int64_t>(seconds, 0, kDayS) * 1000;
-}
-
-std::string without_secrets(std::string text, const std::vector<std::string>& secrets) {
-  for (const std::string& secret : secrets) {
-    if (secret.empty()) continue;
-    for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
-      text.replace(at, secret.size(), "***");
-      at += 3;
-    }
-  }
-  return text;
 }
 
 }  // namespace berth::image

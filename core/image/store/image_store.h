@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "core/base/result.h"
-#include "core/image/registry/image_name.h"
+#include "core/image/config/image_name.h"
 #include "core/oci/image.h"
 #include "core/oci/reference.h"
 #include "core/store/state.h"

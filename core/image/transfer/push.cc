@@ -27,7 +27,7 @@ struct Document {
   std::string bytes;
 };
 
-// What is to be there, in the order of sending: blobs first, then documents, the named one last.
+// Everything to send, in order: blobs first, then documents, the named one last.
 struct Plan {
   std::vector<oci::Descriptor> blobs;
   std::vector<Document> documents;
@@ -103,9 +103,9 @@ class Push {
     }
     progress_.blobs_known = true;
     session_ = co_await client_.open(request_.target, request_.auth, Access::push);
-    for (const std::string& source : request_.mount_from) session_->also_read(source);
+    for (const std::string& source : request_.mount_from) session_->add_read_scope(source);
     endpoint_ = co_await session_->push_endpoint();
-    // The first blob finds out who we are, so that the others need not ask at the same time.
+    // Send the first blob alone: it gets the token that the others then use.
     if (!plan_.blobs.empty()) co_await push_blob(0);
     next_ = 1;
     co_await push_others();
@@ -124,7 +124,7 @@ class Push {
     co_await scope.close();
     TaskContext context = co_await this_task();
     if (!failure_.has_value() && context.cancel->cancelled()) {
-      failure_ = make_error(Errc::cancelled, "given up");
+      failure_ = make_error(Errc::cancelled, "cancelled");
     }
     if (failure_.has_value()) {
       Error error = *failure_;
@@ -162,11 +162,11 @@ class Push {
   }
 
   Task<bool> is_present(oci::Digest digest) {
-    RegistrySession::Ask ask = question("HEAD", "/blobs/" + digest.text());
+    RegistryRequest ask = question("HEAD", "/blobs/" + digest.text());
     AnyBody body;
     Result<HttpResponse> head = co_await session_->with_retries(*endpoint_, ask, body).result();
     if (head.ok()) co_return true;
-    // Where HEAD is refused the upload tells.
+    // If HEAD is refused, the upload shows whether the blob can be sent.
     const bool unknown = head.error().is(Errc::not_found) ||
                          head.error().is(Errc::permission_denied) ||
                          head.error().is(Errc::unimplemented);
@@ -179,11 +179,11 @@ class Push {
     shown.sent = 0;
     std::string query;
     if (!request_.mount_from.empty()) {
-      // One can be asked for; the first is the caller's best guess.
+      // A request can name one repository; the first one is the most likely.
       query = "?mount=" + url_escape(blob.digest.text()) +
               "&from=" + url_escape(request_.mount_from.front());
     }
-    RegistrySession::Ask begin = question("POST", "/blobs/uploads/" + query);
+    RegistryRequest begin = question("POST", "/blobs/uploads/" + query);
     AnyBody body;
     HttpResponse begun = co_await session_->with_retries(*endpoint_, begin, body);
     if (begun.status == 201) {
@@ -191,7 +191,7 @@ class Push {
       ++result_.blobs_mounted;
       co_return;
     }
-    RegistrySession::Ask put = question("PUT", "");
+    RegistryRequest put = question("PUT", "");
     put.url = co_await upload_url(begun, blob.digest);
     const auto open_it = [this, &blob] { return content_.open_blob(blob.digest); };
     UniqueFd file = co_await offload(client_.ring(), open_it);
@@ -206,14 +206,14 @@ class Push {
     result_.pushed_bytes += blob.size;
   }
 
-  // The place that the registry named for this upload, on its own origin or another's, but not
-  // without the TLS that we spoke with it.
+  // The registry names the location of this upload, on any origin. A push that began with TLS must
+  // not continue without it.
   Result<std::string> upload_url(const HttpResponse& begun, const oci::Digest& digest) const {
     const std::string* location = begun.header("location");
     if (location == nullptr) {
       return make_error(Errc::unavailable, "the registry named no place for the upload");
     }
-    const std::string asked = session_->url_of(*endpoint_, "/blobs/uploads/");
+    const std::string asked = endpoint_->url_of("/blobs/uploads/");
     TRY(std::string url, resolve_url(asked, *location));
     TRY(const std::string origin, url_origin(url));
     if (asked.starts_with("https:") && !origin.starts_with("https:")) {
@@ -228,7 +228,7 @@ class Push {
   Task<void> put_document(const Document& document) {
     const bool named = document.digest == request_.manifest;
     const std::string name = named ? request_.target.manifest_name() : document.digest.text();
-    RegistrySession::Ask put = question("PUT", "/manifests/" + name);
+    RegistryRequest put = question("PUT", "/manifests/" + name);
     put.headers.push_back("Content-Type: " + document.media_type);
     put.body = document.bytes;
     AnyBody body;
@@ -241,8 +241,8 @@ class Push {
     }
   }
 
-  RegistrySession::Ask question(const std::string& method, const std::string& rest) const {
-    RegistrySession::Ask ask;
+  RegistryRequest question(const std::string& method, const std::string& rest) const {
+    RegistryRequest ask;
     ask.method = method;
     ask.rest = rest;
     ask.attempts_max = client_.options().attempts_max;
@@ -255,7 +255,7 @@ class Push {
   PushProgress& progress_;
   Plan plan_;
   std::unique_ptr<RegistrySession> session_;
-  RegistrySession::Endpoint* endpoint_ = nullptr;
+  SessionEndpoint* endpoint_ = nullptr;
   std::size_t next_ = 0;
   std::optional<Error> failure_;
   PushResult result_;

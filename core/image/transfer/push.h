@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pushing an image out of the content store (OCI distribution-spec 1.1, "push"): each blob is asked
-// for, mounted from another repository of the same registry where it may be there, or sent; then
-// the manifests, the one with the name last, so that the name never stands for something
-// incomplete.
+// Pushes an image from the content store (OCI distribution-spec 1.1, "push"): first the blobs, each
+// skipped if the registry has it, mounted from another repository of the registry, or sent; then
+// the manifests, the named one last, so that the name never stands for an incomplete image.
 //
-//   HEAD blob -> 200: there
-//   POST uploads/?mount=..&from=.. -> 201: mounted      202: Location -> PUT Location&digest=..
+//   HEAD blob                        200: the registry has it
+//   POST uploads/?mount=..&from=..   201: mounted
+//                                    202: PUT Location&digest=..
 //
-// A failed upload begins again: what a registry keeps of half an upload is not relied on. Files are
-// read on the transfer thread, from the page cache as a rule. The home ring's thread only.
+// A failed upload starts again from the beginning. Files are read on the transfer thread, usually
+// from the page cache. The home ring's thread only.
 #pragma once
 
 #include <atomic>
@@ -28,13 +28,13 @@ class RegistryClient;
 
 struct PushRequest {
   oci::Reference target;  // under its tag, or its digest, which must then be `manifest`
-  AuthConfig auth;        // the CRI's, as it came
-  oci::Digest manifest;   // in the content store: a manifest, or an index with all it names
+  AuthConfig auth;        // as the CRI gives it
+  oci::Digest manifest;   // in the content store: a manifest, or an index with all its manifests
   // Repositories of the target's registry whose blobs may be mounted: "library/busybox".
   std::vector<std::string> mount_from;
 };
 
-// Read on any thread while the push runs. Grows at the end only, before `blobs_known`.
+// Progress, readable on any thread while the push runs. Blobs are appended before `blobs_known`.
 struct PushProgress {
   enum class Stage { waiting, sending, sent, mounted, present };
   struct Blob {
@@ -57,8 +57,8 @@ struct PushResult {
 
 // Everything is borrowed until the task has ended; `content` is read on offload threads, and
 // nothing may remove the image's blobs meanwhile. Errors: those of RegistrySession, and
-// failed_precondition naming a blob that is not in the store (compressed layers may have been
-// dropped).
+// failed_precondition with the digest of a blob that is not in the store (compressed layers may
+// have been removed).
 Task<PushResult> push_image(RegistryClient& client, ContentStore& content, PushRequest request,
                             PushProgress& progress);
 

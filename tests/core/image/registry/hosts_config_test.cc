@@ -3,12 +3,12 @@
 // them is named by file, line and key; proxies as everywhere.
 #include <gtest/gtest.h>
 
+#include "core/image/config/hosts_toml.h"
+#include "core/image/config/image_name.h"
+#include "core/image/config/registries_conf.h"
+#include "core/image/config/route.h"
 #include "core/image/http/proxy.h"
 #include "core/image/http/url.h"
-#include "core/image/registry/hosts_toml.h"
-#include "core/image/registry/image_name.h"
-#include "core/image/registry/registries_conf.h"
-#include "core/image/registry/route.h"
 
 namespace berth::image {
 namespace {

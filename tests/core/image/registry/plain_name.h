@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/image/registry/image_name.h"
-#include "core/image/registry/registries_conf.h"
+#include "core/image/config/image_name.h"
+#include "core/image/config/registries_conf.h"
 
 namespace berth::image {
 

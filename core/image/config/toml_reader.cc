@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/image/registry/toml_reader.h"
+#include "core/image/config/toml_reader.h"
 
 #include <algorithm>
 

@@ -11,7 +11,7 @@ namespace berth::image {
 struct RegistryOptions {
   // "host" or "host:port" that is spoken to by plain HTTP. Loopback addresses always are.
   std::vector<std::string> insecure_hosts;
-  // containerd's layout of hosts.toml files; empty: none (core/image/registry/hosts_toml.h).
+  // containerd's layout of hosts.toml files; empty: none (core/image/config/hosts_toml.h).
   std::string config_dir;
   // registries.conf version 2, with FILE.d beside it; empty: none (registries_conf.h).
   std::string registries_conf;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/image/registry/hosts_toml.h"
+#include "core/image/config/hosts_toml.h"
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 
+#include "core/image/config/route.h"
+#include "core/image/config/toml_reader.h"
 #include "core/image/http/url.h"
-#include "core/image/registry/route.h"
-#include "core/image/registry/toml_reader.h"
 
 namespace berth::image {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/image/registry/registries_conf.h"
+#include "core/image/config/registries_conf.h"
 
 #include <algorithm>
 
+#include "core/image/config/route.h"
+#include "core/image/config/toml_reader.h"
 #include "core/image/http/url.h"
-#include "core/image/registry/route.h"
-#include "core/image/registry/toml_reader.h"
 
 namespace berth::image {
 namespace {

@@ -7,7 +7,7 @@
 // room.
 #pragma once
 
-#include "core/image/registry/toml_parser.h"
+#include "core/image/config/toml_parser.h"
 
 #include <optional>
 #include <string>

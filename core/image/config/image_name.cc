@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/image/registry/image_name.h"
+#include "core/image/config/image_name.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "core/image/registry/registries_conf.h"
+#include "core/image/config/registries_conf.h"
 
 namespace berth::image {
 namespace {
