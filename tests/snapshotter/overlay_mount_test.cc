@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel's opinion of what the snapshotter describes: it is mounted, in a mount namespace of
-// the test's own, with as many layers as overlayfs takes.
+// Promise: the kernel mounts every description of the snapshotter, with as many layers as overlayfs
+// allows. In a mount namespace of the test.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -45,7 +45,7 @@ class OverlayMountTest : public testing::Test {
   Result<T> run(Task<T> task) {
     return place_->ring().run_until(std::move(task));
   }
-  // The key's tree, mounted; a file of it, read.
+  // Mounts the tree of `key` and reads a file of it.
   std::string read_in(const std::vector<SnapshotMount>& mounts, const std::string& file) {
     auto mounted = sys::mount_overlay(features_, layers_of(mounts.at(0)));
     EXPECT_TRUE(mounted.ok()) << mounted.error().message();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An overlay snapshotter in a directory that is removed with what is in it.
+// An overlay snapshotter in a temporary directory.
 #pragma once
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ class OverlayPlace final : public plugins::SnapshotterFactory {
     stop();
     start();
   }
-  // The node was down: tmpfs is empty, the disk is not.
+  // As after a reboot: tmpfs is empty, the disk is not.
   void reboot() {
     stop();
     std::filesystem::remove_all(state_dir());
@@ -43,7 +43,7 @@ class OverlayPlace final : public plugins::SnapshotterFactory {
     MUST(ring_->run_until(overlay_->recover()));
   }
 
-  // What a crash at the wrong moment would leave in the records; the snapshotter is started again.
+  // Changes records as a crash would leave them, then starts the snapshotter again.
   template <typename Edit>
   void restart_with(Edit edit) {
     stop();
@@ -53,7 +53,7 @@ class OverlayPlace final : public plugins::SnapshotterFactory {
     }
     start();
   }
-  // Directories made ahead would have to be subtracted everywhere; tests of the pool set it.
+  // No directories ahead, which every count would have to subtract; tests of the pool set it.
   std::size_t ready_trees = 0;
 
   std::string state_dir() const { return dir_ + "/run/snapshots"; }

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// What is the overlay snapshotter's own: mount lists, crashes between two steps, deletion behind.
+// SPDX-License-Identifier: Apache-2.0 Promise: mount lists have the right layers, and a crash
+// between any two steps leaves a whole snapshot or none.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -95,7 +95,7 @@ TEST_F(OverlayTest, CrashBetweenDirectoryAndRecordLeavesNothing) {
   MUST(run(overlay().wait_until_deleted()));
   EXPECT_EQ(place_.directories(), 1u);
   EXPECT_EQ(place_.in_trash(), 0u);
-  // The number is not given out again while the old tree might still be there.
+  // The id is not used again while the old tree may still exist.
   EXPECT_NE(prepare("ctr", "base").find("/78/"), std::string::npos);
 }
 
@@ -243,7 +243,7 @@ TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
   EXPECT_EQ(place_.directories(), 0u);
 }
 
-// The other order: the child has seen its parent and waits for its directories.
+// The other order: the child has found its parent and waits for its directories.
 TEST_F(OverlayTest, AChildWhoseParentGoesWhileItsDirectoriesAreMadeIsNotRecorded) {
   commit_base();
   Errc outcome = Errc::unknown;

@@ -1,9 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: every layer of the hostile corpus (tests/images/hostile_layers.py), pulled from a real
-// registry on top of a harmless layer, changes nothing outside its directory; a refusal names the
-// layer and what is wrong with it; after a refusal, and after the removal of what was accepted,
-// nothing is left. BERTH_CORPUS_FULL=1 makes the large ones as large as they are meant;
-// BERTH_CORPUS_ONLY=NAME takes one. What takes a second or more prints its time and memory.
+// SPDX-License-Identifier: Apache-2.0 Promise: every layer of the hostile corpus
+// (tests/images/hostile_layers.py), pulled from a real registry on top of a harmless layer, changes
+// nothing outside its directory. An error names the layer and the fault. After an error, and after
+// the removal of an accepted image, nothing is left. BERTH_CORPUS_FULL=1 uses the full sizes;
+// BERTH_CORPUS_ONLY=NAME takes one layer. A case of a second or more prints its time and memory.
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -126,9 +125,9 @@ TEST_F(HostileCorpus, IsContainedOrRefusedAndLeavesNothing) {
   }
   rusage after{};
   ::getrusage(RUSAGE_SELF, &after);
-  // The budget for pulls, and what the test itself holds.
+  // The budget for pulls, and the memory of the test itself.
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 96 << 10) << "KiB more than before";
-  // Where layers aimed at with names of their own.
+  // The paths that hostile layers try to write.
   for (const char* path : {"/etc/new", "/etc/berth-escape", "/berth-escape", "berth-escape"}) {
     EXPECT_FALSE(fs::exists(path)) << path;
   }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a pull that finds no room, at whichever stage, fails in words that say what did not fit,
-// gives back what it took, and leaves an agent that can pull: the small image at once, the same one
-// when there is room again. On tmpfs, which refuses a page or an inode, and on ext4, which promises
-// blocks that it allocates later. And an image that the disk did not take after all, as only
-// fsync(2) tells, is not believed.
+// Promise: when the disk is full at any stage, a pull fails with an error that names the object,
+// frees the space it took, and the agent can still pull: a small image at once, the same image when
+// there is room again. On tmpfs, which refuses a page or an inode, and on ext4, which allocates
+// blocks later. An image that was not written to disk, as only fsync(2) reports, is removed.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -19,7 +18,7 @@ namespace {
 
 const auto* const kNetwork = testing::AddGlobalTestEnvironment(new image::OwnNetwork);
 
-// A node whose root directory is a small disk; its state directory is not, as on nodes.
+// A node whose root directory is a small disk; its state directory is not on it.
 class FullDisk : public RegistryNode {
  protected:
   void SetUp() override {
@@ -54,7 +53,7 @@ class FullDisk : public RegistryNode {
     EXPECT_TRUE(removed.ok() && *removed) << (removed.ok() ? "absent" : removed.error().message());
   }
 
-  // The big image, which may find no room. Gives whether it came; it is gone afterwards.
+  // Pulls the big image, which may not fit, and removes it. True: the pull succeeded.
   bool try_big(ImageAgent& agent, const SmallDisk& disk, const std::string& what) {
     SCOPED_TRACE(what);
     const SmallDisk::Used before = disk.used();
@@ -72,7 +71,7 @@ class FullDisk : public RegistryNode {
     Result<image::PullResult> result = agent.pull(reference);
     EXPECT_TRUE(result.ok()) << result.error().message();
   }
-  // Trees are deleted behind; the stores of records and directories keep blocks they once had.
+  // Trees are deleted later; databases and directories keep the blocks they once had.
   static void expect_given_back(ImageAgent& agent, const SmallDisk& disk,
                                 const SmallDisk::Used& before) {
     EXPECT_TRUE(agent.images->list().empty());
@@ -111,10 +110,10 @@ class FullDisk : public RegistryNode {
   }
 };
 
-TEST_F(FullDisk, NoSpaceAtAnyStageIsACleanErrorAndGivenBack) {
+TEST_F(FullDisk, NoSpaceAtAnyStageIsACleanErrorAndFreed) {
   int failed = 0;
   int came = 0;
-  // From too little for the first blob to enough for all: every stage meets the end once.
+  // From too little for the first blob to enough for all, so that every stage fails once.
   for (int kib = 700; kib <= 9'000; kib += kib < 4'000 ? 150 : 500) {
     ++(pull_on_tmpfs("size=" + std::to_string(kib) + "k") ? came : failed);
     if (HasFatalFailure()) return;
@@ -123,7 +122,7 @@ TEST_F(FullDisk, NoSpaceAtAnyStageIsACleanErrorAndGivenBack) {
   EXPECT_GT(came, 0);
 }
 
-TEST_F(FullDisk, NoInodesAtAnyStageIsACleanErrorAndGivenBack) {
+TEST_F(FullDisk, NoInodesAtAnyStageIsACleanErrorAndFreed) {
   int failed = 0;
   int came = 0;
   for (int inodes = 70; inodes <= 400; inodes += 15) {
@@ -134,7 +133,7 @@ TEST_F(FullDisk, NoInodesAtAnyStageIsACleanErrorAndGivenBack) {
   EXPECT_GT(came, 0);
 }
 
-TEST_F(FullDisk, NoBlocksOnExt4AreACleanErrorAndGivenBack) {
+TEST_F(FullDisk, NoBlocksOnExt4AreACleanErrorAndFreed) {
   if (!SmallDisk::why_no_loop().empty()) GTEST_SKIP() << SmallDisk::why_no_loop();
   int failed = 0;
   std::uint64_t too_few = 16 << 10;
@@ -149,7 +148,7 @@ TEST_F(FullDisk, NoBlocksOnExt4AreACleanErrorAndGivenBack) {
     if (HasFatalFailure()) return;
   }
   EXPECT_GT(failed, 5);
-  // The last steps need few blocks, so the limit is looked for to the block.
+  // The last steps need few blocks, so search the limit to the block.
   while (enough - too_few > kBlock) {
     const std::uint64_t bytes = (too_few + enough) / 2 / kBlock * kBlock;
     (pull_on_ext4(bytes) ? enough : too_few) = bytes;
@@ -157,7 +156,7 @@ TEST_F(FullDisk, NoBlocksOnExt4AreACleanErrorAndGivenBack) {
   for (int i = 1; i <= 8; ++i) pull_on_ext4(too_few - i * kBlock);
 }
 
-// What a disk says that could not write what it had promised to. LMDB uses fdatasync.
+// fsync fails as on a disk that could not write delayed blocks. LMDB uses fdatasync.
 void refuse_sync() {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -171,7 +170,7 @@ void refuse_sync() {
   ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
 }
 
-TEST_F(FullDisk, AnImageThatTheDiskDidNotTakeIsGoneAndCanBePulledAgain) {
+TEST_F(FullDisk, AnImageThatWasNotWrittenIsGoneAndCanBePulledAgain) {
   const std::string at = dir_ + "/disk";
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// The image side of an agent as main builds it: stores, overlay snapshotter, Puller, and beside it
-// Debian's docker-registry, on the loopback of a network namespace of the test's own. Needs root.
+// SPDX-License-Identifier: Apache-2.0 The image parts of an agent as main builds them (stores,
+// overlay snapshotter, Puller), and Debian's docker-registry on loopback, in a network namespace of
+// the test. Needs root.
 #pragma once
 
 #ifndef BERTH_SOURCE_DIR  // the build says it; the header also compiles alone
@@ -32,7 +32,7 @@ namespace berth::cri {
 
 namespace fs = std::filesystem;
 
-// The parts of the agent, made in main's order and ended in the reverse one.
+// The parts of the agent, created in main's order and ended in reverse.
 class ImageAgent {
  public:
   explicit ImageAgent(const std::string& dir, std::size_t ready_trees = 8)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: pulls on a whole image side share what they have in common.
+// Promise: pulls of overlapping images fetch each blob once.
 #include <map>
 #include <regex>
 #include <sstream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: an image pushed to a real registry is, after a pull and mounted, the tree that was
-// pushed; and a pull that is killed at any moment leaves a node on which the next one works.
+// Promise: an image that was pushed to a real registry, pulled and mounted is the tree that was
+// pushed; after a pull that is killed at any moment the next pull works.
 #include <sys/wait.h>
 
 #include <random>
@@ -36,7 +36,7 @@ class RegistryPull : public RegistryNode {
     write("l3/data/fresh", std::string(3 << 20, 'f'));
     fs::permissions(dir_ + "/l3/data", fs::perms(0751));
   }
-  // The trees of layers that are there or being thrown away; the latter are deleted behind.
+  // The trees of layers, and of removed layers that are still being deleted.
   std::size_t trees(bool thrown_away) {
     const fs::path snapshots = dir_ + "/root/snapshots/overlay";
     std::size_t count = 0;
@@ -47,7 +47,7 @@ class RegistryPull : public RegistryNode {
     }
     return count;
   }
-  // Mounts what a container would get, checks it, unmounts.
+  // Mounts a container's root, checks it, unmounts it.
   void expect_tree(ImageAgent& agent, const std::string& reference) {
     const image::ImageEntry entry = *agent.images->resolve(image::plain_name(reference));
     const std::string& top = entry.image->chain_ids.back();
@@ -96,7 +96,7 @@ TEST_F(RegistryPull, GivesTheTreeThatWasPushedInEveryFormat) {
   }
 }
 
-TEST_F(RegistryPull, IsThereAfterARestart) {
+TEST_F(RegistryPull, StaysAfterARestart) {
   write_layers();
   push("app:1", {"l1", "l2", "l3"}, "--config '{\"Cmd\":[\"/bin/sh\"],\"User\":\"7\"}'");
   {
@@ -129,7 +129,7 @@ TEST_F(RegistryPull, AHostileLayerLeavesNothingAndIsNamed) {
   EXPECT_TRUE(agent.images->list().empty());
 }
 
-TEST_F(RegistryPull, KilledAtAnyMomentLeavesANodeThatWorks) {
+TEST_F(RegistryPull, APullKilledAtAnyMomentLeavesAWorkingNode) {
   write_layers();
   std::minstd_rand random(4711);
   for (int i = 0; i < 400; ++i) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small filesystems that a test can fill: they live in the mount namespace of the test, and so end
-// with it, however it ends: a loop device is detached by its last unmount (LO_FLAGS_AUTOCLEAR,
-// which mount(8) sets).
+// Small filesystems that a test can fill. They are in the mount namespace of the test and end with
+// it: a loop device is detached by its last unmount (LO_FLAGS_AUTOCLEAR, which mount(8) sets).
 #pragma once
 
 #include <fcntl.h>
@@ -62,7 +61,7 @@ class SmallDisk {
     const std::uint64_t blocks = status.f_blocks - status.f_bfree;
     return {blocks * static_cast<std::uint64_t>(status.f_bsize), status.f_files - status.f_ffree};
   }
-  // Takes all but `bytes` of what is free.
+  // Uses all free space but `bytes`.
   void leave(std::uint64_t bytes) {
     const struct statfs status = state();
     const std::uint64_t free = status.f_bavail * static_cast<std::uint64_t>(status.f_bsize);
@@ -70,7 +69,7 @@ class SmallDisk {
     const UniqueFd file(::open(filler().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     ASSERT_EQ(::posix_fallocate(file.get(), 0, static_cast<off_t>(free - bytes)), 0);
   }
-  // Gives back what leave() took.
+  // Frees the space that leave() used.
   void make_room() { ASSERT_EQ(::unlink(filler().c_str()), 0); }
   const std::string& at() const { return at_; }
 

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: a blob that is there is whole and verified; whatever a crash leaves is continued or
-// swept.
+// SPDX-License-Identifier: Apache-2.0 Promise: a visible blob is complete and verified; a partial
+// file of a crash is continued or swept.
 #include "core/image/content/content.h"
 #include "tests/support/temporary_dir.h"
 
@@ -133,8 +132,8 @@ TEST_F(Content, ListsAndRemoves) {
   EXPECT_EQ(store_->open_blob(digest_).error().code, Errc::not_found);
 }
 
-// A pull resumes the file of its name; a load or a document beside it must not write into it.
-TEST_F(Content, WhatIsPutBesideAnArrivingBlobHasAFileOfItsOwn) {
+// A pull resumes the file of its name; a load at the same time must not write into it.
+TEST_F(Content, PutDuringAnIngestUsesItsOwnFile) {
   Result<Ingest> arriving = store_->begin(digest_, bytes_.size());
   ASSERT_TRUE(arriving.ok());
   ASSERT_TRUE(arriving->write(bytes_.data(), 4).ok());
@@ -149,7 +148,7 @@ TEST_F(Content, WhatIsPutBesideAnArrivingBlobHasAFileOfItsOwn) {
   EXPECT_EQ(partials(), 0u);
 }
 
-TEST_F(Content, TwoUnnamedArrivalsOfOneBlobBothSucceed) {
+TEST_F(Content, TwoUnnamedIngestsOfOneBlobBothSucceed) {
   Result<Ingest> one = store_->begin_unnamed(digest_, bytes_.size());
   Result<Ingest> two = store_->begin_unnamed(digest_, bytes_.size());
   ASSERT_TRUE(one.ok() && two.ok());
@@ -162,8 +161,8 @@ TEST_F(Content, TwoUnnamedArrivalsOfOneBlobBothSucceed) {
   EXPECT_EQ(*store_->read(digest_, 1000), bytes_);
 }
 
-// A blob that was put on disk stays that file.
-TEST_F(Content, AnArrivalDoesNotReplaceABlobThatIsThere) {
+// A synced blob stays the same file.
+TEST_F(Content, AnIngestDoesNotReplaceAVisibleBlob) {
   Result<Ingest> late = store_->begin(digest_, bytes_.size());
   ASSERT_TRUE(late.ok());
   ASSERT_TRUE(late->write(bytes_.data(), bytes_.size()).ok());
@@ -177,8 +176,8 @@ TEST_F(Content, AnArrivalDoesNotReplaceABlobThatIsThere) {
   EXPECT_EQ(partials(), 0u);
 }
 
-// From here on this thread has no files without a name: openat with the bits of O_TMPFILE answers
-// as a filesystem does that knows none.
+// From here on this thread has no unnamed files: openat with O_TMPFILE fails as on a filesystem
+// without them.
 void refuse_tmpfile() {
   const auto at = [](std::size_t field) { return static_cast<__u32>(field); };
   sock_filter code[] = {
@@ -194,7 +193,7 @@ void refuse_tmpfile() {
   ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
 }
 
-TEST_F(Content, AFilesystemWithoutUnnamedFilesGetsNamesThatNobodyElseHas) {
+TEST_F(Content, AFilesystemWithoutUnnamedFilesGetsUniqueNames) {
   std::thread([this] {
     refuse_tmpfile();
     ASSERT_LT(::open(dir_.c_str(), O_TMPFILE | O_RDWR, 0600), 0);
@@ -214,7 +213,7 @@ TEST_F(Content, AFilesystemWithoutUnnamedFilesGetsNamesThatNobodyElseHas) {
   }).join();
 }
 
-TEST_F(Content, DoesNotFollowALinkThatStandsInThePlaceOfABlob) {
+TEST_F(Content, DoesNotFollowALinkInThePlaceOfABlob) {
   ASSERT_EQ(::symlink("/etc/passwd", blob_path(digest_).c_str()), 0);
   EXPECT_FALSE(store_->open_blob(digest_).ok());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: an exchange ends once, with the server's answer or a reason, whatever the server, the
-// sink or the caller do; nothing of the sink is called after that.
+// Promise: an exchange ends once, with the server's answer or an error, whatever the server, the
+// sink or the caller do; after that the sink is not called.
 #include "core/image/http/client.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ class TextSink final : public DownloadSink {
   std::size_t refuse_at = 0;
 };
 
-// Refuses every other piece and is given room by another thread, a moment later or at once.
+// Refuses every other piece; another thread resumes it, a moment later or at once.
 class SlowSink final : public DownloadSink {
  public:
   ~SlowSink() override {
@@ -165,8 +165,8 @@ TEST_F(HttpClientTest, APausedTransferIsNotTooSlow) {
   EXPECT_TRUE(response.ok()) << response.error().message();
 }
 
-// What a peer waits for may be ours to do, and is not done while the thread is elsewhere.
-TEST_F(HttpClientTest, NobodyIsBlamedForTheTimeThatTheThreadWasAway) {
+// A peer may wait for this side while the transfer thread is busy.
+TEST_F(HttpClientTest, TimeInWhichTheThreadIsBusyIsNotTooSlow) {
   std::atomic<bool> away_over{false};
   FakeServer server([&](const ServerRequest& request) {
     const bool is_late = request.path == "/late";
@@ -222,7 +222,7 @@ TEST_F(HttpClientTest, CancellingEndsAnExchangeInEveryState) {
     ASSERT_FALSE(given_up.ok());
     EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded) << given_up.error().message();
   }
-  // The cancellation meets the end of the exchange at every distance.
+  // Cancel at every distance from the end of the exchange.
   for (int delay_us = 0; delay_us < 2'000; delay_us += 40) {
     TextSink sink;
     Result<HttpResponse> either =
@@ -237,7 +237,7 @@ TEST_F(HttpClientTest, CancellingEndsAnExchangeInEveryState) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
-TEST_F(HttpClientTest, SaysWhyNobodyAnswered) {
+TEST_F(HttpClientTest, AnErrorTellsWhyThereWasNoAnswer) {
   TextSink sink;
   Result<HttpResponse> refused = get("127.0.0.1:1", sink);
   ASSERT_FALSE(refused.ok());
@@ -281,7 +281,7 @@ TEST_F(HttpClientTest, RunsManyExchangesAtOnceAndUsesConnectionsAgain) {
   EXPECT_EQ(server.connections(), before);
 }
 
-// A registry puts a large blob together after its last byte, and says nothing meanwhile.
+// A registry verifies a large blob after its last byte and sends nothing meanwhile.
 TEST_F(HttpClientTest, AnAnswerToAnUploadMayTakeLongerThanAStallInIt) {
   FakeServer server([](const ServerRequest& request) {
     const int stall_ms = request.path == "/late" ? 2'500 : 60'000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP server that misbehaves on request: it serves what a handler tells it to, cut short,
-// stalled or with a wrong length, and remembers what it was asked. A connection is for one exchange
-// unless the response says that it is kept.
+// An HTTP server that misbehaves on request: it sends a handler's responses, cut short, stalled or
+// with a wrong length, and records the requests. A connection serves one exchange unless the
+// response has keep_alive.
 #pragma once
 
 #include <atomic>
@@ -52,16 +52,16 @@ class FakeServer {
 
   std::string host() const { return host_; }  // "127.0.0.1:4711"
   std::vector<ServerRequest> requests() const;
-  // How often a method and path were asked for.
+  // The number of requests for a method and path.
   std::size_t count(const std::string& method, const std::string& path) const;
-  // How many connections there were.
+  // The number of connections so far.
   std::size_t connections() const { return accepted_; }
   void forget();
 
  private:
   void accept_all();
   void serve(int connection);
-  // False: nothing more comes on this connection.
+  // False: the connection is done.
   bool serve_one(int connection);
   void wait(int ms) const;
 
@@ -77,7 +77,7 @@ class FakeServer {
   std::thread acceptor_;
 };
 
-// The paths of a registry as a plain map, which tests fill and spoil.
+// A registry as a map from paths to responses, which tests fill and damage.
 class FakeRegistry {
  public:
   FakeRegistry() : server_([this](const ServerRequest& request) { return answer(request); }) {}
@@ -85,11 +85,11 @@ class FakeRegistry {
   std::string host() const { return server_.host(); }
   FakeServer& server() { return server_; }
 
-  // What `path` answers with; Range is honoured. Returns the digest.
+  // Sets the response of `path`; Range requests work. Returns the digest.
   std::string add_blob(const std::string& repository, const std::string& bytes);
   std::string add_manifest(const std::string& repository, const std::string& tag,
                            const std::string& media_type, const std::string& json);
-  // Runs before the map; a response with status 0 means "go on".
+  // Called before the map; a response with status 0 means "use the map".
   void set_hook(FakeServer::Handler hook) {
     const std::lock_guard<std::mutex> lock(mutex_);
     hook_ = std::move(hook);
@@ -106,7 +106,7 @@ class FakeRegistry {
   std::mutex mutex_;
   std::map<std::string, File> files_;
   FakeServer::Handler hook_;
-  FakeServer server_;  // last: it answers as soon as it is there
+  FakeServer server_;  // last: it serves as soon as it exists
 };
 
 }  // namespace berth::image

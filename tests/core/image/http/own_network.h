@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network namespace of the test's own with nothing but loopback. Entered by the calling thread
-// before others are made, so that all of the process's later threads and children are in it.
+// A network namespace of the test with loopback only. The calling thread enters it before it starts
+// others, so that all later threads and children of the process are in it.
 #pragma once
 
 #include <gtest/gtest.h>

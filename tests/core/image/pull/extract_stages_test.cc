@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: stages on threads of their own see every byte once and in order, and when one fails all
-// end; a reader of an arriving blob sees its end only once it is verified.
+// SPDX-License-Identifier: Apache-2.0 Promise: stages on their own threads get every byte once and
+// in order, and when one fails all end. A reader of an arriving blob gets the end only after the
+// blob is verified.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -52,7 +52,7 @@ TEST(InflateRing, TwoReadersSeeTheSameBytesAtTheirOwnPace) {
   EXPECT_EQ(slow, sent);
 }
 
-TEST(InflateRing, AReaderThatLeftHoldsNobodyUp) {
+TEST(InflateRing, AReaderThatLeftDelaysNoOther) {
   InflateRing ring(10, 2);
   ring.leave(0);
   std::thread filler([&] {
@@ -67,7 +67,7 @@ TEST(InflateRing, AReaderThatLeftHoldsNobodyUp) {
   filler.join();
 }
 
-TEST(InflateRing, AFailureEndsWhoeverWaits) {
+TEST(InflateRing, AFailureEndsEveryWait) {
   InflateRing ring(10, 1);
   std::thread reader([&] { EXPECT_TRUE(ring.peek(0).error().is(Errc::aborted)); });
   ring.fail();

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: memory is shared in lines, and no pull keeps another waiting for longer than it must:
-// one that is over leaves at once, and a slow registry holds up its own images.
+// SPDX-License-Identifier: Apache-2.0 Promise: pulls get memory in the order they ask, and none
+// delays another without need: a failed or cancelled pull leaves its place at once, and a slow
+// registry delays only its own images.
 #include <atomic>
 #include <random>
 
@@ -10,9 +10,9 @@
 namespace berth::image {
 namespace {
 
-class PullLines : public PullTest {
+class PullFairness : public PullTest {
  protected:
-  // Room for so many bytes of buffers.
+  // A Puller with this memory for buffers.
   void reopen(std::size_t memory_max) {
     close();
     options_.memory_max = memory_max;
@@ -23,7 +23,7 @@ class PullLines : public PullTest {
     finish();
     PullTest::TearDown();
   }
-  // A pull that goes on beside the test; finish() waits for all of them.
+  // Starts a pull beside the test; finish() waits for all of them.
   std::shared_ptr<PullWatch> start(const std::string& rest) {
     if (!beside_.has_value()) {
       beside_.emplace(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
@@ -54,7 +54,7 @@ class PullLines : public PullTest {
   }
   bool asked_for(const std::string& digest) { return fetched("app", digest) > 0; }
 
-  // How the registry answers for blobs by digest; everything else as usual.
+  // Sets the registry's answers for blobs by digest; all others stay as they are.
   void answer(std::map<std::string, ServerResponse> answers) {
     registry_.set_hook([answers = std::move(answers)](const ServerRequest& request) {
       for (const auto& [digest, response] : answers) {
@@ -64,14 +64,14 @@ class PullLines : public PullTest {
     });
   }
   static ServerResponse refused() { return {.status = 403, .headers = {}, .body = ""}; }
-  // Its first half, and the rest when the test is over.
+  // Sends the first half, and the rest at the end of the test.
   static ServerResponse stalled(const std::string& blob) {
     ServerResponse response{.status = 200, .headers = {}, .body = blob};
     response.pause_after = static_cast<std::int64_t>(blob.size() / 2);
     response.pause_ms = 30'000;
     return response;
   }
-  // An extraction that does not go on until the test lets it.
+  // Blocks extractions until the test releases them.
   void hold_extractions() {
     layers_.before_extract = [this] {
       extracting_ = true;
@@ -89,7 +89,7 @@ class PullLines : public PullTest {
     return bytes;
   }
 
-  // app:a is being extracted when app:b is asked for, which the registry refuses a layer of.
+  // Pulls app:b, whose layer the registry refuses, while app:a is being extracted.
   void refused_while_a_extracts() {
     start("app:a");
     turn_until([&] { return extracting_.load(); });
@@ -107,7 +107,7 @@ class PullLines : public PullTest {
   std::atomic<bool> go_on_{false};
 };
 
-TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForTheExtractionsOfAnother) {
+TEST_F(PullFairness, APullThatIsRefusedDoesNotWaitForTheExtractionsOfAnother) {
   reopen(8 << 20);  // one extraction at a time
   hold_extractions();
   add("app", "a", {"a layer of a"});
@@ -116,7 +116,7 @@ TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForTheExtractionsOfAnother) {
   refused_while_a_extracts();
 }
 
-TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForASharedLayerOfAnother) {
+TEST_F(PullFairness, APullThatIsRefusedDoesNotWaitForASharedLayerOfAnother) {
   hold_extractions();
   add("app", "a", {"shared"});
   const Made b = add("app", "b", {"shared", "own"});
@@ -124,7 +124,7 @@ TEST_F(PullLines, APullThatIsRefusedDoesNotWaitForASharedLayerOfAnother) {
   refused_while_a_extracts();
 }
 
-TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {
+TEST_F(PullFairness, ACancelledPullLeavesTheQueueForFetches) {
   reopen(4 << 20);  // one fetch at a time
   const std::string slow = noise(300'000, 1);
   const Made a = add("app", "a", {slow});
@@ -140,11 +140,11 @@ TEST_F(PullLines, APullWhoseCallerGoesAwayLeavesTheLineForFetches) {
       with_deadline(*ring_, Deadline::after_ms(300), puller_->pull(std::move(request))));
   EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
   const auto left = std::chrono::steady_clock::now();
-  turn_until([&] { return watch.use_count() == 1; });  // the pull held the other
+  turn_until([&] { return watch.use_count() == 1; });  // the pull had the other
   EXPECT_LT(std::chrono::steady_clock::now() - left, std::chrono::seconds(5));
 }
 
-TEST_F(PullLines, AConfigurationIsFetchedInItsTurn) {
+TEST_F(PullFairness, AConfigurationWaitsForFetchMemoryToo) {
   reopen(4 << 20);  // one fetch at a time
   const std::string slow = noise(300'000, 1);
   const Made a = add("app", "a", {slow});
@@ -161,7 +161,7 @@ TEST_F(PullLines, AConfigurationIsFetchedInItsTurn) {
   EXPECT_EQ(registry_.server().count("GET", "/v2/app/manifests/" + b.manifest_digest), 1u);
 }
 
-TEST_F(PullLines, WhatLayersRememberUntilThoseBelowAreThereIsLimited) {
+TEST_F(PullFairness, ImpliedDirectoriesOfWaitingLayersAreLimited) {
   layers_.implied = {std::string(6 << 20, 'd')};
   const Made made = add("app", "1", {"lowest", "second", "third", "fourth"});
   answer({{made.blobs[0], stalled(gzip("lowest"))}});
@@ -176,7 +176,7 @@ TEST_F(PullLines, WhatLayersRememberUntilThoseBelowAreThereIsLimited) {
   EXPECT_TRUE(pull("app:2").ok());
 }
 
-TEST_F(PullLines, LayersThatComeSlowlyLeaveMemoryToUnpackOthers) {
+TEST_F(PullFairness, SlowLayersLeaveMemoryForOtherExtractions) {
   reopen(16 << 20);  // two extractions at a time
   const std::vector<std::string> slow = {noise(300'000, 1), noise(300'000, 2)};
   const Made a = add("app", "a", slow);
@@ -192,7 +192,7 @@ TEST_F(PullLines, LayersThatComeSlowlyLeaveMemoryToUnpackOthers) {
   ASSERT_TRUE(result.ok()) << result.error().message();
 }
 
-TEST_F(PullLines, ASlowRegistryLeavesFetchesToOthers) {
+TEST_F(PullFairness, ASlowRegistryLeavesFetchMemoryForOthers) {
   reopen(16 << 20);  // four fetches at a time
   std::map<std::string, ServerResponse> answers;
   for (unsigned image = 0; image < 2; ++image) {

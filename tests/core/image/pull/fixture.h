@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Puller with everything around it: a registry that can misbehave, stores on disk, layers in
-// memory.
+// A Puller with a registry that can misbehave, stores on disk, and layers in memory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,7 +29,7 @@ inline std::string descriptor(const std::string& type, const std::string& digest
 
 class PullTest : public testing::Test {
  protected:
-  // What an image is made of; a test spoils it before adding.
+  // The parts of an image; a test may damage them before it adds the image.
   struct Made {
     std::string config;
     std::string config_digest;
@@ -113,7 +112,7 @@ class PullTest : public testing::Test {
     EXPECT_TRUE(found.ok()) << found.error().message();
     return *found;
   }
-  // The error's text; a pull that succeeds is a failure of the test.
+  // The error's text of a pull that must fail.
   std::string must_fail(const std::string& rest) {
     Result<PullResult> result = pull(rest);
     EXPECT_FALSE(result.ok());

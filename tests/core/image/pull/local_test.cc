@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: artifacts are kept whole and never unpacked; an image whose blobs are here becomes one
-// without a registry; while a lease lives nothing is swept.
+// Promise: artifacts are complete and never unpacked; an image whose blobs are in the content store
+// needs no registry; a sweep removes nothing while a lease exists.
 #include "tests/core/image/pull/fixture.h"
 
 namespace berth::image {
@@ -56,7 +56,7 @@ TEST_F(PullLocal, AnArtifactIsFetchedKeptAndNotUnpacked) {
   EXPECT_TRUE(content_->list()->empty());
 }
 
-TEST_F(PullLocal, AnArtifactThatIsThereGetsTheNamesOfAnotherRepository) {
+TEST_F(PullLocal, APresentArtifactGetsTheNamesOfAnotherRepository) {
   const std::string digest = add_artifact("1");
   ASSERT_TRUE(pull("art:1").ok());
   ASSERT_EQ(add_artifact("1", "copy"), digest);
@@ -70,7 +70,7 @@ TEST_F(PullLocal, AnArtifactThatIsThereGetsTheNamesOfAnotherRepository) {
   EXPECT_LE(registry_.server().requests().size(), 2u) << "a HEAD each at most";
 }
 
-TEST_F(PullLocal, WhatIsReadStaysThoughItsImageIsRemoved) {
+TEST_F(PullLocal, LeasedBlobsStayAfterTheirImageIsRemoved) {
   add("app", "1", {"layer"});
   ASSERT_TRUE(pull("app:1").ok());
   const std::vector<ImageEntry> read = {*find(name("app:1"))};
@@ -80,18 +80,18 @@ TEST_F(PullLocal, WhatIsReadStaysThoughItsImageIsRemoved) {
     EXPECT_EQ(content_->list()->size(), 3u);
     EXPECT_TRUE(layers_.committed.empty()) << "only blobs are read";
   }
-  // The lease began a sweep of its own; this one waits for it and finds nothing to do.
+  // The end of the lease started a sweep; this one waits for it and has nothing to do.
   ring_->run_until(puller_->sweep()).value();
   expect_nothing_left();
 }
 
-TEST_F(PullLocal, WhatWasStoredForNothingGoesWithTheLease) {
+TEST_F(PullLocal, BlobsWithoutAnImageAreRemovedAfterTheLease) {
   {
     Puller::Lease lease = ring_->run_until(puller_->lease_everything()).value();
     lease.sweep_afterwards();
     put("a blob of an archive that turned out bad");
   }
-  // The sweep is the puller's own; a second one waits for it and finds nothing to do.
+  // The end of the lease started a sweep; this one waits for it and has nothing to do.
   ring_->run_until(puller_->sweep()).value();
   EXPECT_TRUE(content_->list()->empty());
 }
@@ -118,7 +118,7 @@ TEST_F(PullLocal, AnArtifactHasTheLimitsOfAnImage) {
   EXPECT_NE(local.error().message().find("config.size"), std::string::npos);
 }
 
-TEST_F(PullLocal, AnArtifactOutlivesTheDroppingOfCompressedLayers) {
+TEST_F(PullLocal, AnArtifactStaysWhenCompressedLayersAreRemoved) {
   close();
   options_.keep_layer_blobs = false;
   open();
@@ -129,7 +129,7 @@ TEST_F(PullLocal, AnArtifactOutlivesTheDroppingOfCompressedLayers) {
   EXPECT_EQ(content_->list()->size(), 4u + 2u);
 }
 
-TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
+TEST_F(PullLocal, AnImageWithAllBlobsPresentNeedsNoRegistry) {
   const std::vector<std::string> layers = {"one", std::string(300'000, 'x')};
   const Made made = make("elsewhere", layers);
   registry_.server().forget();
@@ -148,8 +148,8 @@ TEST_F(PullLocal, AnImageWhoseBlobsAreHereNeedsNoRegistry) {
   EXPECT_EQ(layers_.committed.size(), 2u);
 }
 
-// The same layer under a second manifest, compressed otherwise: nothing is unpacked for it, and its
-// blob must be there, and on disk, all the same.
+// A second manifest has the same layer with another compression: nothing is unpacked, but its blob
+// must be stored and synced.
 TEST_F(PullLocal, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   const Made made = make("elsewhere", {"layer"});
   LocalImage first;
@@ -195,7 +195,7 @@ TEST_F(PullLocal, AMissingBlobOrAWrongLayerLeavesNothing) {
   expect_nothing_left();
 }
 
-TEST_F(PullLocal, NothingIsSweptWhileAHoldLives) {
+TEST_F(PullLocal, ASweepRemovesNothingWhileALeaseExists) {
   std::optional<Puller::Lease> lease(ring_->run_until(puller_->lease_everything()).value());
   put("held");
   ring_->run_until(puller_->sweep()).value();

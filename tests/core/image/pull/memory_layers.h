@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// A LayerStore that keeps each layer's stream in memory and watches the contract: one extraction of
-// a chain id at a time, parents committed before children, children removed first.
+// SPDX-License-Identifier: Apache-2.0 A LayerStore that keeps each layer's stream in memory and
+// checks the contract: one extraction of a chain id at a time, parents committed before children,
+// children removed first.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -87,11 +87,11 @@ class MemoryLayers final : public LayerStore {
   }
 
   std::map<std::string, Layer> committed;
-  std::map<std::string, Layer> active;  // begun, also by a process that died
-  std::set<std::string> running;        // begun by us
+  std::map<std::string, Layer> active;  // begun by this or an earlier process
+  std::set<std::string> running;        // begun by this process
   std::set<std::string> in_use;         // by containers
   std::size_t extract_at_most = 1 << 30;
-  std::vector<std::string> implied;      // what every extraction says of its directories
+  std::vector<std::string> implied;      // returned by every extraction
   std::function<void()> before_extract;  // on the extraction's thread
   std::function<void()> on_commit;
   int extractions = 0;

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: a layer is unpacked while it comes, from bytes that nobody has verified yet; that they
-// turn out to be wrong is for whoever fetches them to mend, and no failure of the pull.
+// SPDX-License-Identifier: Apache-2.0 Promise: a layer is unpacked while it arrives, before its
+// bytes are verified. When they are wrong, the blob is fetched again and the pull succeeds.
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -12,18 +11,18 @@ namespace {
 
 class PullMirror : public PullTest {
  protected:
-  // Larger than anything that is announced or buffered at once, also when compressed.
+  // Larger than every buffer, also when compressed.
   static std::string noise(std::size_t size) {
     std::mt19937_64 random(11);
     std::string bytes(size, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
     return bytes;
   }
-  // Damaged near its beginning, where the decoder finds it long before the digest is known.
+  // Damaged near the beginning, where the decoder finds it long before the digest is known.
   static std::string damaged(std::string blob) {
     return blob.replace(1'000, 5'000, std::string(5'000, '\0'));
   }
-  // Sends `bytes` for the blob with a pause before their end, and has nothing else.
+  // Sends only `bytes` for the blob, with a pause before their end.
   static FakeServer::Handler only(const std::string& digest, const std::string& bytes) {
     return [=](const ServerRequest& request) {
       ServerResponse response{.status = 404, .headers = {}, .body = ""};
@@ -34,7 +33,7 @@ class PullMirror : public PullTest {
       return response;
     };
   }
-  // "registry.test" is asked at `mirror` first.
+  // Requests for "registry.test" go to `mirror` first.
   void use_mirror(const std::string& mirror) {
     close();
     const std::string place = dir_ + "/certs.d/registry.test";
@@ -65,13 +64,13 @@ TEST_F(PullMirror, AMirrorThatSendsADamagedLayerIsReplacedByTheRegistry) {
   EXPECT_EQ(layers_.committed.size(), 2u);
 }
 
-TEST_F(PullMirror, WhatAPowerLossLeftDamagedIsFetchedAnew) {
+TEST_F(PullMirror, ADamagedPartialFileIsFetchedAgain) {
   const std::string layer = noise(3'000'000);
   const Made made = add("app", "1", {layer});
   const std::string blob = gzip(layer);
   registry_.set_hook([=](const ServerRequest& request) {
     ServerResponse response{.status = 0, .headers = {}, .body = ""};
-    // The rest comes late: what is there is read before anybody knows that it is wrong.
+    // The rest arrives late, so the wrong bytes are read before the digest is known.
     if (!request.header("range").empty()) response.stall_ms = 300;
     return response;
   });
@@ -82,7 +81,7 @@ TEST_F(PullMirror, WhatAPowerLossLeftDamagedIsFetchedAnew) {
   EXPECT_EQ(fetched("app", made.blobs[0]), 2u);
 }
 
-TEST_F(PullMirror, ALayerThatIsWhatItsDigestSaysAndStillWrongIsUnpackedOnce) {
+TEST_F(PullMirror, ADamagedLayerWithTheRightDigestIsUnpackedOnce) {
   Made made = make("app", {noise(2'000'000)});
   const std::string lie = oci::digest_of("another tar").text();
   made.config.replace(made.config.find("\"diff_ids\":[\"") + 13, lie.size(), lie);
@@ -95,7 +94,7 @@ TEST_F(PullMirror, ALayerThatIsWhatItsDigestSaysAndStillWrongIsUnpackedOnce) {
   expect_nothing_left();
 }
 
-TEST_F(PullMirror, ALayerThatNobodyHasRightFailsWithTheFetchersReason) {
+TEST_F(PullMirror, ALayerThatIsWrongEverywhereFailsWithTheFetchError) {
   const std::string layer = noise(3'000'000);
   const Made made = add("app", "1", {layer});
   registry_.set_hook([=](const ServerRequest& request) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a pull ends with a whole, verified image, or with nothing.
+// Promise: a pull ends with a complete, verified image, or with nothing.
 #include <atomic>
 #include <chrono>
 #include <set>
@@ -71,8 +71,8 @@ TEST_F(PullTest, ManifestsThatShareAConfigurationStayTwo) {
   EXPECT_TRUE(content_->read(oci::digest_of(other), 1 << 20).ok());
 }
 
-// The same layer, compressed otherwise, under a second manifest: its blob comes and is kept, so
-// that each can be pushed; nothing is unpacked again.
+// A second manifest has the same layer with another compression: its blob is fetched and kept, so
+// that both can be pushed; nothing is unpacked again.
 TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   const Made one = add("app", "1", {"layer"});
   const std::string plain = registry_.add_blob("app", "layer");
@@ -93,7 +93,7 @@ TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   }
   EXPECT_EQ(find(name("app:2"))->image->layers[0].digest.text(), plain);
   EXPECT_EQ(find(name("app:1"))->image->layers[0].digest.text(), one.blobs[0]);
-  // What is not kept is not fetched for keeping.
+  // Blobs that are not kept are not fetched.
   ASSERT_TRUE(*ring_->run_until(puller_->remove(plain_name(one.config_digest))));
   close();
   options_.keep_layer_blobs = false;
@@ -101,7 +101,7 @@ TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   ASSERT_TRUE(pull("app:1").ok());
   ASSERT_TRUE(pull("app:2").ok());
   EXPECT_EQ(fetched("app", plain), 1u);
-  // Until it is to be kept: a pull of what is there brings it.
+  // With keep_layer_blobs, a pull of the present image fetches the missing blob.
   close();
   options_.keep_layer_blobs = true;
   open();
@@ -110,8 +110,8 @@ TEST_F(PullTest, AnotherManifestOfAnImageBringsItsOwnBlobs) {
   EXPECT_TRUE(content_->open_blob(*oci::Digest::parse(plain)).ok());
 }
 
-// The digest that HEAD tells is of a form of the manifest that is not served.
-TEST_F(PullTest, AManifestThatItsDigestDoesNotGiveIsAskedForByItsTag) {
+// The registry reports a digest in HEAD that it does not serve.
+TEST_F(PullTest, AManifestNotServedByDigestIsRequestedByTag) {
   const Made made = add("app", "1", kLayers);
   const std::string told = oci::digest_of("another form").text();
   registry_.set_hook([told](const ServerRequest& request) {
@@ -124,7 +124,7 @@ TEST_F(PullTest, AManifestThatItsDigestDoesNotGiveIsAskedForByItsTag) {
   Result<PullResult> result = pull("app:1");
   ASSERT_TRUE(result.ok()) << result.error().message();
   EXPECT_EQ(result->root_digest.text(), made.manifest_digest);
-  // Who asks for a digest gets that one or none.
+  // A pull by digest gets that digest or fails.
   EXPECT_NE(must_fail("app@" + told).find("HTTP 404"), std::string::npos);
 }
 
@@ -150,12 +150,12 @@ TEST_F(PullTest, ChoosesThePlatformOfAnIndexAndRemembersTheIndexDigest) {
   EXPECT_EQ(result->root_digest.text(), index_digest);
   EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
   EXPECT_EQ(layers_.extracted, std::vector<std::string>{"mine"});
-  // The index is needed by its reference: a sweep leaves it.
+  // The image's reference names the index, so a sweep keeps it.
   ASSERT_TRUE(ring_->run_until(puller_->sweep()).ok());
   EXPECT_TRUE((*content_->size(*oci::Digest::parse(index_digest))).has_value());
 }
 
-TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
+TEST_F(PullTest, AnUnsyncedImageIsGoneAfterAPowerFailure) {
   add("app", "safe", {"base", "safe"});
   ASSERT_TRUE(pull("app:safe").ok());
   ring_->run_until(puller_->synced()).value();
@@ -164,7 +164,7 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   ASSERT_TRUE(pull("app:lost").ok());
   close();
   layers_.sync_fails = false;
-  // The same boot: the agent was killed, nothing is lost, and the rest is done now.
+  // The same boot: the agent was killed, no file is lost, and the sync is finished now.
   open();
   EXPECT_EQ(images_->list().size(), 2u);
   EXPECT_EQ(images_->unsettled().size(), 1u);
@@ -182,7 +182,7 @@ TEST_F(PullTest, AnImageThatWasNotOnDiskWhenThePowerFailedIsGone) {
   EXPECT_EQ(layers_.committed.size(), 3u);  // of it, nothing
 }
 
-TEST_F(PullTest, AKnownImageThatHadToBeUnpackedAgainIsNotOnDiskYet) {
+TEST_F(PullTest, AnImageThatIsUnpackedAgainIsUnsyncedAgain) {
   add("app", "1", kLayers);
   ASSERT_TRUE(pull("app:1").ok());
   ring_->run_until(puller_->synced()).value();
@@ -214,7 +214,7 @@ TEST_F(PullTest, AnotherIndexOfAKnownImageLeavesItWithoutAMark) {
   EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
 }
 
-TEST_F(PullTest, ASweepThatFailsChangesNoPullsOutcomeAndGivesBackWhatItCan) {
+TEST_F(PullTest, AFailedSweepChangesNoPullAndRemovesWhatItCan) {
   close();
   options_.keep_layer_blobs = false;
   open();
@@ -234,7 +234,7 @@ TEST_F(PullTest, ASweepThatFailsChangesNoPullsOutcomeAndGivesBackWhatItCan) {
   EXPECT_EQ(layers_.committed.size(), 3u);
 }
 
-TEST_F(PullTest, CompressedLayersCanBeDroppedOnceUnpacked) {
+TEST_F(PullTest, CompressedLayersCanBeRemovedOnceUnpacked) {
   close();
   options_.keep_layer_blobs = false;
   open();
@@ -247,9 +247,9 @@ TEST_F(PullTest, CompressedLayersCanBeDroppedOnceUnpacked) {
   EXPECT_EQ(layers_.extractions, 2);
 }
 
-TEST_F(PullTest, ALayerIsUnpackedWhileItComesAndWithoutThoseBelow) {
-  // The lowest layer's answer waits until the highest is being unpacked, and the other way round
-  // no layer can be finished before its bytes are there.
+TEST_F(PullTest, ALayerIsUnpackedWhileItArrivesAndBeforeThoseBelow) {
+  // The lowest layer arrives only after the extraction of the highest has begun, and no extraction
+  // can end before its bytes have arrived.
   const Made made = add("app", "1", {"lowest", "middle", "top"});
   std::atomic<int> extracting{0};
   layers_.before_extract = [&] { ++extracting; };
@@ -389,7 +389,7 @@ TEST_F(PullTest, ABombIsRefused) {
   expect_nothing_left();
 }
 
-TEST_F(PullTest, SweepRemovesWhatAKilledPullLeftAndKeepsTheRest) {
+TEST_F(PullTest, SweepRemovesOnlyTheLeftoversOfAKilledPull) {
   add("app", "1", kLayers);
   ASSERT_TRUE(pull("app:1").ok());
   const std::size_t blobs = content_->list()->size();
@@ -405,7 +405,7 @@ TEST_F(PullTest, SweepRemovesWhatAKilledPullLeftAndKeepsTheRest) {
   EXPECT_TRUE(layers_.active.empty());
 }
 
-TEST_F(PullTest, RemoveGivesBackWhatNobodyElseNeeds) {
+TEST_F(PullTest, RemoveFreesBlobsAndLayersOfNoOtherImage) {
   add("app", "1", {"base", "one"});
   add("app", "2", {"base", "two"});
   ASSERT_TRUE(pull("app:1").ok());
@@ -413,7 +413,7 @@ TEST_F(PullTest, RemoveGivesBackWhatNobodyElseNeeds) {
   EXPECT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
   EXPECT_EQ(layers_.committed.size(), 2u);
   EXPECT_FALSE(*ring_->run_until(puller_->remove(plain_name(name("app:1")))));
-  // A container still stands on the layers of the second.
+  // A container still uses the layers of the second.
   const std::string top = images_->list()[0].image->chain_ids[1];
   layers_.in_use.insert(top);
   EXPECT_TRUE(*ring_->run_until(puller_->remove(plain_name(name("app:2")))));

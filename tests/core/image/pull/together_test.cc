@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// Promise: however many pulls want a blob or a layer, one works on it; and one's failure is not
-// another's.
+// SPDX-License-Identifier: Apache-2.0 Promise: however many pulls need a blob or a layer, one works
+// on it, and the failure of one pull is not the failure of another.
 #include <random>
 
 #include "core/ring/with_deadline.h"
@@ -11,7 +10,7 @@ namespace {
 
 class PullTogether : public PullTest {
  protected:
-  // Pulls all at once and gives the results in the order of `names`.
+  // Pulls all at once; the results are in the order of `names`.
   std::vector<Result<PullResult>> pull_all(const std::vector<std::string>& names) {
     std::vector<Result<PullResult>> results(names.size(), make_error(Errc::unknown, "did not run"));
     Scope scope(ring_->ready(), [](Error error) { ADD_FAILURE() << error.message(); });
@@ -55,7 +54,7 @@ TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
     const bool spoiled = request.path.ends_with(bad.blobs[1]);
     const bool slow = request.path.ends_with(good.blobs[1]);
     ServerResponse response{.status = spoiled ? 404 : 0, .headers = {}, .body = ""};
-    // By then the other one wants the shared layer.
+    // By then the other pull waits for the shared layer.
     const int ms = slow ? 200 : spoiled ? 100 : 0;
     std::this_thread::sleep_for(std::chrono::milliseconds(ms));
     return response;
@@ -66,12 +65,12 @@ TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
   EXPECT_EQ(images_->list().size(), 1u);
   EXPECT_EQ(layers_.committed.size(), 2u);
   EXPECT_EQ(fetched("app", good.blobs[0]), 1u);
-  // What the failed one had got alone is gone, without a further call.
+  // The blobs of the failed pull alone are removed without a further call.
   EXPECT_EQ(content_->list()->size(), 4u);
 }
 
-// A node that is short of disk removes images while others come, some of them for hours.
-TEST_F(PullTogether, RemovalDuringAPullGivesBackAllButWhatThePullNeeds) {
+// A kubelet that is short of disk removes images while others are pulled.
+TEST_F(PullTogether, RemovalDuringAPullKeepsWhatThePullNeeds) {
   add("app", "old", {"old"});
   ASSERT_TRUE(pull("app:old").ok());
   const Made other = add("app", "other", {"other"});
@@ -142,7 +141,7 @@ TEST_F(PullTogether, AWatchSeesHowFarEachLayerOfARunningPullIs) {
   EXPECT_TRUE(result.ok());
 }
 
-TEST_F(PullTogether, APullWhoseCallerGoesAwayEndsAndLeavesNothing) {
+TEST_F(PullTogether, ACancelledPullEndsAndLeavesNothing) {
   const Made made = add("app", "1", {"first", "second"});
   registry_.set_hook([=](const ServerRequest& request) {
     const bool stalled = request.path.ends_with(made.blobs[1]);
@@ -157,13 +156,13 @@ TEST_F(PullTogether, APullWhoseCallerGoesAwayEndsAndLeavesNothing) {
   Result<PullResult> given_up = ring_->run_until(
       with_deadline(*ring_, Deadline::after_ms(300), puller_->pull(std::move(request))));
   EXPECT_EQ(given_up.error().code, Errc::deadline_exceeded);
-  while (watch.use_count() > 1) ring_->turn(true);  // the pull holds the other
+  while (watch.use_count() > 1) ring_->turn(true);  // the pull has the other
   ring_->run_until(puller_->sweep()).value();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
   expect_nothing_left();
 }
 
-TEST_F(PullTogether, WhatAnotherPullWaitsForOutlivesTheOneThatBeganIt) {
+TEST_F(PullTogether, ASharedFetchOutlivesThePullThatStartedIt) {
   std::mt19937_64 random(7);
   std::string shared(400'000, '\0');
   for (char& c : shared) c = static_cast<char>(random());
@@ -200,7 +199,7 @@ TEST_F(PullTogether, WhatAnotherPullWaitsForOutlivesTheOneThatBeganIt) {
   EXPECT_EQ(images_->list().size(), 1u);
 }
 
-TEST_F(PullTogether, CloseGivesUpAStalledPullSoon) {
+TEST_F(PullTogether, CloseCancelsAStalledPullSoon) {
   const Made made = add("app", "1", {"first", "second"});
   registry_.set_hook([=](const ServerRequest& request) {
     const bool stalled = request.path.ends_with(made.blobs[1]);
@@ -221,7 +220,7 @@ TEST_F(PullTogether, CloseGivesUpAStalledPullSoon) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
   ring_->run_until(close_scope(scope)).value();
   ASSERT_FALSE(result.ok());
-  // Cut off in the transfer, or refused when it wanted to begin the next step.
+  // Cancelled in the transfer, or refused at the next step.
   EXPECT_TRUE(result.error().is(Errc::cancelled) || result.error().is(Errc::unavailable))
       << result.error().message();
   EXPECT_TRUE(images_->list().empty());

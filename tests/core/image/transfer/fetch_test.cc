@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a blob is in the store only when it is right, whoever sent what; memory is one buffer.
+// Promise: a blob is in the store only if its digest is right, whatever servers send; memory is one
+// buffer.
 #include "core/image/transfer/fetch.h"
 
 #include <fcntl.h>
@@ -68,7 +69,7 @@ TEST_F(FetchTest, BringsABlobOnceAndCountsIt) {
   EXPECT_NE(fetch_into(session(), digest, 7).find("the manifest says 7"), std::string::npos);
 }
 
-TEST_F(FetchTest, ReadersFollowWhileItComes) {
+TEST_F(FetchTest, ReadersFollowWhileItArrives) {
   const std::string bytes = pattern(3'000'000);
   const std::string digest = registry_.add_blob("app", bytes);
   auto arrival = std::make_shared<Arrival>();
@@ -89,7 +90,7 @@ TEST_F(FetchTest, ReadersFollowWhileItComes) {
   EXPECT_TRUE(seen == bytes);
 }
 
-TEST_F(FetchTest, WrongBytesAreNotStoredAndNotAskedForTwice) {
+TEST_F(FetchTest, WrongBytesAreNotStoredAndNotRequestedTwice) {
   const std::string digest = "sha256:" + std::string(64, '0');
   registry_.set_hook([](const ServerRequest&) {
     return ServerResponse{.status = 200, .headers = {}, .body = "wrong"};
@@ -102,7 +103,7 @@ TEST_F(FetchTest, WrongBytesAreNotStoredAndNotAskedForTwice) {
   EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/content/ingest"));
 }
 
-TEST_F(FetchTest, AMirrorThatLiesIsReplacedByTheRegistry) {
+TEST_F(FetchTest, AMirrorWithWrongBytesIsReplacedByTheRegistry) {
   const std::string bytes = pattern(700'000);
   const std::string digest = registry_.add_blob("app", bytes);
   FakeRegistry liar;
@@ -123,7 +124,7 @@ TEST_F(FetchTest, ABlobOfNoBytesHasTheDigestOfNoBytesOrIsRefused) {
   EXPECT_EQ(fetch_into(session(), oci::digest_of("").text(), 0), "");
 }
 
-TEST_F(FetchTest, AMirrorThatLiesIsNotAskedForEverWhereTheRegistryIsSilent) {
+TEST_F(FetchTest, AMirrorWithWrongBytesIsNotAskedForEverIfTheRegistryFails) {
   const std::string bytes = pattern(100'000);
   FakeRegistry liar;
   liar.set_hook([&](const ServerRequest&) {
@@ -140,7 +141,7 @@ TEST_F(FetchTest, AMirrorThatLiesIsNotAskedForEverWhereTheRegistryIsSilent) {
   }
 }
 
-TEST_F(FetchTest, ContinuesWhatAnEarlierProcessLeftAndBeginsAnewIfThatWasWrong) {
+TEST_F(FetchTest, ContinuesAPartialFileAndRestartsIfItIsWrong) {
   const std::string bytes = pattern(100'000);
   const std::string digest = registry_.add_blob("app", bytes);
   const std::string partial = dir_ + "/content/ingest/sha256-" + digest.substr(7);
@@ -157,7 +158,7 @@ TEST_F(FetchTest, ContinuesWhatAnEarlierProcessLeftAndBeginsAnewIfThatWasWrong) 
   EXPECT_TRUE(stored(digest) == bytes);
 }
 
-TEST_F(FetchTest, ADiskThatTakesNoMoreEndsTheTransferWithItsReason) {
+TEST_F(FetchTest, AFullDiskEndsTheTransferWithItsError) {
   const std::string bytes = pattern(3'000'000);
   const std::string digest = registry_.add_blob("app", bytes);
   std::signal(SIGXFSZ, SIG_IGN);
@@ -185,7 +186,7 @@ TEST_F(FetchTest, CancellingLeavesNothing) {
   blob.digest = *oci::Digest::parse(digest);
   blob.size = bytes.size();
   RegistrySession& client = session();
-  // Somebody who follows it has the file open for longer: its blocks are given back all the same.
+  // A reader keeps the file open for longer; its blocks are freed all the same.
   UniqueFd follower;
   std::thread opener([&] {
     const std::string partial = dir_ + "/content/ingest/sha256-" + digest.substr(7);
@@ -209,7 +210,7 @@ TEST_F(FetchTest, CancellingLeavesNothing) {
   EXPECT_EQ(left.st_size, 0);
 }
 
-TEST(ByteChannel, GivesEveryByteInOrderWhateverTheSizes) {
+TEST(ByteChannel, GivesEveryByteInOrderForAllSizes) {
   ByteChannel channel(1'000);
   const std::string bytes = pattern(200'000);
   std::mutex mutex;

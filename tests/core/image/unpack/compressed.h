@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes as a registry or an archive has them: one gzip member, one zstd frame.
+// Compressed bytes as in a registry or an archive: one gzip member, one zstd frame.
 #pragma once
 
 #include <gtest/gtest.h>

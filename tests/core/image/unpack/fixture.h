@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory to unpack into, one below it to play the lower layer, and a witness outside that must
-// not change. Needs root, as unpacking does.
+// A directory to unpack into, another one as the lower layer, and a tree outside that must not
+// change. Needs root, as unpacking does.
 #pragma once
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: whatever a layer contains, nothing outside its directory is written, made, removed or
-// linked (the fixture compares), and a refusal names the layer and the entry.
+// Promise: whatever a layer contains, no file outside its directory is written, created, removed or
+// linked (the fixture compares), and an error names the layer and the entry.
 #include "tests/core/image/unpack/fixture.h"
 #include "tests/images/raw_tar.h"
 
