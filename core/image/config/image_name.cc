@@ -16,7 +16,7 @@ bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// Fewer digits than four are too easily somebody's name.
+// Fewer than four digits are more likely a name.
 std::string id_prefix_of(std::string_view text) {
   constexpr std::size_t kDigitsMin = 4;
   if (text.starts_with(kIdMark)) text.remove_prefix(kIdMark.size());

@@ -129,7 +129,7 @@ bool prefix_ends(std::string_view rest, std::string_view prefix) {
   return rest.front() == ':' && prefix.find('/') != std::string_view::npos;
 }
 
-// How much of `text` the prefix stands for; 0: it does not match.
+// The number of bytes of `text` that the prefix matches; 0: it does not match.
 std::size_t matched_size(std::string_view text, std::string_view prefix) {
   if (prefix.starts_with("*.")) {
     const std::string_view host = text.substr(0, text.find('/'));
@@ -172,7 +172,7 @@ const RegistriesConf::Registry* find_registry(const RegistriesConf& conf,
   std::size_t best_size = 0;
   for (const RegistriesConf::Registry& registry : conf.registries) {
     std::size_t size = matched_size(text, registry.prefix);
-    // Among wildcards the longer pattern is nearer; any of them is farther than a whole host.
+    // The longer wildcard wins; every wildcard loses against a whole host.
     if (size > 0 && registry.prefix.starts_with("*.")) size = registry.prefix.size() - 1;
     if (size > best_size) {
       best = &registry;
@@ -186,9 +186,9 @@ std::string relocated(const oci::Reference& reference, const std::string& prefix
                       const std::string& location) {
   const std::string name = reference.repository();
   if (location.empty()) return name;
-  // A prefix that goes on into tag or digest stands for the whole name.
+  // A prefix that includes a tag or digest matches the whole name.
   const std::size_t size = std::min(matched_size(reference.text(), prefix), name.size());
-  // The tag or digest of a location is that of the image, which is asked for anyway.
+  // A tag or digest in a location is ignored: requests use that of the image.
   std::string place = location.substr(0, location.find('@'));
   const std::size_t colon = place.rfind(':');
   const std::size_t slash = place.rfind('/');

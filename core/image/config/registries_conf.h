@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// registries.conf, version 2 (containers-registries.conf(5)), with what is in its drop-in directory
-// `registries.conf.d`: which registries an image's name leads to, and what a short name means.
+// registries.conf, version 2 (containers-registries.conf(5)), and the files of its drop-in
+// directory `registries.conf.d`: which registries serve an image's name, and what a short name
+// means.
 //
 //   unqualified-search-registries = ["registry.example"]
 //   short-name-mode = "enforcing"
-//   [[registry]]
-//   prefix = "registry.example/team"     or "*.example"; without it, the location
-//   location = "internal.example/team"
-//   insecure, blocked, mirror-by-digest-only
-//   [[registry.mirror]]
-//   location = "mirror.example/team"     insecure, pull-from-mirror = "all" "digest-only"
-//   "tag-only" [aliases] "tool" = "registry.example/team/tool"
 //
-// Version 1 of the format and credential helpers are refused by name, not passed over. Nobody can
-// be asked, so "enforcing" refuses a short name that more than one registry could serve, and the
-// other modes try the registries in order.
+//   [[registry]]
+//   prefix = "registry.example/team"      # or "*.example"; default: the location
+//   location = "internal.example/team"
+//   insecure = false
+//   blocked = false
+//   mirror-by-digest-only = false
+//
+//   [[registry.mirror]]
+//   location = "mirror.example/team"
+//   insecure = false
+//   pull-from-mirror = "all"              # or "digest-only", "tag-only"
+//
+//   [aliases]
+//   "tool" = "registry.example/team/tool"
+//
+// Version 1 of the format and credential helpers are errors that name the key. There is no user to
+// ask, so "enforcing" refuses a short name that more than one registry could serve; the other modes
+// try the registries in order.
 #pragma once
 
 #include <map>
@@ -38,22 +47,22 @@ struct RegistriesConf {
   };
   struct Registry {
     std::string prefix;
-    std::string location;  // may be empty for a prefix with a wildcard: the name as it is
+    std::string location;  // empty for a prefix with a wildcard: the name does not change
     bool insecure = false;
     bool blocked = false;
     std::vector<Mirror> mirrors;
-    std::string file;  // for texts
+    std::string file;  // for error texts
   };
 
   std::vector<Registry> registries;
-  // Absent: the file does not say.
+  // Nullopt: no file has the key.
   std::optional<std::vector<std::string>> search_registries;
   ShortNames short_names = ShortNames::permissive;
   std::map<std::string, std::string> aliases;
 };
 
-// Adds what `text` says to `conf`, over what earlier files said. invalid_argument names file, line
-// and key; `conf` may then be half changed.
+// Adds the content of one file, `text`, to `conf`. It overrides earlier files. invalid_argument
+// names file, line and key; `conf` may then be partly changed.
 Status merge_registries_conf(std::string_view text, const std::string& file, RegistriesConf& conf);
 
 // The [[registry]] whose prefix is the longest for this reference; null: none.

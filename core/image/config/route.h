@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the content of one repository can be had: the model that hosts.toml, registries.conf and
-// the built-in rules are turned into. Plain data, made anew for every pull.
+// The endpoints that serve one repository: the result of hosts.toml, registries.conf and the
+// built-in rules. Plain data, made for every pull.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@
 
 namespace berth::image {
 
-// One place, to be tried in its turn.
+// One endpoint.
 struct RegistryEndpoint {
   std::string base;  // "https://mirror:5000/v2": requests go to BASE/PATH/manifests/...
   std::string path;  // the repository's name there
-  std::string ns;    // sent as the query `ns`: which registry this one stands in for; empty: none
-  bool can_resolve = true;  // trusted to say what a tag means
+  std::string ns;    // sent as the query `ns`: the registry that this one mirrors; empty: none
+  bool can_resolve = true;  // may resolve a tag
   bool can_pull = true;
   bool can_push = true;
-  bool is_mirror = false;  // not the registry that the image's name names
-  // Only when the endpoint before it could not be spoken to at all.
+  bool is_mirror = false;  // not the registry of the image's name
+  // Asked only if no connection to the endpoint before it was possible.
   bool is_fallback = false;
   std::vector<std::string> headers;       // "Name: value", sent to this origin alone; may be secret
   std::shared_ptr<const TlsOptions> tls;  // null: the system's authorities

@@ -3,8 +3,7 @@
 //
 //   /etc/berth/certs.d/x/hosts.toml:3: host."https://m".skip_verify: must be true or false
 //
-// Includes the whole parser: for the few sources that read a configuration file. Private to this
-// room.
+// Includes the whole parser. Private to this room.
 #pragma once
 
 #include "core/image/config/toml_parser.h"
@@ -18,7 +17,7 @@
 
 namespace berth::image {
 
-// A table and how it is called in error texts. Borrows the document.
+// A table and its name in error texts. Borrows the document.
 class TomlTable {
  public:
   TomlTable(const toml::table& table, std::string file, std::string name)
@@ -31,7 +30,7 @@ class TomlTable {
   Result<std::optional<std::vector<std::string>>> strings(std::string_view key) const;
   // One string counts as a list of one.
   Result<std::vector<std::string>> string_or_strings(std::string_view key) const;
-  // The tables below `key` in the order in which the file has them.
+  // The tables below `key` in the order of the file.
   Result<std::vector<TomlTable>> named_tables(std::string_view key) const;
   // [[key]], [[key]].
   Result<std::vector<TomlTable>> listed_tables(std::string_view key) const;

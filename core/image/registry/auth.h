@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials for a registry, in the forms the CRI has for them, and the challenge a registry
-// answers with. They live in memory only and never appear in an error or a log line.
+// Credentials for a registry, in the forms of the CRI, and the challenges of a registry. They are
+// kept in memory only and never appear in an error or a log line.
 #pragma once
 
 #include <map>
@@ -18,7 +18,7 @@ struct AuthConfig {
   std::string auth;            // base64 of "username:password"
   std::string server_address;  // when set, the credentials are for this host only
   std::string identity_token;  // an OAuth2 refresh token
-  std::string registry_token;  // sent as it is, as a bearer token
+  std::string registry_token;  // sent unchanged as a bearer token
 
   bool empty() const;
 };
@@ -27,8 +27,8 @@ struct AuthConfig {
 // base64 of a pair. Drops everything when server_address names another host than `registry_host`.
 Result<AuthConfig> effective_auth(AuthConfig config, std::string_view registry_host);
 
-// Of what a WWW-Authenticate header lists (RFC 9110 section 11.6.1) the one that we answer best: a
-// bearer challenge, else a basic one, else the first. What follows a malformed one is not seen.
+// The challenge of a WWW-Authenticate header (RFC 9110 section 11.6.1) to answer: a bearer
+// challenge, else a basic one, else the first. Challenges after a malformed one are ignored.
 struct Challenge {
   std::string scheme;                             // lower case: "basic", "bearer"
   std::map<std::string, std::string> parameters;  // names in lower case

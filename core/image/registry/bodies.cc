@@ -19,7 +19,8 @@ Result<DownloadSink::Took> DocumentBody::write(std::string_view bytes) {
   return Took::all;
 }
 
-// Bytes decide. By digest they must be what was asked for; by tag, what the registry says they are.
+// A document requested by digest must have that digest; one requested by tag, the digest in the
+// registry's header, if it sends one.
 Status DocumentBody::verify(const HttpResponse& response) {
   if (const std::string* type = response.header("content-type")) {
     document_.media_type = type->substr(0, type->find(';'));
@@ -49,7 +50,7 @@ BlobBody::~BlobBody() {
 Status BlobBody::begin(const HttpResponse& response) {
   skip_ = 0;
   if (response.status != 206) {
-    skip_ = offset_;  // it ignored the range and sends everything
+    skip_ = offset_;  // the server ignored the range and sends everything
     return {};
   }
   const std::string* range = response.header("content-range");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the registry client puts what it asks for: documents into memory, blobs into somebody's
-// sink. They outlive the exchange that fails, so that the next one goes on. Private to this room.
+// Receivers of the bodies of answers: documents into memory, blobs into the caller's sink. A body
+// outlives a failed exchange, so that the next one continues it.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@ namespace berth::image {
 
 class RegistryBody : public DownloadSink {
  public:
-  // Bytes that need not come again: the next request asks for what follows.
+  // Bytes received so far: the next request asks for the rest.
   virtual std::uint64_t offset() const { return 0; }
-  // After a 2xx exchange that ended well: is this what was asked for? data_loss otherwise.
+  // Called after a complete 2xx exchange. data_loss: the bytes are not those requested.
   virtual Status verify(const HttpResponse& response) = 0;
-  // The error is not the server's but the caller's own: nobody else needs to be asked.
+  // The sink failed, so no other endpoint can help.
   virtual bool given_up() const { return false; }
   // The next request must not ask for a range.
   virtual bool without_range() const { return true; }
   virtual void refuse_range() {}
 };
 
-// An answer whose body says nothing.
+// Ignores the body.
 class AnyBody final : public RegistryBody {
  public:
   Result<Took> write(std::string_view) override { return Took::all; }
@@ -35,21 +35,21 @@ class AnyBody final : public RegistryBody {
 };
 
 struct RemoteDocument {
-  oci::Digest digest;      // of HEAD: empty when the registry did not tell
+  oci::Digest digest;      // after HEAD: empty if the registry sent none
   std::string media_type;  // Content-Type without parameters
-  std::string bytes;       // of GET; their digest is `digest`
+  std::string bytes;       // after GET; their digest is `digest`
 };
 
 class DocumentBody final : public RegistryBody {
  public:
-  // `wanted`: what the bytes must be; empty: what the registry says they are.
+  // `wanted`: the digest that the bytes must have; empty: the digest that the registry sends.
   explicit DocumentBody(oci::Digest wanted, std::size_t size_max = oci::kDocumentSizeMax)
       : wanted_(std::move(wanted)), size_max_(size_max) {}
 
   Status begin(const HttpResponse& response) override;
   Result<Took> write(std::string_view bytes) override;
   Status verify(const HttpResponse& response) override;
-  // Of HEAD there are no bytes to check.
+  // After a HEAD there are no bytes to verify.
   void only_head() { only_head_ = true; }
   RemoteDocument& document() { return document_; }
 
@@ -60,7 +60,7 @@ class DocumentBody final : public RegistryBody {
   RemoteDocument document_;
 };
 
-// Bytes [offset, size) of a blob into `sink`, in order and once, from however many exchanges.
+// Writes bytes [offset, size) of a blob to `sink`, in order and each once, over several exchanges.
 class BlobBody final : public RegistryBody {
  public:
   BlobBody(const oci::Descriptor& blob, std::uint64_t offset, DownloadSink& sink);
@@ -78,7 +78,7 @@ class BlobBody final : public RegistryBody {
  private:
   const std::uint64_t size_;
   std::uint64_t offset_;
-  std::uint64_t skip_ = 0;  // bytes that a server sends again although we have them
+  std::uint64_t skip_ = 0;  // bytes that the server sends again
   std::uint64_t transferred_ = 0;
   bool range_refused_ = false;
   bool given_up_ = false;

@@ -35,7 +35,7 @@ Task<std::vector<oci::Reference>> RegistryClient::candidates(std::string text) {
 }
 
 Task<ImageName> RegistryClient::image_name(std::string text) {
-  // Creating a container names its image by id, or in full: for these no file is looked at.
+  // CreateContainer names its image by id or in full: for these no file is read.
   const bool plain = is_image_id(text) || !is_short_name(text) || options_.registries_conf.empty();
   if (plain) co_return image::image_name(RegistriesConf(), text);
   const auto ask = [this, text]() -> Result<ImageName> { return config_.image_name(text); };

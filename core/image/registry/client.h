@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's client of registries (OCI distribution-spec 1.1, and Docker's documents): the thread
-// that moves bytes, the configuration of hosts, what is known of their health. One for the agent; a
-// RegistrySession is one conversation with it. The home ring's thread only.
+// The agent's client of registries (OCI distribution-spec 1.1, and Docker's documents): the
+// transfer thread, the configuration of hosts, and their health. There is one for the agent; it
+// opens a RegistrySession for each pull and push. The home ring's thread only.
 #pragma once
 
 #include <memory>
@@ -25,27 +25,25 @@ class RegistrySession;
 
 class RegistryClient {
  public:
-  // `ring` and `log` are borrowed. Reads the proxies from the environment. The thread is made by
-  // the first open() and ends when no session was there for a while: an idle agent has none.
+  // `ring` and `log` are borrowed. Reads the proxies from the environment. The first open() starts
+  // the thread; it ends after idle_ms without a session.
   RegistryClient(Ring& ring, Log& log, RegistryOptions options);
   RegistryClient(const RegistryClient&) = delete;
   RegistryClient& operator=(const RegistryClient&) = delete;
   ~RegistryClient();
 
-  // What `text` may stand for, in the order to try: the next one when the one before is not_found.
-  // invalid_argument: it is no name, or a short name that the configuration refuses; the text
-  // lists what it could be.
+  // The references that `text` may mean, in the order to try: the next one if the one before is
+  // not_found. invalid_argument: `text` is not a name, or a short name that the configuration
+  // refuses; the error lists the candidates.
   Task<std::vector<oci::Reference>> candidates(std::string text);
-  // What `text` means for a lookup; no registry is asked. Never fails: see ImageName::refusal.
+  // The meaning of `text` in a lookup; sends no request. Never fails: see ImageName::refusal.
   Task<ImageName> image_name(std::string text);
-  // What an image is to be called that is given the name `text`. Errors as for candidates, also
-  // where there is more than one.
+  // The reference for a new name `text`. Errors as for candidates, and when it is ambiguous.
   Task<oci::Reference> given_name(std::string text);
 
-  // A conversation about one repository, with the configuration of this moment. `auth` is the
-  // CRI's, as it came. permission_denied: the registry is blocked; failed_precondition: the
-  // configuration is broken; invalid_argument: `auth` is not what it says it is. Every session is
-  // destroyed before the client.
+  // A session for one repository, with the configuration in force now. `auth` is the CRI's,
+  // unchanged. permission_denied: the registry is blocked; failed_precondition: the configuration
+  // cannot be used; invalid_argument: `auth` is malformed. Destroy every session before the client.
   Task<std::unique_ptr<RegistrySession>> open(oci::Reference reference, AuthConfig auth,
                                               Access access);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent remembers of places that could not be used: they rest, which means that they are
-// asked last, for a time that doubles with every failure in a row. So a dead mirror costs its
-// time-out once, not once for each blob. The home ring's thread only.
+// The endpoints that failed lately. A failed endpoint rests, which means that it is asked last, for
+// a time that doubles with each failure in a row. So a dead mirror costs its time-out once, not
+// once for each blob. The home ring's thread only.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ class EndpointHealth {
       : rest_ms_(rest_ms), rest_ms_max_(rest_ms_max) {}
 
   bool resting(const std::string& base, std::int64_t now_ns) const;
-  // Several transfers that fail together count as one failure. True when it begins to rest.
+  // Transfers that fail together count as one failure. True: the endpoint begins to rest.
   bool failed(const std::string& base, std::int64_t now_ns);
   void succeeded(const std::string& base) { failures_.erase(base); }
 

@@ -15,13 +15,13 @@ std::string parameter(const Challenge& challenge, const char* name) {
   return found == challenge.parameters.end() ? std::string() : found->second;
 }
 
-// A header value with a line break would be two headers.
+// A line break in a header value would start another header.
 bool is_printable(const std::string& text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });
 }
 
-// The challenge's scopes first, then ours that it does not have.
+// The challenge's scopes first, then the further ones of the question.
 std::vector<std::string> all_scopes(const TokenQuestion& question) {
   std::vector<std::string> scopes;
   std::istringstream words(parameter(question.challenge, "scope"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bearer tokens (the distribution project's token authentication): what a challenge makes us ask
-// whom, and what the answer holds. Pure functions, private to this room.
+// Bearer tokens (the distribution project's token authentication): from a challenge to the request
+// for a token, and from the answer to the token. Pure functions, private to this room.
 #pragma once
 
 #include <string>
@@ -16,11 +16,12 @@ namespace berth::image {
 struct TokenQuestion {
   Challenge challenge;
   AuthConfig auth;
-  std::string asker;                // URL of the endpoint that asked
-  std::vector<std::string> scopes;  // "repository:app:pull": used beside the challenge's own
+  std::string asker;                // URL of the endpoint that sent the challenge
+  std::vector<std::string> scopes;  // "repository:app:pull": added to the challenge's own
 };
 
-// A refresh token goes as a form (OAuth2), name and password as basic authentication of a GET.
+// A refresh token is sent as a form (OAuth2), user name and password as basic authentication of a
+// GET.
 // unauthenticated: the challenge has no usable realm. permission_denied: credentials would go from
 // a registry with TLS to a server without.
 Result<HttpRequest> token_request(const TokenQuestion& question);
