@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CHECK is for our own bugs: a false condition means the program's belief about itself is wrong,
-// and going on would make state worse. What the outside world can cause is an Error, never a CHECK.
+// CHECK is for bugs of this program: a false condition means that an invariant is broken, and going
+// on would make state worse. A condition that the outside world can cause is an Error, never a
+// CHECK.
 #pragma once
 
 namespace berth {

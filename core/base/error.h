@@ -52,8 +52,8 @@ struct Error {
 
 // A system call failed: code by errc_from_errno.
 Error sys_error(int sys_errno, std::string_view op, std::string subject = {});
-// A request or a file asks for something that cannot be done: no errno and no op; the subject is the
-// whole sentence.
+// A request or a file asks for something that cannot be done: no errno and no op; the subject is
+// the whole sentence.
 Error make_error(Errc code, std::string sentence);
 
 }  // namespace berth

@@ -23,7 +23,7 @@ void Log::write(LogLevel level, std::string_view room, std::string_view text) {
   line += ' ';
   line += room;
   line += ": ";
-  // What containers and clients control may end up here: a control character must not fake a line.
+  // Containers and clients control some of this text: a control character must not forge a line.
   for (const char c : text) line += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? '?' : c;
   line += '\n';
   const ssize_t ignored = ::write(fd_, line.data(), line.size());

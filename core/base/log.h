@@ -10,8 +10,9 @@ namespace berth {
 
 enum class LogLevel : int { debug = 0, info = 1, warn = 2, error = 3 };
 
-// Made once by main and passed to who needs it. Thread-safe: each line is one write(2), so lines
-// never mix. A line that cannot be written is dropped: logging never blocks or fails the work.
+// Made once by main and passed to the parts that log. Thread-safe: each line is one write(2), so
+// lines never mix. A line that cannot be written is dropped: logging never blocks or fails the
+// work.
 class Log {
  public:
   explicit Log(LogLevel least, int fd = 2) noexcept : fd_(fd), least_(least) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Foreign text in our errors and log lines.
+// Text from outside (requests, images, containers) in errors and log lines.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread that works for others. Signals are main's: a thread inherits the mask of its maker, so
-// all are blocked around it.
+// Makes a thread that receives no signals, which are for main to handle. A thread inherits the mask
+// of its creator, so all signals are blocked while it is created.
 #pragma once
 
 #include <pthread.h>

@@ -16,7 +16,7 @@ class Undo {
   Undo& operator=(const Undo&) = delete;
   ~Undo() { run(); }
 
-  // `reverse` must not throw and must tolerate that the world changed meanwhile.
+  // `reverse` must not throw and must accept that its object is gone or changed meanwhile.
   void push(std::function<void()> reverse) { steps_.push_back(std::move(reverse)); }
   void commit() noexcept { steps_.clear(); }
   void run() noexcept;

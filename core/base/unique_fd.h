@@ -27,8 +27,8 @@ class UniqueFd {
   // A second descriptor of the same open file, close-on-exec and at least 3, so that it never takes
   // the place of a standard stream. fcntl's error otherwise.
   Result<UniqueFd> duplicate() const;
-  // Closes the descriptor that was owned. close(2) is never retried: on Linux the number is free even after EINTR
-  // and may already name another file.
+  // Closes the descriptor that was owned. close(2) is never retried: on Linux the number is free
+  // even after EINTR and may already name another file.
   void reset(int fd = -1) noexcept;
 
  private:

@@ -31,7 +31,7 @@ inline std::int64_t clock_now_ns(clockid_t clock) noexcept {
 inline std::int64_t monotonic_now_ns() noexcept {
   return clock_now_ns(CLOCK_MONOTONIC);
 }
-// For what is shown to people and to the CRI (created_at, started_at): Unix time.
+// For times that people and CRI clients read (created_at, started_at): Unix time.
 inline std::int64_t realtime_now_ns() noexcept {
   return clock_now_ns(CLOCK_REALTIME);
 }

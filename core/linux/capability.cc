@@ -2,16 +2,12 @@
 #include "core/linux/capability.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <string>
-
-#include "core/linux/openat2.h"
 
 namespace berth::sys {
 namespace {
@@ -71,29 +67,6 @@ std::optional<int> capability_from_name(std::string_view name) {
     if (kNames[number] == upper) return static_cast<int>(number);
   }
   return std::nullopt;
-}
-
-std::string_view capability_name(int number) {
-  if (number < 0 || static_cast<std::size_t>(number) >= kNames.size()) return {};
-  return kNames[static_cast<std::size_t>(number)];
-}
-
-std::vector<std::string_view> capability_names(std::uint64_t mask) {
-  std::vector<std::string_view> names;
-  for (std::size_t number = 0; number < kNames.size(); ++number) {
-    if ((mask & capability_bit(static_cast<int>(number))) != 0) names.push_back(kNames[number]);
-  }
-  return names;
-}
-
-Result<std::uint64_t> capability_all() {
-  TRY(const std::string text, read_small_file(AT_FDCWD, "/proc/sys/kernel/cap_last_cap"));
-  int last = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), last);
-  if (parsed.ec != std::errc() || last < 0 || last > 62) {
-    return sys_error(EINVAL, "read", "/proc/sys/kernel/cap_last_cap");
-  }
-  return (capability_bit(last) << 1) - 1;
 }
 
 Result<std::uint64_t> capability_permitted() {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "core/base/result.h"
 
@@ -18,11 +17,6 @@ constexpr std::uint64_t capability_bit(int number) {
 
 // Accepts "CAP_NET_ADMIN" and "NET_ADMIN", also in lower case; nullopt for an unknown name.
 std::optional<int> capability_from_name(std::string_view name);
-// "CAP_NET_ADMIN"; empty for a number that has no name.
-std::string_view capability_name(int number);
-std::vector<std::string_view> capability_names(std::uint64_t mask);
-// All capabilities of this kernel (/proc/sys/kernel/cap_last_cap).
-Result<std::uint64_t> capability_all();
 // The permitted set of the calling thread; a launcher can grant no more than this.
 Result<std::uint64_t> capability_permitted();
 

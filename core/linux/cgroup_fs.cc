@@ -32,15 +32,6 @@ Result<Cgroup> Cgroup::open_if_exists(int dirfd, const std::string& path) {
   return Cgroup(std::move(fd), path);
 }
 
-Result<Cgroup> Cgroup::create_child(const std::string& child_name) const {
-  const std::string full_name = name_ + "/" + child_name;
-  if (::mkdirat(fd_.get(), child_name.c_str(), 0755) != 0 && errno != EEXIST) {
-    return sys_error(errno, "mkdir", full_name);
-  }
-  TRY(Cgroup child, open_child(child_name));
-  return child;
-}
-
 Result<Cgroup> Cgroup::open_child(const std::string& child_name) const {
   const int fd = ::openat(fd_.get(), child_name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::string full_name = name_ + "/" + child_name;

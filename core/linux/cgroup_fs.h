@@ -26,11 +26,9 @@ class Cgroup {
 
   bool valid() const noexcept { return fd_.valid(); }
   int fd() const noexcept { return fd_.get(); }
-  // The path for messages, as given to open() and extended by create_child() and open_child().
+  // The path for messages, as given to open() and extended by open_child().
   const std::string& name() const noexcept { return name_; }
 
-  // mkdir(2) and open. An existing child is opened.
-  Result<Cgroup> create_child(const std::string& child_name) const;
   Result<Cgroup> open_child(const std::string& child_name) const;
   // The names of the direct children, in no particular order.
   Result<std::vector<std::string>> children() const;

@@ -105,19 +105,4 @@ Result<std::string> read_small_file(int dirfd, const std::string& path, std::siz
   return read_all(fd.get(), size_max, path);
 }
 
-Result<std::string> read_small_file_in_root(int dirfd, const std::string& path,
-                                            std::size_t size_max) {
-  TRY(const UniqueFd found, open_in_root(dirfd, path, O_PATH));
-  TRY(const UniqueFd fd, open_regular(found, path));
-  return read_all(fd.get(), size_max, path);
-}
-
-Status write_control_file(int dirfd, const std::string& path, std::string_view value) {
-  TRY(const UniqueFd fd, openat(dirfd, path, O_WRONLY));
-  const ssize_t wrote = ::write(fd.get(), value.data(), value.size());
-  if (wrote < 0) return sys_error(errno, "write", path);
-  if (static_cast<std::size_t>(wrote) != value.size()) return sys_error(EIO, "write", path);
-  return {};
-}
-
 }  // namespace berth::sys

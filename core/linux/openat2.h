@@ -82,10 +82,5 @@ Status mkdir_if_missing(int dirfd, const std::string& path, mode_t mode);
 Result<std::string> read_all(int fd, std::size_t size_max, std::string_view name);
 Result<std::string> read_small_file(int dirfd, const std::string& path,
                                     std::size_t size_max = 1 << 20);
-// The same for an untrusted path below `dirfd`; only a regular file is read.
-Result<std::string> read_small_file_in_root(int dirfd, const std::string& path,
-                                            std::size_t size_max = 1 << 20);
-// Writes `value` with one write(2), as control files of the kernel require.
-Status write_control_file(int dirfd, const std::string& path, std::string_view value);
 
 }  // namespace berth::sys

@@ -63,12 +63,6 @@ Result<std::optional<ExitStatus>> waitid_nohang(int pidfd) {
   return waitid_pidfd(pidfd, WNOHANG);
 }
 
-Result<ExitStatus> waitid_blocking(int pidfd) {
-  TRY(const std::optional<ExitStatus> status, waitid_pidfd(pidfd, 0));
-  CHECK(status.has_value());
-  return *status;
-}
-
 Result<PidfdInfo> pidfd_get_info(int pidfd) {
   KernelPidfdInfo info{};
   info.mask = kInfoPid | kInfoExit;

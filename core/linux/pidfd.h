@@ -28,8 +28,6 @@ Result<UniqueFd> pidfd_open(pid_t pid);
 Status pidfd_send_signal(int pidfd, int signal_number);
 // Reaps a child of the caller. nullopt: it still runs. ECHILD: not a child, or already reaped.
 Result<std::optional<ExitStatus>> waitid_nohang(int pidfd);
-// As above, but waits for the exit. Not for the ring's thread.
-Result<ExitStatus> waitid_blocking(int pidfd);
 
 struct PidfdInfo {
   pid_t pid = 0;  // in the caller's PID namespace; 0 after the reap

@@ -17,7 +17,7 @@ constexpr std::size_t kStackSize = 256_KiB;
 
 }  // namespace
 
-// What the threads hold on to; it outlives whoever made them.
+// State that the threads share; it outlives the HangingThreads object.
 class HangingThreads::Shared {
  public:
   Shared(Ring& ring, unsigned most) : ring_(ring), most_(most) {}
@@ -52,8 +52,8 @@ class HangingThreads::Shared {
     changed_.notify_all();
   }
 
-  // A job that nobody waits for any more is destroyed here, outside the lock. Posting is under it:
-  // a job that is not given up has a waiter, and a waiter has a ring.
+  // An abandoned job is destroyed here, outside the lock. Posting is under the lock: a job that is
+  // not given up has a waiter, and a waiter has a ring.
   void work() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {

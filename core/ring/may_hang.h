@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// may_hang: a function that may never return runs on a thread that nobody waits for.
+// may_hang: runs a function that may never return on a thread whose end nothing waits for.
 //
 //   Trees trees = co_await may_hang(threads, std::move(look));
 //
-// For system calls that name a stranger's filesystem: a server that is gone keeps them for ever,
-// and neither a deadline nor a signal we would send ends them. So cancelling gives up: the task
-// goes on with Errc::cancelled while the thread stays where it is, and when the function returns
-// after all, it and its result are destroyed there. Hence it must own everything it touches, by
-// value or shared: no reference to a frame or to a part of the program is good enough. One that has
-// returned when the cancellation comes keeps its result. `offload` is for everything else.
+// For system calls on a filesystem that may be remote: a server that does not answer blocks them
+// for ever, and neither a deadline nor a signal ends them. So cancelling abandons the function: the
+// task continues with Errc::cancelled while the thread stays blocked. If the function returns
+// later, the thread destroys it and its result. So the function owns everything that it uses, by
+// value or by shared_ptr, and holds no reference to a frame or to a part of the program. A function
+// that has returned before the cancellation keeps its result. Use `offload` for everything else.
 #pragma once
 
 #include <memory>
@@ -36,10 +36,10 @@ class HangingJob : public PostNode {
   State state_ = State::waiting;  // under the threads' mutex
 };
 
-// At most `most` threads, made when first needed; idle ones sleep without a time limit. Those that
-// hang count: when all do, new functions wait for their turn. On the loop of `ring`, which may end
-// before a thread does. Destroying waits for nobody; every waiter has gone then. What hangs still
-// ends with the process.
+// At most `most` threads, made when first needed; idle ones sleep without a time limit. Blocked
+// threads count: when all are blocked, new functions wait for their turn. Results go to the loop of
+// `ring`, which may end before a thread does. Destroying waits for no thread; no task may be
+// waiting then. A thread that is still blocked ends with the process.
 class HangingThreads {
  public:
   HangingThreads(Ring& ring, unsigned most);
@@ -48,7 +48,7 @@ class HangingThreads {
 
   // resource_exhausted: there is no thread and none can be made.
   Status add(std::shared_ptr<HangingJob> job);
-  // True if nobody will post the job from now on.
+  // True if the job will not be posted any more.
   bool give_up(HangingJob& job) noexcept;
 
  private:

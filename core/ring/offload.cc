@@ -33,8 +33,8 @@ bool OffloadPool::withdraw(OffloadJob& job) {
   return true;
 }
 
-// When no thread can be made the ones there do the work; having none at all is a start-up failure
-// of the machine that nothing here can answer.
+// When no thread can be made, the existing ones do the work; a machine where not even the first can
+// be made is not supported.
 void OffloadPool::add_thread() {
   Result<pthread_t> thread =
       start_thread("berth-offload", kStackSize, &OffloadPool::thread_main, this);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// offload: a system call that has no opcode runs on another thread, visibly.
+// offload: runs a system call that has no io_uring opcode on another thread.
 //
 //   UniqueFd mount = co_await offload(ring, [path] { return fsmount_overlay(path); });
 //   co_await offload(pool, [path] { return read_all(path); });
@@ -9,8 +9,8 @@
 //
 // The function returns a Result<T>; co_await gives the T. It must not touch what belongs to the
 // loop. Its captures live in the awaiting frame until it has returned. Cancelling withdraws a
-// function that has not started; one that runs is waited for and keeps its result. One that takes a
-// std::stop_token is told there.
+// function that has not started; one that runs is waited for and keeps its result. A function
+// that takes a std::stop_token learns of the cancellation there.
 #pragma once
 
 #include <pthread.h>
@@ -40,7 +40,8 @@ class OffloadJob : public Link, public PostNode {
 };
 
 // A few threads, made when first needed, at most `most`. Idle ones sleep without a time limit.
-// Destroying the pool waits for running functions; queued ones are our bug.
+// Destroying the pool waits for running functions; destroying it with queued ones is a bug and
+// aborts.
 class OffloadPool {
  public:
   OffloadPool(Ring& ring, unsigned most) : ring_(ring), most_(most) {}

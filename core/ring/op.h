@@ -3,7 +3,7 @@
 // completion, its state and the caller's buffers belong to the ring, cancelled or not. A cancelled
 // operation is therefore waited for: its awaiter goes on only when the kernel has answered both the
 // operation and the cancel request, so no user_data is ever reused while the kernel knows it.
-// Destroying an operation in the kernel (a task dropped while it waits) is our bug and aborts.
+// Destroying an operation in the kernel (a task dropped while it waits) is a bug and aborts.
 #pragma once
 
 #include <liburing.h>
@@ -47,7 +47,7 @@ class Submission : public Link {
   enum class State : std::uint8_t { idle, queued, in_kernel };
   enum class Cancel : std::uint8_t { none, queued, in_kernel };
 
-  // For the ring's own submissions, after the kernel's ring is gone.
+  // For the ring's own submissions, after the kernel's ring was closed.
   void abandon() noexcept {
     state_ = State::idle;
     cancel_ = Cancel::none;

@@ -8,12 +8,6 @@
 
 namespace berth {
 
-RingOp Ring::nop() {
-  RingOp op(*this, {"nop"});
-  io_uring_prep_nop(&op.sqe());
-  return op;
-}
-
 RingOp Ring::read(int fd, std::span<char> into, std::uint64_t offset) {
   RingOp op(*this, {"read"});
   io_uring_prep_read(&op.sqe(), fd, into.data(), static_cast<unsigned>(into.size()), offset);
@@ -23,12 +17,6 @@ RingOp Ring::read(int fd, std::span<char> into, std::uint64_t offset) {
 RingOp Ring::write(int fd, std::string_view bytes, std::uint64_t offset) {
   RingOp op(*this, {"write"});
   io_uring_prep_write(&op.sqe(), fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
-  return op;
-}
-
-RingOp Ring::writev(int fd, std::span<const iovec> parts, std::uint64_t offset) {
-  RingOp op(*this, {"writev"});
-  io_uring_prep_writev(&op.sqe(), fd, parts.data(), static_cast<unsigned>(parts.size()), offset);
   return op;
 }
 

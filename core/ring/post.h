@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one door into a loop from other threads: a lock-free list and an eventfd.
+// Inbox: other threads pass work to a loop through a lock-free list and an eventfd, and in no other
+// way.
 #pragma once
 
 #include <atomic>
@@ -10,14 +11,14 @@
 
 namespace berth {
 
-// What another thread hands to the loop. Owned by who posts it until run() is called on the loop.
+// Work that another thread passes to the loop. The poster owns it until the loop calls run().
 class PostNode {
  public:
   PostNode() = default;
   PostNode(PostNode&&) noexcept {}
   PostNode& operator=(PostNode&&) = delete;
   virtual void run() noexcept = 0;
-  // Instead of run, when the ring is destroyed first.
+  // Called instead of run when the ring is destroyed first.
   virtual void drop() noexcept {}
 
  protected:
@@ -28,17 +29,17 @@ class PostNode {
   PostNode* next_ = nullptr;
 };
 
-// Any thread puts, one thread takes.
+// Any thread adds, one thread takes.
 class Inbox {
  public:
   Inbox() = default;
   Inbox(const Inbox&) = delete;
   ~Inbox();
 
-  // True if the inbox was empty, so that the taker has to be woken; whoever finds it non-empty
-  // relies on the waker before it.
+  // True if the inbox was empty; the caller then wakes the loop. A caller that finds it non-empty
+  // relies on the earlier caller's wake-up.
   bool put(PostNode& node) noexcept;
-  // Runs everything there, oldest first; gives the number.
+  // Runs all nodes, oldest first; returns their number.
   unsigned run_all() noexcept;
   bool empty() const noexcept { return head_.load(std::memory_order_acquire) == nullptr; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What berth needs from io_uring, as one list with the kernel that brought each thing, so that a
-// start-up failure says exactly which one is missing. Features are probed, versions never compared.
+// The io_uring features and operations that berth needs, each with the kernel version that added
+// it, so that a start-up failure names the missing one. Features are probed, versions never
+// compared.
 #pragma once
 
 #include "core/base/result.h"

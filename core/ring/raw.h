@@ -28,7 +28,7 @@ class RawRing {
   ~RawRing();
 
   // Errors are start-up advice: they name the sysctl, the seccomp filter, or the missing operation
-  // with the kernel that brought it. Marks the ring's memory as not inherited by fork.
+  // with the kernel version that added it. Marks the ring's memory as not inherited by fork.
   Status init(const Options& options);
 
   // A zeroed entry to fill; submits when the queue is full. Null only if the kernel takes nothing
@@ -58,8 +58,6 @@ class RawRing {
   bool has_opcode(unsigned opcode) const noexcept {
     return opcode < kOpcodes && (opcodes_[opcode / 64] >> (opcode % 64) & 1) != 0;
   }
-  // True if the kernel collects completions only when asked (6.1): no interruptions of other work.
-  bool defers_task_work() const noexcept { return (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0; }
   io_uring* get() noexcept { return &ring_; }
 
  private:
@@ -73,7 +71,7 @@ class RawRing {
   bool open_ = false;
 };
 
-// Brought by Linux 6.7, after Debian 12's headers.
+// Added in Linux 6.7; the headers of Debian 12 are older.
 inline constexpr std::uint8_t kOpWaitid = 50;
 
 // IORING_OP_WAITID: `info` receives what waitid(2) would. For opcode 50 only: check has_opcode.

@@ -14,10 +14,10 @@
 
 namespace berth {
 
-// A stream that found the pool empty stands in its list.
+// A stream that found the pool empty is in the pool's list.
 struct StarvedNode : Link {};
 
-// Owned by who makes the streams; outlives them and their chunks.
+// Outlives its streams and their chunks.
 class BufferPool {
  public:
   struct Options {

@@ -13,8 +13,7 @@
 namespace berth {
 namespace {
 
-// The low bit of user_data says whose completion it is: a submission's, or that of the request to
-// cancel it.
+// The low bit of user_data tells a submission's completion from that of the request to cancel it.
 constexpr std::uint64_t kCancelTag = 1;
 
 std::uint64_t user_data_of(const Submission& submission) {
@@ -36,8 +35,8 @@ class PostedClosure final : public PostNode {
 
 }  // namespace
 
-// A multishot poll on the eventfd. It is edge-triggered: each write gives one completion and nobody
-// has to read the counter, so a wake-up costs the loop no submission.
+// A multishot poll on the eventfd. It is edge-triggered: each write gives one completion and
+// the counter is never read, so a wake-up costs the loop no submission.
 class Ring::Wakeup final : public Submission {
  public:
   Wakeup(Ring& ring, int event_fd) : ring_(ring) {
@@ -78,7 +77,7 @@ Ring::Ring(std::unique_ptr<RingBackend> backend, UniqueFd event_fd, unsigned off
 
 Ring::~Ring() {
   offload_.reset();
-  inbox_.run_all();  // what the offload threads finished while they were joined
+  inbox_.run_all();  // results of offload threads from the time of the join
   wakeup_->unlink();
   CHECK(pending_.empty() && ready_.empty());
   CHECK(counters_.in_kernel <= 1);
@@ -96,7 +95,7 @@ void Ring::stop() noexcept {
   wake();
 }
 
-// Resuming is last, so that whoever asks after a turn whether something has ended gets the answer
+// Resuming is last, so that a caller that checks after a turn whether a task has ended sees it
 // before the loop waits again.
 void Ring::turn(bool may_wait) {
   CHECK(std::this_thread::get_id() == thread_);
@@ -198,7 +197,7 @@ void Ring::submit_and_wait(bool may_wait) noexcept {
 }
 
 // Collecting never resumes: a resumed task could submit, be cancelled, or free memory that a later
-// completion of the same batch names, and every such chain would stand on this frame.
+// completion of the same batch names, and every such chain would nest on this frame.
 void Ring::collect() noexcept {
   Cqe cqe;
   while (backend_->next_cqe(cqe)) completed(cqe);

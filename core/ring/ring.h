@@ -45,7 +45,7 @@ class Ring {
     unsigned cq_entries = 1024;
     unsigned offload_threads = 4;
   };
-  // What the loop has done. Read on the loop's thread, or when it does not run.
+  // Counts of the loop's work. Read them on the loop's thread, or when the loop does not run.
   struct Counters {
     std::uint64_t queued = 0;     // now: waiting for room in the submission queue
     std::uint64_t in_kernel = 0;  // now: submitted, not completed (one is the ring's own)
@@ -60,7 +60,7 @@ class Ring {
 
   static Result<std::unique_ptr<Ring>> create(Options options);
   static Result<std::unique_ptr<Ring>> create() { return create(Options{}); }
-  // With another kernel, for tests.
+  // With another backend than the kernel, for tests.
   static Result<std::unique_ptr<Ring>> create(std::unique_ptr<RingBackend> backend,
                                               Options options);
   Ring(const Ring&) = delete;
@@ -92,10 +92,8 @@ class Ring {
   bool has_opcode(unsigned opcode) const noexcept { return backend_->has_opcode(opcode); }
   RingBackend& backend() noexcept { return *backend_; }
 
-  RingOp nop();
   RingOp read(int fd, std::span<char> into, std::uint64_t offset = kCurrentOffset);
   RingOp write(int fd, std::string_view bytes, std::uint64_t offset = kCurrentOffset);
-  RingOp writev(int fd, std::span<const iovec> parts, std::uint64_t offset = kCurrentOffset);
   RingOp recv(int socket, std::span<char> into, int flags = 0);
   RingOp send(int socket, std::string_view bytes, int flags = MSG_NOSIGNAL);
   RingOp recvmsg(int socket, msghdr& message, int flags = 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Ring needs from the kernel. Two implementations: LinuxBackend here, and the seeded
-// FakeBackend of the tests (fake_backend.h), which injects what the kernel does rarely.
+// RingBackend: the part of io_uring that Ring uses. Two implementations: LinuxBackend here, and the
+// seeded FakeBackend of the tests (fake_backend.h), which injects rare behaviour of the kernel.
 #pragma once
 
 #include <liburing.h>

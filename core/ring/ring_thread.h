@@ -21,12 +21,13 @@ namespace berth {
 
 class RingThread {
  public:
-  // What lives on the thread, called there; borrowed.
+  // Parts that are used on the thread; their functions are called there. Borrowed.
   class Parts {
    public:
-    // Before anything that is posted.
+    // Called before anything that is posted.
     virtual void made(Ring& ring) = 0;
-    // After the loop's last turn; may turn the ring until what it has in the kernel is back.
+    // Called after the loop's last turn; may turn the ring until its operations have left the
+    // kernel.
     virtual void ending(Ring& ring) = 0;
 
    protected:

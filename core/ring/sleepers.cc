@@ -13,7 +13,7 @@ void Sleepers::until_woken(std::unique_lock<std::mutex>& lock) {
   self.before = std::exchange(last_, &self);
   while (!self.woken) self.wake.wait(lock);
   if (!self.placed) return;
-  // The restriction was for the wake-up. What the thread does may take long or make threads and
+  // The restriction is for the wake-up only: the thread may work for long, or create threads and
   // processes, which would inherit it.
   lock.unlock();
   static_cast<void>(::sched_setaffinity(0, sizeof self.allowed, &self.allowed));
@@ -31,7 +31,7 @@ bool Sleepers::wake_one() noexcept {
 }
 
 void Sleepers::wake_all() noexcept {
-  // None of them runs, and so goes, before the mutex is free.
+  // None of them runs, and so ends, before the mutex is free.
   for (Sleeper* sleeper = last_; sleeper != nullptr; sleeper = sleeper->before) {
     sleeper->woken = true;
     sleeper->wake.notify_one();
@@ -39,8 +39,8 @@ void Sleepers::wake_all() noexcept {
   last_ = nullptr;
 }
 
-// Silent where it cannot be done: on one CPU, under a cpuset of one, on a machine with more CPUs
-// than a cpu_set_t has bits. Nothing but latency depends on it.
+// Does nothing where it is not possible: on one CPU, under a cpuset of one, on a machine with more
+// CPUs than a cpu_set_t has bits. Nothing but latency depends on it.
 void Sleepers::place_beside_caller(Sleeper& sleeper) noexcept {
   if (::sched_getaffinity(0, sizeof sleeper.allowed, &sleeper.allowed) != 0) return;
   const int here = ::sched_getcpu();

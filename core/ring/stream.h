@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multishot subscriptions: one submission, many completions. A stream is armed by its first next()
-// and armed again by a later one when the kernel has ended it. What arrives while nobody waits is
-// kept, in order.
+// and armed again by a later one when the kernel has ended it. Items that arrive while no task
+// waits are kept, in order.
 //
 //   AcceptStream connections(ring, listener.get());
 //   for (;;) {
@@ -9,7 +9,7 @@
 //     if (!socket.ok()) break;
 //     ...
 //   }
-//   co_await connections.close();      // always: until it ended the kernel has the stream's memory
+//   co_await connections.close();      // always: until then the kernel has the stream's memory
 //
 // One task at a time waits in next(). Cancelling that task leaves the stream armed. An Error of the
 // operation is given once; the next() after it arms again. Destroying a stream that was not closed
@@ -36,8 +36,8 @@ class Stream : private Submission {
 
   // `int value = co_await stream.next();`
   Next next() noexcept;
-  // Ends the subscription and drops what nobody took. Cannot be cancelled. Nobody may wait in
-  // next().
+  // Ends the subscription and drops the items that were not taken. Cannot be cancelled. No task may
+  // be waiting in next().
   Close close() noexcept;
 
  protected:
@@ -45,9 +45,9 @@ class Stream : private Submission {
   ~Stream() { CHECK(items_.empty() && waiter_ == nullptr); }
 
   using Submission::sqe_;
-  // Releases what an item owns that nobody will take.
+  // Releases the resource of an item that is dropped.
   virtual void drop(const Item&) noexcept {}
-  // False for a completion that is no news to who waits.
+  // False for a completion that gives the waiter no item.
   virtual bool keep(const Item&) noexcept { return true; }
   // Whether the kernel may be asked again now; if not, the stream calls arm_again later.
   virtual bool may_arm() noexcept { return true; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers of one loop: a binary heap in our memory instead of one kernel timeout each. Setting and
 // dropping a timer costs no submission, and the loop passes the earliest one as the limit of its
-// wait, so a deadline that is met wakes nobody and an idle loop without timers never wakes.
+// wait, so a deadline that is met causes no wake-up and an idle loop without timers never wakes.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace berth {
 
 class Timers;
 
-// Base of what wants to be told of a moment. Leaves the heap when destroyed. Stays at one address
-// while set.
+// Base of objects that are called at a point in time. Leaves the heap when destroyed. Stays at one
+// address while set.
 class Timer {
  public:
   Timer() = default;

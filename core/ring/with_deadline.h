@@ -18,7 +18,7 @@
 
 namespace berth {
 
-// Cancels a context at a moment.
+// Cancels a context at a deadline.
 class DeadlineTimer final : private Timer {
  public:
   DeadlineTimer(Timers& timers, Deadline deadline, CancelContext& context) : context_(context) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every path we own, as pure functions of two directories. docs/DATA.md says what is in each.
+// The paths of berth's directories, as pure functions of two roots. docs/DATA.md lists their
+// contents.
 //
 //   <state_dir> (/run/berth, tmpfs)           <root_dir> (/var/lib/berth)
 //     berth.sock      CRI, 0660                 content/            blobs by digest
@@ -30,11 +31,8 @@ class Layout {
   const std::string& state_dir() const { return state_dir_; }
 
   std::string cri_socket() const { return state_dir_ + "/berth.sock"; }
-  std::string keeper_socket() const { return state_dir_ + "/keeper.sock"; }
   std::string state_store() const { return state_dir_ + "/state"; }
   std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
-  // What a container finds at /sys/fs/cgroup where hierarchies are several: empty directories, onto
-  // which its own groups are mounted.
 
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }
@@ -48,7 +46,7 @@ class Layout {
   }
   // Files of a pod that its containers may write to (cri/sandbox/files.h).
   std::string pods() const { return root_dir_ + "/pods"; }
-  // Pod ids are made by us (hexadecimal), so they are safe as a path component.
+  // Pod ids are generated (hexadecimal), so they are safe as a path component.
   std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 

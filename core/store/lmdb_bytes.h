@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to this room: LMDB's words for ours. A key on disk is the table's name, a zero byte, the
-// key; all tables share LMDB's one unnamed database, so that a transaction over several tables
-// touches one tree. A value on disk is the version (1 byte), CRC-32C of disk key and payload
-// (4 bytes, little-endian), the payload.
+// Internal to this room: records and keys as LMDB's bytes. A key on disk is the table's name, a
+// zero byte, the key; all tables share LMDB's one unnamed database, so that a transaction over
+// several tables touches one tree. A value on disk is the version (1 byte), CRC-32C of disk key and
+// payload (4 bytes, little-endian), the payload.
 #pragma once
 
 #include <lmdb.h>
@@ -28,11 +28,11 @@ inline std::string_view to_view(const MDB_val& val) {
 
 // `code` is a positive errno or one of LMDB's negative numbers.
 Error lmdb_error(int code, std::string_view op, const std::string& dir);
-// invalid_argument for an empty or overlong key or a name that is no table's.
+// invalid_argument for an empty or overlong key or an invalid table name.
 Result<std::string> disk_key(Table table, std::string_view key);
 std::string encode_record(std::uint8_t version, std::string_view key_on_disk,
                           std::string_view payload);
-// Why the record cannot be believed, or nullptr. Without `version` only the checksum is judged.
+// The damage of the record, or nullptr. Without `version` only the checksum is compared.
 const char* record_damage(std::string_view key_on_disk, std::string_view value_on_disk,
                           std::optional<std::uint8_t> version);
 

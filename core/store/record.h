@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the fields of a record become bytes: numbers little-endian with fixed width, strings with a
-// 32-bit length before them, in an order that writer and reader agree on. Fields may be added at
+// 32-bit length before them, in the same order for writer and reader. Fields may be added at
 // the end; a reader that finds the end early gets zeros and empty strings and sees `truncated()`.
 #pragma once
 

@@ -39,8 +39,8 @@ Result<UniqueFd> lock_dir(const std::string& dir) {
 
 // LMDB maps data.mdb and trusts its meta page about the length: a page beyond the end of a file cut
 // short would be SIGBUS. With zeros there it is an invalid page, which LMDB answers as
-// MDB_CORRUPTED. It is also what a file looks like whose last pages were allocated and freed in one
-// transaction.
+// MDB_CORRUPTED. A file whose last pages were allocated and freed in one transaction looks the
+// same.
 Status pad_to_last_page(MDB_env* env, const std::string& dir) {
   MDB_envinfo info{};
   MDB_stat stat{};
@@ -119,14 +119,14 @@ State::State(State&& other) noexcept
 
 State::~State() {
   if (env_ != nullptr) ::mdb_env_close(env_);
-  UniqueFd{lock_fd_}.reset();  // last: LMDB must be out of the directory first
+  UniqueFd{lock_fd_}.reset();  // last: LMDB must have closed the directory first
 }
 
 Result<State> State::open(std::string dir, StateOptions options) {
   TRY(UniqueFd lock, lock_dir(dir));
   MDB_env* env = nullptr;
   if (const int rc = ::mdb_env_create(&env)) return lmdb_error(rc, "open store", dir);
-  // From here on the State closes what was opened, however this function ends.
+  // From here on the State closes the environment, however this function ends.
   State state(std::move(dir), env, 0, lock.release());
   state.durable_ = options.durable;
   ::mdb_env_set_mapsize(env, options.map_size);
@@ -169,7 +169,7 @@ Result<WriteTxn> State::begin_write() {
   return WriteTxn(txn, dbi_, &dir_);
 }
 
-// Without room for it, and on a filesystem that cannot, the reserve is what it was.
+// Without disk space, and on a filesystem without fallocate, the reserve does not change.
 void State::keep_reserve() noexcept {
   if (!durable_) return;
   MDB_envinfo info{};

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // State is one LMDB environment: a directory with `data.mdb` and `lock.mdb` that holds tables of
 // byte strings. Each record carries its table's version and a CRC-32C, so that a damaged one is
-// found and set aside instead of believed.
+// found and quarantined instead of used.
 //
-// Who may do what: one State per directory on the whole machine (a second open answers
+// Access: one State per directory on the whole machine (a second open answers
 // failed_precondition). Any thread may read. Writers exclude each other: a write transaction blocks
 // the thread until the other's has ended, so it is short, stays on one thread and never lives
 // across a co_await. A reader never waits for a writer and sees one consistent state.
 //
 // Durability: with `durable` a commit is on disk (fdatasync) when it returns. Without, it is in the
-// page cache: it survives the death of the process, not of the node; for tmpfs that is all there
-// is.
+// page cache: it survives the death of the process, not of the node. tmpfs gives no more than that.
 //
-// A full disk: a record cannot be taken away without writing pages anew, and taking records away is
-// how room is made. So a durable store has some room allocated beyond what it uses, filled up again
-// before every write if the disk gives it.
+// A full disk: erasing a record writes pages anew, and erasing records is the way to free space. So
+// a durable store keeps some space allocated beyond its use, and allocates it again before every
+// write if the disk has room.
 //
-// Errors: data_loss (not a store of ours, or damaged beyond one record), failed_precondition
+// Errors: data_loss (not a store of berth, or damaged beyond one record), failed_precondition
 // (format of another version, or in use), resource_exhausted (map_size or the file system is full;
 // names the directory), permission_denied, internal. After a failed commit nothing of the
 // transaction is visible.
@@ -73,8 +72,8 @@ class ReadTxn {
 
   // Absent: nullopt. Damaged: data_loss, and the record stays where it is.
   Result<std::optional<std::string>> get(Table table, std::string_view key) const;
-  // Visits in key order the records whose key begins with `prefix`. Damaged records are passed
-  // over: State::quarantine_damaged() tells of them.
+  // Visits in key order the records whose key begins with `prefix`. Damaged records are
+  // skipped: State::quarantine_damaged() reports them.
   Status for_each(Table table, const RecordVisitor& visit, std::string_view prefix = {}) const;
 
  protected:
@@ -87,7 +86,7 @@ class ReadTxn {
   const std::string* dir_;
 };
 
-// Leaving without commit() takes everything back. It reads its own writes.
+// Destroying it without commit() discards its writes. It reads its own writes.
 class WriteTxn : public ReadTxn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
@@ -95,7 +94,7 @@ class WriteTxn : public ReadTxn {
   Status put(Table table, std::string_view key, std::string_view value);
   // already_exists when the key is there.
   Status insert(Table table, std::string_view key, std::string_view value);
-  // Whether the key was there.
+  // True if the key existed.
   Result<bool> erase(Table table, std::string_view key);
   Status commit();
 
@@ -127,9 +126,9 @@ class State {
   // Moves one record to the table `quarantine`, whatever its state, with the reason. Never deletes.
   Status quarantine(Table table, std::string_view key, std::string_view reason);
   // Checks every record's checksum, and its version where `tables` names its table; moves the
-  // damaged ones. Called once at start, before anything is believed.
+  // damaged ones. Called once at start, before any record is used.
   Result<std::vector<Quarantined>> quarantine_damaged(const std::vector<Table>& tables);
-  // What was moved there, now and in earlier runs.
+  // The records that were moved, now and in earlier runs.
   Result<std::vector<Quarantined>> quarantined() const;
 
   const std::string& dir() const noexcept { return dir_; }

@@ -32,7 +32,7 @@ bool table_name_valid(std::string_view name) {
 }  // namespace
 
 Error lmdb_error(int code, std::string_view op, const std::string& dir) {
-  // A short pwrite is EIO to LMDB; on a full file system that is what it means.
+  // A short pwrite is EIO to LMDB; on a full file system it means ENOSPC.
   if (code == EIO && file_system_full(dir)) code = ENOSPC;
   if (code > 0) return sys_error(code, op, dir);
   Errc errc = Errc::internal;
@@ -178,7 +178,7 @@ Result<bool> WriteTxn::erase(Table table, std::string_view key) {
 
 Status WriteTxn::commit() {
   CHECK(txn_ != nullptr);
-  // Whatever it answers, LMDB has ended the transaction.
+  // LMDB has ended the transaction, also when it returns an error.
   const int rc = ::mdb_txn_commit(std::exchange(txn_, nullptr));
   if (rc != 0) return lmdb_error(rc, "commit store", *dir_);
   return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two tasks at once. The first runs here until it waits for something outside, then the second
-// has the loop; so let the first be the one that begins by waiting (offload, a request to another
-// process) and the second the one that works.
+// both: runs two tasks at once. The first runs until it waits, then the second runs. So pass first
+// the task that begins by waiting (offload, a request to another process) and second the task that
+// computes.
 //
 //   std::pair<Result<Fd>, Result<void>> made = co_await both(std::move(mount), std::move(prepare));
 #pragma once
@@ -20,7 +20,7 @@ Task<void> keep_outcome(Task<T> task, std::optional<Result<T>>& into) {
   into.emplace(std::move(outcome));
 }
 
-// Both have ended when it ends, whatever comes of either. Cancelling it cancels both.
+// Ends when both have ended, also after an error of one. Cancelling it cancels both.
 template <typename A, typename B>
 Task<std::pair<Result<A>, Result<B>>> both(Task<A> first, Task<B> second) {
   const TaskContext context = co_await this_task();
@@ -29,7 +29,7 @@ Task<std::pair<Result<A>, Result<B>>> both(Task<A> first, Task<B> second) {
   beside.spawn(keep_outcome(std::move(second), of_second));
   Result<A> of_first = co_await std::move(first).result();
   co_await beside.close();
-  // A task that was spawned has run, though it may have found itself cancelled.
+  // A spawned task always runs, so the outcome is set, also when it was cancelled before its start.
   std::pair<Result<A>, Result<B>> outcomes(std::move(of_first), std::move(*of_second));
   co_return std::move(outcomes);
 }

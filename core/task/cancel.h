@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cancellation is a request that travels down: from a CancelContext to every leaf that waits under
-// it. A leaf that hears it ends with Errc::cancelled as soon as the world lets it, which for a ring
-// operation is when the kernel has given its memory back. Work that completed first keeps its
-// result.
+// Cancellation is a request that goes from a CancelContext to every leaf that waits under it. The
+// leaf then ends with Errc::cancelled as soon as it can; a ring operation can when the kernel has
+// given its memory back. Work that completed first keeps its result.
 #pragma once
 
 #include "core/task/link.h"
@@ -22,11 +21,11 @@ class CancelHook : public Link {
   ~CancelHook() = default;
 };
 
-// Owned by a Scope, a deadline or a shield; outlives every task under it. Cancelled for good: there
-// is no way back, and what starts waiting under it later ends at once.
+// Owned by a Scope, a deadline or a shield; outlives every task under it. A cancelled
+// context stays cancelled: a wait that starts under it later ends at once.
 class CancelContext final : private CancelHook {
  public:
-  // With a parent: cancelled with it, but not the other way round.
+  // Cancelling the parent cancels this context; cancelling this context does not cancel the parent.
   explicit CancelContext(CancelContext* parent = nullptr) noexcept {
     if (parent != nullptr) parent->add(*this);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deadline: a point in monotonic time, or never. Passed down unchanged, so that the time of a whole
-// is the time of its parts; a duration would start again at every call.
+// Deadline: a point in monotonic time, or never. A caller passes it down unchanged, so that all
+// steps share one limit; a duration would start again at every call.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@ class Deadline {
   static constexpr Deadline at_ns(std::int64_t monotonic_ns) noexcept {
     return Deadline(monotonic_ns);
   }
-  // Negative is already past; what would overflow is never.
+  // Negative is already past; an overflow gives never.
   static Deadline after_ns(std::int64_t duration_ns) noexcept {
     const std::int64_t now_ns = monotonic_now_ns();
     if (duration_ns <= 0) return Deadline(std::max(duration_ns, -now_ns) + now_ns);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Event and Mutex for tasks of one loop. Not thread-safe: another thread uses Ring::post.
-// Waiters wait in their own coroutine frames, without allocation, and leave when cancelled.
+// A waiter is a list element in its own coroutine frame, without allocation; cancelling removes it.
 #pragma once
 
 #include <utility>
@@ -12,7 +12,7 @@ namespace berth {
 struct WaitNode : Link {};
 
 // A flag that tasks wait for. set() makes all waiters ready and later waits end at once, until
-// reset(). Destroying an event that is waited for is our bug and aborts.
+// reset(). Destroying an event that is waited for is a bug and aborts.
 class Event {
  public:
   class Wait;
@@ -21,7 +21,7 @@ class Event {
   void set() noexcept;
   void reset() noexcept { set_ = false; }
   // `co_await event.wait()`. Fails only with Errc::cancelled. The flag may have been reset again by
-  // the time the waiter runs: check the state it stands for.
+  // the time the waiter runs: check the state that it signals.
   Wait wait() noexcept;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// guarded: calls what may run foreign code, and turns an exception into Errc::internal with its
-// what(). For threads outside any task, where nobody else would catch.
+// guarded: calls a function that may throw (libraries do), and turns an exception into
+// Errc::internal with its what(). For threads outside any task, where nothing else catches.
 #pragma once
 
 #include <utility>

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Intrusive doubly linked lists: waiting costs no allocation, and whatever is destroyed while it
-// waits leaves its list by itself. Single-threaded.
+// Intrusive doubly linked lists: an element needs no allocation, and leaves its list when it is
+// destroyed. Single-threaded.
 #pragma once
 
 #include "core/base/check.h"
 
 namespace berth {
 
-// A base class of what can stand in one list. An object that stands in several lists derives from
-// several classes that each derive from Link, and names the one it means: `CancelHook::unlink()`.
+// Base class of list elements. An object that is in several lists derives from several classes that
+// each derive from Link, and qualifies its calls: `CancelHook::unlink()`.
 class Link {
  public:
   Link() = default;
-  // Only what stands in no list may move: neighbours hold its address.
+  // Only an element that is in no list may move: its neighbours hold its address.
   Link(Link&& other) noexcept { CHECK(!other.linked()); }
   Link& operator=(Link&&) = delete;
   ~Link() { unlink(); }
@@ -33,7 +33,7 @@ class Link {
   Link* next_ = this;
 };
 
-// First in, first out. Owns nothing; destroying a list that still has nodes is our bug.
+// First in, first out. Owns nothing; destroying a list that still has nodes is a bug and aborts.
 template <typename Node>
 class List {
  public:

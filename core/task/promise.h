@@ -92,8 +92,7 @@ concept Awaitable = requires(A& awaitable, PromiseBase& waiter) {
 template <Awaitable A>
 using ValueOf = typename decltype(std::declval<A&>().resume())::value_type;
 
-// What an error becomes on its way from await_resume to unhandled_exception. Nothing outside
-// core/task names it.
+// Carries an error from await_resume to unhandled_exception. Nothing outside core/task names it.
 struct TaskFailure {
   Error error;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can go on now, in the order in which it became able to. The loop owns the queue and drains
-// it.
+// ReadyQueue: the tasks that can continue now, in the order in which they became ready. The loop
+// owns the queue and drains it.
 //
 // Nothing is resumed in place: Event::set, Mutex unlocking, a completion and a cancellation only
 // put the waiter here. So the caller of set() knows that no other code runs before its own next

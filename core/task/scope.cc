@@ -4,15 +4,6 @@
 #include <utility>
 
 namespace berth {
-namespace {
-
-// The parameter lives in this frame, so the captures outlive the coroutine that uses them.
-Task<void> keep(std::function<Task<void>()> body) {
-  co_await body();
-}
-
-}  // namespace
-
 Scope::Scope(ReadyQueue& queue, OnError on_error) : queue_(queue), on_error_(std::move(on_error)) {}
 
 Scope::~Scope() {
@@ -30,11 +21,7 @@ bool Scope::spawn(Task<void> task) {
   return true;
 }
 
-bool Scope::spawn_kept(std::function<Task<void>()> body) {
-  return spawn(keep(std::move(body)));
-}
-
-// The frame is still on the stack here; it is destroyed from the queue, a turn later.
+// The frame is still on the stack here; the queue destroys it in the next turn.
 void Scope::task_ended(PromiseBase& promise) noexcept {
   promise.set_run(&Scope::reap);
   promise.make_ready();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scope: the only way to start a task that nobody awaits. Its owner closes it and awaits the close
-// before dying; destroying a scope with tasks in it is our bug and aborts.
+// Scope: the only way to start a task that no other task awaits. Its owner closes it and awaits the
+// close before dying; destroying a scope with tasks in it is a bug and aborts.
 //
 //   Scope scope(ring.ready(), [&](Error error) { log.warn("pull", error.message()); });
 //   scope.spawn(fetch(ring, digest));
@@ -18,7 +18,7 @@ namespace berth {
 
 class Scope final : private TaskOwner {
  public:
-  // Errors of spawned tasks; not told of Errc::cancelled once the scope itself was cancelled.
+  // Receives the errors of spawned tasks, but no Errc::cancelled once the scope was cancelled.
   using OnError = std::function<void(Error)>;
 
   Scope(ReadyQueue& queue, OnError on_error);
@@ -29,11 +29,8 @@ class Scope final : private TaskOwner {
   // The task starts when the loop next drains its queue, never inside spawn. False when the scope
   // is closed: the task is then destroyed unstarted. Allocates nothing.
   bool spawn(Task<void> task);
-  // The same for a lambda that is a coroutine: the scope keeps the lambda, and so its captures,
-  // until the task has ended.
-  bool spawn_kept(std::function<Task<void>()> body);
 
-  // Asks every task to end. Tasks spawned later find themselves cancelled.
+  // Asks every task to end. Tasks spawned later are cancelled from their start.
   void cancel() noexcept { cancel_.cancel(); }
   bool cancelled() const noexcept { return cancel_.cancelled(); }
   std::size_t size() const noexcept { return running_; }

@@ -190,9 +190,9 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
 }
 
-// `co_await under(context, awaitable)`: a task, or anything else to await, is cancelled by `context`
-// instead of the awaiting task's context. The caller owns the context; give it the parent it should
-// have.
+// `co_await under(context, awaitable)`: a task, or anything else to await, is cancelled by
+// `context` instead of the awaiting task's context. The caller owns the context; give it the parent
+// it should have.
 template <Awaitable A>
 class [[nodiscard]] UnderContext {
  public:

@@ -10,9 +10,9 @@
 //     });
 //   }
 //
-// If the body fails, the reverses run last first, shielded from cancellation, then the body's Error
-// is given, with the text of reverses that failed in its context. If it succeeds they are
-// forgotten.
+// If the body fails, the reverses run last first, shielded from cancellation. The result is then
+// the body's Error, with the texts of failed reverses in its context. If the body succeeds, no
+// reverse runs.
 //
 // Lifetime: a lambda's captures live in the lambda, not in the coroutine. with_undo keeps the body,
 // and AsyncUndo keeps each reverse, in a frame that outlives them, so these lambdas may capture: by

@@ -32,21 +32,6 @@ unsigned weight_from_shares(std::int64_t shares) {
   return static_cast<unsigned>(std::clamp(std::ceil(weight - 1e-6), 1.0, 10000.0));
 }
 
-std::int64_t shares_from_weight(unsigned weight) {
-  // The largest shares that give no more than this weight: the curve rises, so halving finds it.
-  std::int64_t low = kSharesMin;
-  std::int64_t high = kSharesMax;
-  while (low < high) {
-    const std::int64_t middle = low + (high - low + 1) / 2;
-    if (weight_from_shares(middle) <= weight) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
-}
-
 Status validate_cpu(const Resources& resources) {
   const auto text = [](std::int64_t value) { return std::to_string(value); };
   if (resources.cpu_shares < 0 || resources.cpu_shares > kSharesMax) {

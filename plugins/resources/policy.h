@@ -65,7 +65,6 @@ std::vector<ControlWrite> unified_writes(const Resources& resources);
 // straight line would give a container that asks for one CPU a weight of 39 beside system services
 // that have 100.
 unsigned weight_from_shares(std::int64_t shares);
-std::int64_t shares_from_weight(unsigned weight);
 
 // "linux.resources.cpu_quota -5: ..." with invalid_argument.
 Error field_error(std::string_view field, std::string_view value, std::string_view why);

@@ -15,6 +15,7 @@
 
 #include "core/base/units.h"
 #include "core/linux/cgroup_fs.h"
+#include "tests/support/create_child.h"
 
 namespace berth::sys {
 namespace {
@@ -50,9 +51,9 @@ TEST(CgroupTasks, MovingOneselfByTasksIsCheaperThanByProcs) {
   if (mount.empty()) GTEST_SKIP() << "needs a cgroup v1 hierarchy";
   const Cgroup root = Cgroup::open(AT_FDCWD, mount).value();
   const std::string name = "berth-test-" + std::to_string(::getpid());
-  const Cgroup cgroup = root.create_child(name).value();
-  const Cgroup home = cgroup.create_child("home").value();
-  const Cgroup away = cgroup.create_child("away").value();
+  const Cgroup cgroup = create_child(root, name).value();
+  const Cgroup home = create_child(cgroup, "home").value();
+  const Cgroup away = create_child(cgroup, "away").value();
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -76,7 +77,7 @@ TEST(CgroupTasks, ZeroMeansTheWriter) {
   if (mount.empty()) GTEST_SKIP() << "needs a cgroup v1 hierarchy";
   const Cgroup root = Cgroup::open(AT_FDCWD, mount).value();
   const std::string name = "berth-test-" + std::to_string(::getpid());
-  const Cgroup cgroup = root.create_child(name).value();
+  const Cgroup cgroup = create_child(root, name).value();
   const UniqueFd tasks = cgroup.open_control("tasks", O_WRONLY).value();
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);

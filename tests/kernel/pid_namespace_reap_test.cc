@@ -11,6 +11,7 @@
 
 #include "core/linux/clone3.h"
 #include "core/linux/pidfd.h"
+#include "tests/support/waitid_blocking.h"
 
 namespace berth::sys {
 namespace {

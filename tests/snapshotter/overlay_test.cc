@@ -214,6 +214,10 @@ TEST_F(OverlayTest, UsageCountsAFileWithTwoNamesOnceAndFollowsNoLink) {
   EXPECT_LE(more.bytes, one_name.bytes + 4096);
 }
 
+Task<void> prepare_on_base(Overlay& overlay, std::string key) {
+  co_await overlay.prepare(std::move(key), "base");
+}
+
 TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
   commit_base();
   std::vector<std::string> failures;
@@ -221,7 +225,7 @@ TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
               [&failures](Error error) { failures.push_back(error.message()); });
   for (int i = 0; i < 64; ++i) {
     const std::string key = "ctr-" + std::to_string(i);
-    scope.spawn_kept([this, key]() -> Task<void> { co_await overlay().prepare(key, "base"); });
+    scope.spawn(prepare_on_base(overlay(), key));
   }
   const auto all = [&scope]() -> Task<void> { co_await scope.close(); };
   MUST(run(all()));
@@ -233,8 +237,8 @@ TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
-  scope.spawn_kept([this]() -> Task<void> { co_await overlay().remove("base"); });
-  scope.spawn_kept([this]() -> Task<void> { co_await overlay().prepare("ctr", "base"); });
+  scope.spawn(overlay().remove("base"));
+  scope.spawn(prepare_on_base(overlay(), "ctr"));
   const auto all = [&scope]() -> Task<void> { co_await scope.close(); };
   MUST(run(all()));
   EXPECT_EQ(outcome, Errc::not_found);
@@ -248,8 +252,8 @@ TEST_F(OverlayTest, AChildWhoseParentGoesWhileItsDirectoriesAreMadeIsNotRecorded
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
-  scope.spawn_kept([this]() -> Task<void> { co_await overlay().prepare("ctr", "base"); });
-  scope.spawn_kept([this]() -> Task<void> { co_await overlay().remove("base"); });
+  scope.spawn(prepare_on_base(overlay(), "ctr"));
+  scope.spawn(overlay().remove("base"));
   const auto all = [&scope]() -> Task<void> { co_await scope.close(); };
   MUST(run(all()));
   EXPECT_EQ(outcome, Errc::not_found);

@@ -10,6 +10,7 @@
 #include "core/linux/cgroup_fs.h"
 #include "core/linux/openat2.h"
 #include "tests/core/container/launcher.h"
+#include "tests/support/create_child.h"
 
 namespace berth::container::testing {
 namespace {
@@ -32,7 +33,7 @@ class CgroupJoin : public ::testing::Test {
   // A cgroup of this test below `mount`; nothing when it cannot be made there.
   const sys::Cgroup* make(const std::string& mount) {
     parents_.push_back(sys::Cgroup::open(AT_FDCWD, mount).value());
-    Result<sys::Cgroup> made = parents_.back().create_child(name_);
+    Result<sys::Cgroup> made = sys::create_child(parents_.back(), name_);
     if (!made.ok()) return nullptr;
     made_.push_back(std::make_unique<sys::Cgroup>(std::move(made).value()));
     return made_.back().get();

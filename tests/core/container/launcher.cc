@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/linux/capability.h"
 #include "core/linux/overlay_mount.h"
+#include "tests/support/waitid_blocking.h"
 
 namespace berth::container::testing {
 namespace {

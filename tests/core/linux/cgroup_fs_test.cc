@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/linux/cgroup_fs.h"
+#include "tests/support/create_child.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -34,7 +35,7 @@ class CgroupFs : public ::testing::TestWithParam<std::string> {
   void SetUp() override {
     parent_ = Cgroup::open(AT_FDCWD, GetParam()).value();
     name_ = "berth-test-" + std::to_string(::getpid());
-    Result<Cgroup> made = parent_.create_child(name_);
+    Result<Cgroup> made = create_child(parent_, name_);
     if (!made.ok()) GTEST_SKIP() << made.error().message();
     own_ = std::move(made).value();
   }
@@ -62,9 +63,9 @@ class CgroupFs : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(CgroupFs, ChildrenAreMadeListedAndRemoved) {
-  ASSERT_TRUE(own_.create_child("a").ok());
-  ASSERT_TRUE(own_.create_child("b").ok());
-  EXPECT_TRUE(own_.create_child("a").ok()) << "an existing one is opened";
+  ASSERT_TRUE(create_child(own_, "a").ok());
+  ASSERT_TRUE(create_child(own_, "b").ok());
+  EXPECT_TRUE(create_child(own_, "a").ok()) << "an existing one is opened";
   std::vector<std::string> names = own_.children().value();
   std::sort(names.begin(), names.end());
   EXPECT_EQ(names, (std::vector<std::string>{"a", "b"}));
@@ -74,7 +75,7 @@ TEST_P(CgroupFs, ChildrenAreMadeListedAndRemoved) {
 }
 
 TEST_P(CgroupFs, BusyCgroupIsAFailedPrecondition) {
-  const Cgroup leaf = own_.create_child("leaf").value();
+  const Cgroup leaf = create_child(own_, "leaf").value();
   start_process(leaf);
   EXPECT_EQ(leaf.procs().value(), std::vector<pid_t>{child_});
   const Status removed = own_.remove_child("leaf");
@@ -84,7 +85,7 @@ TEST_P(CgroupFs, BusyCgroupIsAFailedPrecondition) {
 }
 
 TEST_P(CgroupFs, KillEndsEveryProcessBelow) {
-  const Cgroup leaf = own_.create_child("middle").value().create_child("leaf").value();
+  const Cgroup leaf = create_child(create_child(own_, "middle").value(), "leaf").value();
   start_process(leaf);
   ASSERT_TRUE(own_.kill().ok());
   int status = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/linux/pidfd.h"
+#include "tests/support/waitid_blocking.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

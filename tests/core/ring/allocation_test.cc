@@ -11,6 +11,7 @@
 #include "core/ring/offload.h"
 #include "core/task/event.h"
 #include "tests/core/ring/fixture.h"
+#include "tests/core/ring/nop.h"
 
 namespace {
 
@@ -44,7 +45,7 @@ Task<unsigned long> allocations_of_operations(Ring& ring, Pair& pipe) {
     co_await ring.write(pipe.write.get(), "12345678");
     int n = co_await ring.read(pipe.read.get(), buffer);
     EXPECT_EQ(n, 8);
-    co_await ring.nop();
+    co_await nop(ring);
     co_await ring.sleep_until(Deadline::after_ns(1000));
     co_await yield();
   }

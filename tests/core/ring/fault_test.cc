@@ -18,6 +18,7 @@
 #include "core/task/event.h"
 #include "core/task/scope.h"
 #include "tests/core/ring/fake_backend.h"
+#include "tests/core/ring/nop.h"
 
 namespace berth {
 namespace {
@@ -110,7 +111,7 @@ Task<void> note_end(Task<void> task, std::vector<Errc>* ends) {
 
 Task<void> cancel_after(Ring& ring, Scope& scope, unsigned turns) {
   for (unsigned i = 0; i < turns; ++i) {
-    co_await ring.nop();
+    co_await nop(ring);
   }
   scope.cancel();
 }
@@ -159,7 +160,7 @@ TEST(RingFault, AnInterruptedOperationIsSubmittedAgain) {
 }
 
 Task<void> await_nop(Ring& ring, unsigned* ended) {
-  co_await ring.nop();
+  co_await nop(ring);
   ++*ended;
 }
 

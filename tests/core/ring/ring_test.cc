@@ -62,8 +62,7 @@ Task<void> work_on_files(Ring& ring, int dirfd) {
   int opened = co_await ring.openat(dirfd, {"dir/file", O_CREAT | O_WRONLY, 0600});
   UniqueFd file(opened);
   EXPECT_EQ(::fcntl(opened, F_GETFD), FD_CLOEXEC);
-  std::array<iovec, 2> parts{iovec{const_cast<char*>("ab"), 2}, iovec{const_cast<char*>("cd"), 2}};
-  int wrote = co_await ring.writev(opened, parts, 0);
+  int wrote = co_await ring.write(opened, "abcd", 0);
   EXPECT_EQ(wrote, 4);
   co_await ring.fsync(opened);
   co_await ring.close(std::move(file));

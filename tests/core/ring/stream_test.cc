@@ -14,6 +14,7 @@
 #include "core/ring/recv_stream.h"
 #include "core/task/event.h"
 #include "tests/core/ring/fixture.h"
+#include "tests/core/ring/nop.h"
 
 namespace berth {
 namespace {
@@ -74,7 +75,7 @@ Task<void> accept_one_of_many(Ring& ring, int listener, Event* connected) {
   UniqueFd owned(first);
   co_await connected->wait();
   for (int i = 0; i < 3; ++i) {
-    co_await ring.nop();
+    co_await nop(ring);
   }
   co_await stream.close();
 }

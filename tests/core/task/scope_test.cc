@@ -108,21 +108,6 @@ TEST(Scope, ACancelledCloseCancelsTheScopeAndStillWaitsForIt) {
   EXPECT_EQ(trace, (Trace{"+a", "-a"}));
 }
 
-TEST(Scope, SpawnKeptKeepsTheCapturesOfALambda) {
-  ReadyQueue queue;
-  Scope scope(queue, nullptr);
-  Event event;
-  std::string seen;
-  scope.spawn_kept([&event, &seen, text = std::string(100, 'x')]() -> Task<void> {
-    co_await event.wait();
-    seen = text;
-  });
-  queue.drain();
-  event.set();
-  queue.drain();
-  EXPECT_EQ(seen, std::string(100, 'x'));
-}
-
 Task<void> spawn_from_inside(Scope* scope, int depth, int* ended) {
   if (depth > 0) scope->spawn(spawn_from_inside(scope, depth - 1, ended));
   co_await yield();

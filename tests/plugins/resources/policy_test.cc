@@ -44,12 +44,11 @@ TEST(CpuWeight, GoesThroughThePointsBothWorldsAgreeOn) {
   }
 }
 
-TEST(CpuWeight, NeverFallsWhenSharesRiseAndComesBack) {
+TEST(CpuWeight, NeverFallsWhenSharesRise) {
   unsigned before = 0;
   for (std::int64_t shares = 2; shares <= 262144; shares += 1 + shares / 64) {
     const unsigned weight = weight_from_shares(shares);
     EXPECT_GE(weight, before);
-    EXPECT_EQ(weight_from_shares(shares_from_weight(weight)), weight);
     before = weight;
   }
 }

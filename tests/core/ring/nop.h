@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// An operation that does nothing and waits for nothing, which the product has no use for.
+#pragma once
+
+#include "core/ring/ring.h"
+
+namespace berth {
+
+inline RingOp nop(Ring& ring) {
+  RingOp op(ring, {"nop"});
+  io_uring_prep_nop(&op.sqe());
+  return op;
+}
+
+}  // namespace berth
