@@ -12,6 +12,7 @@
 
 #include "core/base/units.h"
 #include "core/linux/cgroup_fs.h"
+#include "tests/support/create_child.h"
 
 namespace berth::sys {
 namespace {
@@ -32,7 +33,7 @@ TEST(Cgroup2CpuTime, IsCountedWithoutTheController) {
   if (mount.empty()) GTEST_SKIP() << "needs a cgroup v2 hierarchy";
   const Cgroup root = Cgroup::open(AT_FDCWD, mount).value();
   const std::string name = "berth-test-cpu-" + std::to_string(::getpid());
-  const Cgroup cgroup = root.create_child(name).value();
+  const Cgroup cgroup = create_child(root, name).value();
   EXPECT_FALSE(cgroup.read("cpu.max").ok()) << "the controller is enabled here: shows nothing";
   const pid_t child = ::fork();
   if (child == 0) {

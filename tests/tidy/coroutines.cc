@@ -82,9 +82,9 @@ void check_lambda(const Source& source, const Lambda& lambda, const std::string&
                         lambda.close + 1 < source.code.size() &&
                         source.code[lambda.close + 1] == '(';
   if (call != "spawn" && call != "start" && !returned) return;
-  found->push_back(source.finding(
-      lambda.start, "coroutine",
-      "a lambda with captures that is a coroutine dies before it ends: spawn_kept or with_undo"));
+  found->push_back(source.finding(lambda.start, "coroutine",
+                                  "a lambda with captures that is a coroutine dies before it ends: "
+                                  "a named function with parameters"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "tests/tidy/kernel_facts.h"
 #include "tests/tidy/repository.h"
 #include "tests/tidy/sizes.h"
+#include "tests/tidy/uncalled.h"
 
 namespace berth::tidy {
 namespace {
@@ -34,6 +35,9 @@ TEST(Repository, KeepsTheHouseRules) {
   for (const Finding& finding : check_rooms(sources)) ADD_FAILURE() << line_of(finding);
   for (const Finding& finding : check_doc_paths(sources)) ADD_FAILURE() << line_of(finding);
   for (const Finding& finding : check_kernel_facts(sources)) ADD_FAILURE() << line_of(finding);
+  for (const Finding& finding : check_uncalled(sources, uncalled_exceptions())) {
+    ADD_FAILURE() << line_of(finding);
+  }
   // Were the scanner to lose its way, the rules about functions would pass on nothing.
   EXPECT_GT(functions, 500U);
 }

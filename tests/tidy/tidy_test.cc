@@ -193,7 +193,7 @@ TEST(Coroutines, LetTheSafeShapesPass) {
   const char* const good[] = {
       "int n = co_await f(); int m = co_await g();",
       "auto inner = [&]() -> Status { TRY_(f()); return {}; }; co_await g(inner);",
-      "scope.spawn_kept([id]() -> Task<void> { co_await g(id); });",
+      "undo.push([id]() -> Task<void> { co_await g(id); });",
       "scope.spawn([]() -> Task<void> { co_await g(); }());",
       "if (x) { co_await f(); } else { co_await g(); }",
       "TRY(int n, f()); return n;",
