@@ -7,8 +7,8 @@
 #   berthd-node.sh pids                                    prints `berthd PID` and `keeper PID`
 #
 # DIR holds berthd, berth-keeper and berth; the default is $BERTH_BIN or build/release/bin.
-# The log is $BERTH_NODE_DIR/berthd.log. Stop leaves containers alone: the keeper is ended only when
-# it has no child, because ending it earlier would end nothing and lose exit codes.
+# The log is $BERTH_NODE_DIR/berthd.log. `stop` does not end containers: the keeper is ended only if
+# it has no child, because otherwise exit codes would be lost.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,7 +20,7 @@ socket=$BERTH_STATE/berth.sock
 keeper_pids() {
   local file name
   for file in /proc/[0-9]*/comm; do
-    # By its name: the program file is on a mount of its own, which has no path.
+    # Found by its name, because the program file is on a detached mount without a path.
     name=
     { read -r name <"$file"; } 2>/dev/null || continue
     if [[ $name == berth-keeper ]]; then basename "$(dirname "$file")"; fi
@@ -75,7 +75,7 @@ stop() {
       echo "berthd-node: keeper $pid still has containers" >&2
       return 1
     fi
-    # A keeper ends by its protocol only; one without children has nothing left to keep.
+    # A keeper exits only through its protocol. Without children it has no state to lose.
     kill -KILL "$pid" 2>/dev/null || true
     wait_gone "$pid"
   done

@@ -5,8 +5,8 @@
 #   busybox-image.sh [--registry HOST:PORT] [--format oci|docker] [--compression gzip|zstd|none]
 #                    [--config JSON] [NAME:TAG]        (default busybox:latest)
 #
-# The upper layer is there to make unpacking real: it deletes /etc/lower-only by a whiteout,
-# replaces what /opt/mixed held by an opaque directory, and changes /etc/motd. Prints
+# The upper layer exercises unpacking: it deletes /etc/lower-only with a whiteout, replaces the
+# contents of /opt/mixed with an opaque directory, and changes /etc/motd. Prints
 # HOST:PORT/NAME@DIGEST.
 set -euo pipefail
 
@@ -19,7 +19,7 @@ make_lower() {
   mkdir -m 1777 "$root/tmp" "$root/var/tmp"
   chmod 700 "$root/root"
   install -m 755 "$busybox" "$root/bin/busybox"
-  # Hard links: every command is a directory entry of its own, and the layer has links to unpack.
+  # Commands are hard links, so that the layer contains hard links to unpack.
   while read -r applet; do
     [[ $applet == linuxrc || -e $root/$applet ]] || ln "$root/bin/busybox" "$root/$applet"
   done < <("$busybox" --list-full)

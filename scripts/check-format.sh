@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Is every C and C++ file as clang-format 14 with our .clang-format makes it?
+# Checks that every C and C++ file is formatted by clang-format 14 with the repository's
+# .clang-format.
 #
 #   scripts/check-format.sh          prints the files that are not, and the first differences
-#   scripts/check-format.sh --fix    makes them so
+#   scripts/check-format.sh --fix    formats them
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

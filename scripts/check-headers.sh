@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Does every header compile alone? A header that leans on what its includer included first breaks
-# the next one that includes it.
+# Checks that every header compiles alone. A header that relies on earlier includes fails in a
+# source that does not have them.
 #
 #   scripts/check-headers.sh BUILD_DIR [FOLDER...]     a built tree, for the generated headers
 #
-# Each header is the only include of a source of its own in BUILD_DIR/headers; ccache makes the
-# second run take seconds.
+# For each header, a source file with this include alone is compiled in BUILD_DIR/headers. With
+# ccache the second run takes seconds.
 set -euo pipefail
 
 build=$(realpath "${1:?usage: check-headers.sh BUILD_DIR [FOLDER...]}")
@@ -15,11 +15,11 @@ folders=("$@")
 ((${#folders[@]})) || folders=(bench core cri networking plugins snapshotter tests)
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# check_one HEADER: a small object, because ccache keeps objects and not the lack of errors.
+# check_one HEADER: compiles to an object, because ccache does not cache -fsyntax-only.
 check_one() {
   local header=$1 name
   name=$build/headers/${header//\//_}
-  # The same text keeps the same file, and so the same time stamp.
+  # A file with the same text is not rewritten and keeps its time stamp.
   local text="#include \"$header\""
   [[ -e $name.cc && $(<"$name.cc") == "$text" ]] || echo "$text" >"$name.cc"
   if ! ccache g++ -std=c++20 -O0 -Wall -Wextra -Werror -I. -isystem "$build/proto" -c "$name.cc" \

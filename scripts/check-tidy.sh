@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Has clang-tidy 14 anything to say, with the short list in .clang-tidy?
+# Checks that clang-tidy 14 reports nothing with the checks in .clang-tidy.
 #
 #   scripts/check-tidy.sh BUILD_DIR [FOLDER...]     a tree built with ninja; default: all but tests
 #
-# A source whose text, headers of ours, options and list of checks are those of a run that was quiet
-# is not asked again: BUILD_DIR/tidy/passed has a file of that hash.
+# A source is skipped if it passed before with the same text, the same headers of this repository,
+# the same options and the same checks: BUILD_DIR/tidy/passed has a file named by their hash.
 set -euo pipefail
 
 build=$(realpath "${1:?usage: check-tidy.sh BUILD_DIR [FOLDER...]}")
@@ -15,7 +15,7 @@ root=$PWD
 folders=("$@")
 ((${#folders[@]})) || folders=(bench core cri networking plugins snapshotter)
 
-# Clang 14 knows neither GCC's warnings nor its precompiled headers.
+# Removes options that clang 14 does not know: warnings and precompiled headers of GCC.
 write_database() {
   jq --arg root "$root/" '
     [.[] | select(.file | startswith($root) and endswith(".cc"))
@@ -24,7 +24,7 @@ write_database() {
     "$build/compile_commands.json" >"$build/tidy/compile_commands.json"
 }
 
-# "source header header...", all of ours, from what the compiler told ninja.
+# Writes lines "source header header..." with files of this repository, from ninja's dependencies.
 write_dependencies() {
   ninja -C "$build" -t deps 2>/dev/null | awk -v root="$root/" -v view="$build/rooms/" '
     /^[^ ]/ { if (line != "") print line; line = "" }

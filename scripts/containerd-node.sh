@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian's containerd + runc inside a node namespace, as a yardstick and as a second CRI server to
-# try clients against. It runs in a mount namespace and a cgroup namespace of its own, so its files,
-# its network namespaces and its cgroups stay inside the node.
+# Runs Debian's containerd + runc inside a node namespace, for comparison and as a second CRI server
+# for tests of clients. It has its own mount and cgroup namespaces, so its files, network namespaces
+# and cgroups stay inside the node.
 #
 #   containerd-node.sh run [--network bridge|ptp] -- COMMAND [ARG...]
 #       makes a node namespace (unless already in one), starts a registry with
@@ -20,9 +20,9 @@ source "$here/node-namespace.sh"
 
 network=bridge
 
-# containerd 1.6 refuses a pod without an address on eth0, so a loopback-only network is not
-# possible: bridge is the usual plugin, ptp (a veth pair with routes) the cheapest one that gives an
-# address.
+# containerd 1.6 refuses a pod without an address on eth0, so a network with loopback only is not
+# possible. bridge is the usual plugin; ptp (a veth pair with routes) is the fastest one that
+# assigns an address.
 write_cni_config() {
   local conf=$1 ipam=$2 plugin='"type": "bridge", "bridge": "cni0", "isGateway": true'
   [[ $network == bridge ]] || plugin='"type": "ptp"'
@@ -32,7 +32,8 @@ write_cni_config() {
 EOF
 }
 
-# restrict_oom_score_adj: without CAP_SYS_RESOURCE the -998 of a sandbox is refused otherwise.
+# restrict_oom_score_adj is needed because without CAP_SYS_RESOURCE the -998 of a sandbox is
+# refused.
 write_config() {
   local dir=$1
   cat >"$dir/config.toml" <<EOF
@@ -75,12 +76,12 @@ EOF
   write_cni_config "$dir/cni/10-yardstick.conflist" "$dir/ipam"
 }
 
-# Runs in containerd's own mount and cgroup namespaces, which unshare has just made: gives it a
-# /sys/fs/cgroup that begins at the node's subtree, and an empty /run and /var/lib.
+# Runs in the new mount and cgroup namespaces of containerd: mounts a /sys/fs/cgroup whose root is
+# the node's subtree, and an empty /run and /var/lib, and executes containerd.
 become_containerd() {
   local dir=$1 source mount type words word options
   while read -r source mount type words _; do
-    # Only the words that choose a hierarchy; the rest are flags of the mount.
+    # Keeps only the options that select a hierarchy; the others are flags of the mount.
     options=
     for word in ${words//,/ }; do
       case $type.$word in
@@ -92,7 +93,7 @@ become_containerd() {
     umount "$mount"
     mount -t "$type" ${options:+-o "$options"} "$source" "$mount"
     if [[ $type == cgroup2 ]]; then
-      # A v2 group whose children have controllers may hold no process itself.
+      # A v2 group whose children have controllers must not contain processes.
       mkdir -p "$mount/self"
       echo $$ >"$mount/self/cgroup.procs"
     fi
@@ -110,7 +111,7 @@ start() {
   local dir=$BERTH_NODE_DIR/containerd pid mount tries
   mkdir -p "$dir"
   write_config "$dir"
-  # The new process enters the subtree before it unshares, so the subtree is its cgroup root.
+  # The process enters the subtree before unshare, so the subtree becomes its cgroup root.
   # shellcheck disable=SC2016  # expanded by the inner shell
   setsid bash -c '
     set -euo pipefail
@@ -128,7 +129,7 @@ start() {
   pid=$!
   echo "$pid" >"$dir/pid"
   for ((tries = 0; tries < 200; tries++)); do
-    # The socket appears when the plugins are loaded; CRI answers from then on.
+    # The socket is created after the plugins were loaded; the CRI is available from then on.
     if [[ -S $dir/containerd.sock ]] &&
       ctr --address "$dir/containerd.sock" version >/dev/null 2>&1; then
       echo "unix://$dir/containerd.sock"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Layers of realistic images, made from Debian packages with mmdebstrap, once: whoever wants them
-# again (bench/pull.sh, tests of fidelity) finds them in the directory.
+# Makes layers of realistic images from Debian packages with mmdebstrap, for bench/pull.sh and the
+# tests of fidelity. Layers that exist in the directory are not made again.
 #
 #   debian-images.sh DIR [NAME...]    makes what is missing in DIR; needs root and a Debian archive
 #
@@ -10,14 +10,14 @@
 #   layers12   DIR/layers12.{01..12}.tar   the same files in twelve layers of like size
 #   small      DIR/small.tar          30,000 files of 100 to 4,000 bytes in 300 directories
 #
-# Modes, owners, links and times are the packages' own. A name that fails leaves nothing.
+# Modes, owners, links and times are those of the packages. A failure leaves no files of that name.
 set -euo pipefail
 
 suite=bookworm
 
 bootstrap() {
   local out=$1 include=$2
-  # Its mounts stay in a namespace of its own. Caches and lists are no part of an image.
+  # Runs in its own mount namespace. Caches and package lists are not included in the image.
   unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=minbase \
     --format=tar --include="$include" --aptopt='APT::Install-Recommends "false"' \
     --customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*' \
@@ -28,12 +28,12 @@ make_minimal() {
   bootstrap "$1/minimal.tar" base-files
 }
 
-# The documentation stays: an image of this kind is big because of many files.
+# The documentation is included, because such images are large due to many files.
 make_services() {
   bootstrap "$1/services.tar" python3,nginx,redis-server,python3-pip,python3-numpy
 }
 
-# Every layer repeats the directories above its files, as image builders do.
+# Every layer contains the parent directories of its files, as image builders write them.
 make_layers12() {
   local out=$1 tree=$1/tree.new part
   mkdir "$tree"
@@ -93,7 +93,7 @@ last_of() {
   [[ $1 == layers12 ]] && echo layers12.12.tar || echo "$1.tar"
 }
 
-# Made beside and moved in whole: what is there is complete.
+# Makes the files in a temporary directory and moves them when they are complete.
 make() {
   local name=$1 dir=$2
   [[ -s $dir/$(last_of "$name") ]] && return 0

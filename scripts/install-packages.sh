@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the packages of packages.txt that dpkg does not have yet. With all of them present it
-# asks only dpkg's own database, so it needs neither the network nor root and takes milliseconds.
+# Installs the packages of packages.txt that are not installed. If all are installed, it only reads
+# dpkg's database, needs neither the network nor root, and takes milliseconds.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -33,11 +33,11 @@ main() {
   fi
   echo "install-packages: installing ${missing[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
-  # A stale list makes apt-get ask for versions the archive has dropped; without any network the
-  # update fails, and the lists already here may still do.
+  # With old lists apt-get may request versions that the archive no longer has. Without a network
+  # the update fails, and the old lists may still work.
   apt-get update -qq || echo "install-packages: apt-get update failed, trying the old lists" >&2
-  # The services these packages bring (containerd, docker-registry) must not start on this machine:
-  # berth's scripts run their own inside a node namespace.
+  # The services of these packages (containerd, docker-registry) must not start on this machine,
+  # because berth's scripts run them inside a node namespace.
   local policy=/usr/sbin/policy-rc.d made_policy=
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"

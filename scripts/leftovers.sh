@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Compares what a node namespace holds before and after something that should leave nothing.
+# Compares the contents of a node namespace before and after an operation that must leave nothing.
 #
 #   leftovers.sh snapshot FILE        writes one line per mount, cgroup, process and file, and the
 #                                     number of namespaces of each kind
-#   leftovers.sh compare FILE [SECS]  prints what there is more (+) or less (-) than in FILE and
-#                                     fails, when it has not become equal within SECS (default 5)
+#   leftovers.sh compare FILE [SECS]  prints additional (+) and missing (-) lines and fails, unless
+#                                     the contents become equal to FILE within SECS (default 5)
 #
-# Namespaces are counted, over every process of the node and every fd it holds, because a pool of
-# prepared ones is refilled with others. Needs the environment of node-namespace.sh; files are those
-# below BERTH_ROOT, BERTH_STATE and BERTH_LOGS.
+# Namespaces of all processes and open descriptors of the node are counted, not compared, because a
+# pool of prepared ones is refilled with new ones. Needs the environment of node-namespace.sh; files
+# are those below BERTH_ROOT, BERTH_STATE and BERTH_LOGS.
 set -euo pipefail
 
 : "${BERTH_NODE_DIR:?leftovers: not in a node namespace}"
@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=/dev/null
 source "$here/node-namespace.sh"
 
-# The mount table of every mount namespace of the node; one process stands for all of a namespace.
+# Prints the mount table of every mount namespace of the node, read from one process of each.
 mounts() {
   local link namespace
   local -A seen=()
@@ -36,7 +36,7 @@ namespaces() {
     awk -F: '{ count[$1]++ } END { for (kind in count) print "namespaces", kind, count[kind] }'
 }
 
-# This script and what it runs are not part of the node's contents.
+# Prints the processes of the node without this script and its children.
 processes() {
   local pid ignored=" $$ $BASHPID $PPID "
   for pid in /proc/[0-9]*; do
@@ -47,8 +47,8 @@ processes() {
   done
 }
 
-# Directories that the snapshotter keeps ready for the next container are empty and come and go;
-# those of a container never are.
+# Prints the files. Empty directories that the snapshotter prepares for the next container are left
+# out; those of a container are never empty.
 files() {
   local tree
   find "$BERTH_ROOT" "$BERTH_STATE" "$BERTH_LOGS" -xdev \
@@ -59,7 +59,7 @@ files() {
   done
 }
 
-# Processes come and go while this reads /proc, and what is gone is no error.
+# Errors are ignored, because processes may end while this reads /proc.
 list() {
   set +e +o pipefail
   mounts

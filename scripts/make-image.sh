@@ -36,7 +36,7 @@ digest_of() {
   echo "sha256:${sum%% *}"
 }
 
-# Writes the tar of layer $1 to file $2.
+# Writes layer $1 as a tar to file $2.
 write_tar() {
   if [[ -d $1 ]]; then
     tar --create --file "$2" --directory "$1" --sort=name --mtime=@0 --numeric-owner \
@@ -66,7 +66,7 @@ layer_media_type() {
   esac
 }
 
-# Uploads blob file $2 with digest $3 to repository $1, unless it is there.
+# Uploads blob file $2 with digest $3 to repository $1, unless the repository has it.
 push_blob() {
   local base=http://$registry/v2/$1/blobs location
   curl --silent --fail --head --output /dev/null "$base/$3" && return 0

@@ -1,34 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A node namespace: everything a node agent touches, made fresh and taken away again.
+# A node namespace: a temporary, isolated set of all resources that a node agent uses.
 #
 #   node-namespace.sh [--name NAME] [--dir PARENT] -- COMMAND [ARG...]
 #
-# runs COMMAND in new network (lo up), mount (private) and PID namespaces, with a cgroup subtree and
-# a directory of its own. When COMMAND ends, or this script is killed in any way, every process in
-# the PID namespace dies, and with them the mounts and the network. The cgroups and the directory
-# are removed then; a script killed by SIGKILL cannot do that, so the next start sweeps what it
-# left. The exit status is COMMAND's, or 1 when COMMAND succeeded but something could not be
-# removed.
+# runs COMMAND in new network (lo up), mount (private) and PID namespaces, with its own cgroup
+# subtree and directory. When COMMAND ends, or this script is killed, all processes in the PID
+# namespace are killed, and the mounts and the network are removed. The cgroups and the directory
+# are removed at the end; after a SIGKILL of this script, the next start removes them. The exit
+# status is COMMAND's, or 1 if COMMAND succeeded but something could not be removed.
 #
 # COMMAND's environment:
 #   BERTH_NODE_DIR   directory of this node, removed at the end
 #   BERTH_ROOT       $BERTH_NODE_DIR/root    on disk, for --root
-#   BERTH_STATE      $BERTH_NODE_DIR/state   tmpfs, seen only inside, for --state and sockets
+#   BERTH_STATE      $BERTH_NODE_DIR/state   tmpfs, visible only inside, for --state and sockets
 #   BERTH_LOGS       $BERTH_NODE_DIR/log     on disk, and inside also at /var/log
 #   BERTH_CGROUP     name of the subtree, below the mount point of every hierarchy
 #
-# /sys is left alone: cgroups stay visible, and /sys/class/net still shows the machine's devices.
+# /sys is not changed: cgroups stay visible, and /sys/class/net still shows the machine's devices.
 #
-# Sourced, it gives cgroup_mounts, cgroup_dirs_of, create_cgroups, remove_cgroups and enter_node.
+# When sourced, it defines cgroup_mounts, cgroup_dirs_of, create_cgroups, remove_cgroups and
+# enter_node.
 
 # Prints the mount point of every cgroup hierarchy, v1 and v2, one per line.
 cgroup_mounts() {
   awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | sort -u
 }
 
-# Prints every cgroup directory of subtree $1, children before parents, and of those that a test
-# made beside it as $1.SOMETHING.
+# Prints every cgroup directory of subtree $1 and of the subtrees $1.SOMETHING that tests make,
+# children before parents.
 cgroup_dirs_of() {
   local mount dir
   while read -r mount; do
@@ -39,27 +39,27 @@ cgroup_dirs_of() {
   return 0
 }
 
-# Makes subtree $1 in every hierarchy and opens its controllers to children.
+# Makes subtree $1 in every hierarchy and enables its controllers for children.
 create_cgroups() {
   local mount dir file
   while read -r mount; do
     dir=$mount/$1
     mkdir "$dir"
-    # cpuset of v1 starts empty, and an empty set refuses processes.
+    # A new v1 cpuset is empty, and an empty cpuset accepts no processes.
     for file in cpuset.cpus cpuset.mems; do
       [[ -e $mount/cgroup.sane_behavior && -e $dir/$file ]] && cat "$mount/$file" >"$dir/$file"
     done
     if [[ -e $dir/cgroup.subtree_control ]]; then
       for file in $(<"$dir/cgroup.controllers"); do
-        # A controller that cannot be delegated here is simply not part of this node.
+        # A controller that cannot be delegated is not available in this node.
         echo "+$file" 2>/dev/null >"$dir/cgroup.subtree_control" || true
       done
     fi
   done < <(cgroup_mounts)
 }
 
-# Removes subtree $1 everywhere, waiting up to $2 seconds (default 3) for its last processes to be
-# gone. What stays is printed to stderr and makes it fail.
+# Removes subtree $1 in every hierarchy, and waits up to $2 seconds (default 3) until its last
+# processes have ended. Prints groups that remain to stderr and fails if there are any.
 remove_cgroups() {
   local name=$1 deadline=$((SECONDS + ${2-3})) dir
   local -a dirs
@@ -78,8 +78,8 @@ remove_cgroups() {
   return 1
 }
 
-# Runs the calling script again, with its arguments, in a node namespace named $1; returns at once
-# when already inside one. Call it as: enter_node NAME "$0" "$@".
+# Runs the calling script again, with its arguments, in a node namespace named $1. Returns at once
+# if the script is already in one. Call it as: enter_node NAME "$0" "$@".
 enter_node() {
   [[ -n ${BERTH_NODE_DIR-} ]] && return 0
   local name=$1
@@ -87,7 +87,7 @@ enter_node() {
   exec "$(dirname "${BASH_SOURCE[0]}")/node-namespace.sh" --name "$name" -- "$@"
 }
 
-# Removes nodes under $1 whose owner is gone: the owner holds a lock on its node's directory.
+# Removes nodes under $1 whose owner has ended. An owner holds a lock on its node's directory.
 sweep_dead_nodes() {
   local dir fd
   for dir in "$1"/berth-node.*; do
@@ -100,15 +100,15 @@ sweep_dead_nodes() {
   done
 }
 
-# Removes the node in directory $1 with cgroup subtree $2; without $2 the directory tells the
-# subtree.
+# Removes the node in directory $1 with cgroup subtree $2. Without $2 the subtree is read from the
+# directory.
 remove_node() {
   local dir=$1 cgroup=${2-} status=0
   if [[ -z $cgroup && -s $dir/cgroup ]]; then
     cgroup=$(<"$dir/cgroup")
   fi
   [[ -z $cgroup ]] || remove_cgroups "$cgroup" || status=1
-  # The lock goes last: a half-removed node is found again by the next sweep.
+  # The lock is removed last, so that the next start finds a partly removed node.
   find "$dir" -xdev -mindepth 1 ! -path "$dir/lock" -delete 2>/dev/null || true
   if ! rm -rf --one-file-system "$dir" || [[ -e $dir ]]; then
     echo "node-namespace: left behind: $dir" >&2
@@ -117,13 +117,13 @@ remove_node() {
   return "$status"
 }
 
-# PID 1 of the node. The shell stays as the reaper of whatever loses its parent.
+# Runs as PID 1 of the node. The shell stays to reap orphaned processes.
 run_inside() {
   ip link set lo up
   mount -t tmpfs -o mode=0711 berth-state "$BERTH_STATE"
-  # Clients write pods' logs below /var/log; here they stay in the node.
+  # Clients write logs of pods below /var/log, which is therefore a directory of the node.
   mount --bind "$BERTH_LOGS" /var/log
-  # The outer shell started us in the background, where SIGINT and SIGQUIT are ignored.
+  # The outer shell started this process in the background, where SIGINT and SIGQUIT are ignored.
   local status=0
   env --default-signal=INT,QUIT "$@" || status=$?
   exit "$status"
@@ -150,8 +150,8 @@ run_node() {
   mkdir -m 711 "$BERTH_ROOT" "$BERTH_STATE" "$BERTH_LOGS"
   create_cgroups "$BERTH_CGROUP"
 
-  # setpriv: should this shell be killed, the kernel kills unshare; --kill-child: and so its child,
-  # which is PID 1 of the namespace, and so everything in it.
+  # setpriv: if this shell is killed, the kernel kills unshare. --kill-child: the kernel then also
+  # kills its child, which is PID 1 of the namespace, and with it all processes in the namespace.
   setpriv --pdeathsig KILL \
     unshare --net --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \
     "${BASH_SOURCE[0]}" --inside "$@" <&0 {lock_fd}>&- &

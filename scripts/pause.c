@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first process of a sandbox for runtimes that need one: waits, reaps what is reparented to it,
-// and ends at once on SIGTERM or SIGINT, which PID 1 would otherwise ignore. Only the yardstick
-// uses it; berth's pods have no such process.
+// The first process of a sandbox, for runtimes that need one. It waits, reaps orphaned processes,
+// and exits on SIGTERM or SIGINT, which PID 1 would otherwise ignore. Only containerd-node.sh uses
+// it; pods of berth have no such process.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

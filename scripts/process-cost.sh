@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What a process costs the machine, from /proc; sourced by the benches.
+# Resource usage of a process, from /proc. Sourced by the benches.
 
 # PSS of process $1 in KiB.
 pss_kib() {
@@ -15,7 +15,7 @@ thread_count() {
   find "/proc/$1/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
-# How often the threads of process $1 have gone to sleep: each time is a wake-up before.
+# The number of voluntary context switches of the threads of process $1, which equals its wake-ups.
 voluntary_switches() {
   cat "/proc/$1"/task/*/status | awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }'
 }

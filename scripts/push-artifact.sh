@@ -5,7 +5,7 @@
 #
 #   push-artifact.sh [--registry HOST:PORT] [--type TYPE] [--bulk BYTES] NAME:TAG TITLE=FILE...
 #
-# --bulk: an annotation of so many bytes. # Prints HOST:PORT/NAME@sha256:DIGEST.
+# --bulk: adds an annotation of BYTES bytes. Prints HOST:PORT/NAME@sha256:DIGEST.
 set -euo pipefail
 
 registry=127.0.0.1:5000

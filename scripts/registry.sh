@@ -1,24 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian's docker-registry on the loopback of the current network namespace, plain HTTP.
+# Runs Debian's docker-registry on the loopback of the current network namespace, with plain HTTP.
 #
 #   registry.sh start DIR [PORT]   starts it with its files in DIR, waits until it answers, prints
 #                                  HOST:PORT (default port 5000)
-#   registry.sh stop DIR           stops the one started with DIR and waits until it is gone (5 s,
+#   registry.sh stop DIR           stops the one started with DIR and waits until it has ended (5 s,
 #                                  then SIGKILL)
 #
-# DIR/pid, DIR/log and DIR/config.yml are its own; images are below DIR/data and survive a restart.
+# It writes DIR/pid, DIR/log and DIR/config.yml. Images are below DIR/data and persist.
 # With BERTH_REGISTRY_ACCESS_LOG=1 DIR/log also has a line for every request.
 set -euo pipefail
 
-# Whether process $1 is the registry of directory $2. A number in a file may be another's by now.
+# Whether process $1 is the registry of directory $2. The pid in a file may have been reused.
 is_ours() {
   [[ $(readlink "/proc/$1/exe" 2>/dev/null) == */docker-registry* ]] &&
     tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qxF "$2/config.yml"
 }
 
-# Whether process $1 itself listens on port $2 of the loopback: a stranger may have been there
-# first.
+# Whether process $1 itself listens on port $2 of the loopback, and not another process.
 listens() {
   local inode
   inode=$(awk -v at="$(printf '0100007F:%04X' "$2")" '$2 == at && $4 == "0A" { print $10 }' \
@@ -43,7 +42,7 @@ storage:
 http:
   addr: 127.0.0.1:$port
 EOF
-  # Without a collector to send traces to, the registry logs an error every few seconds.
+  # Tracing is off: without a collector the registry logs an error every few seconds.
   OTEL_TRACES_EXPORTER=none setsid docker-registry serve "$dir/config.yml" \
     >"$dir/log" 2>&1 </dev/null &
   pid=$!

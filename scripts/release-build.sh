@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# For benches, sourced: what they measure is there, also when they are started from a clean clone.
+# Sourced by the benches: builds the programs to measure if they are missing, as in a clean clone.
 #
-#   need_release DIR PROGRAM...   builds the programs in the tree of DIR when one is missing
+#   need_release DIR PROGRAM...   builds the programs if one is missing in DIR
 #
-# DIR is the bin/ of a release tree of this repository; another one must have them already.
+# DIR is the bin/ of a release tree of this repository. Any other DIR must contain the programs.
 
 need_release() {
   local bin=$1 here program
