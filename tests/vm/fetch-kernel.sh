@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Downloads Debian's cloud kernel (6.1 on Debian 12) as a package, unpacks it without installing it,
-# and prints the directory that then holds `vmlinuz` and `modules/lib/modules/VERSION`. The second
-# time it only prints. The cache is build/vm of this repository.
+# and prints the directory that contains `vmlinuz` and `modules/lib/modules/VERSION`. The directory
+# is cached in build/vm of this repository, so later calls only print it.
 set -euo pipefail
 
 package=linux-image-cloud-amd64
 cache=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/vm
 
-# The package above is empty and depends on the kernel of the day.
+# The package $1 is empty and depends on the package of the current kernel version.
 kernel_package() {
   apt-cache depends "$1" | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }'
 }
@@ -20,7 +20,7 @@ main() {
     return 0
   fi
   mkdir -p "$cache"
-  # Two tests may come here at once.
+  # Two tests may run this at the same time.
   exec {lock}>"$cache/lock"
   flock "$lock"
   if [[ ! -e $cache/kernel/vmlinuz ]]; then
@@ -33,7 +33,7 @@ main() {
     work=$(mktemp -d "$cache/fetch.XXXXXX")
     # shellcheck disable=SC2064  # the path is fixed now
     trap "rm -rf '$work'" EXIT
-    # The unprivileged download user has no access to the directory, and needs none.
+    # The unprivileged download user has no access to the directory.
     if ! (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$name" >&2); then
       apt-get update -qq >&2
       (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$name" >&2)

@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# await SECONDS COMMAND...: until it succeeds.
+# await SECONDS COMMAND...: repeats COMMAND until it succeeds, at most SECONDS.
 await() {
   tries=$(($1 * 10))
   shift
@@ -28,7 +28,7 @@ logged() {
   berth logs web | grep -q "hello from web"
 }
 
-# The pods' cgroups; what berthd keeps for itself does not change with pods.
+# Lists all cgroups. berthd's own cgroups do not change with pods.
 cgroups() {
   find /sys/fs/cgroup -mindepth 1 -type d | sort
 }

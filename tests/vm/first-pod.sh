@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Claim: on Debian's 6.1 kernel with pure cgroup v2, a pod starts through CRI, its limits are in the
-# v2 files, and nothing is left after it. Runs first-pod-inside.sh in the test machine.
+# Claim: on Debian's 6.1 kernel with pure cgroup v2, a pod starts through the CRI, its limits are
+# set in the v2 files, and its removal leaves nothing. Runs first-pod-inside.sh in the test machine.
 #
 #   first-pod.sh [BIN_DIR]      default build/release/bin
 set -euo pipefail
@@ -15,7 +15,7 @@ enter_node vm "${BASH_SOURCE[0]}" "$@"
 bin=${1:-$here/../../build/release/bin}
 registry=$BERTH_NODE_DIR/registry
 
-# The image is pushed here, and the registry's files travel into the machine.
+# The image is pushed on this machine, and the registry's files are copied into the test machine.
 "$scripts/registry.sh" start "$registry" >/dev/null
 "$scripts/busybox-image.sh" >/dev/null
 "$scripts/registry.sh" stop "$registry"

@@ -1,9 +1,9 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
-# First process of the test machine. Runs twice: from the initramfs, where it loads the modules and
-# moves everything to a tmpfs (pivot_root refuses to leave the initramfs itself), and from there,
-# where it mounts what a machine has, with pure cgroup v2, and runs the script it was given.
+# The first process of the test machine. It runs twice. From the initramfs it loads the modules and
+# copies all files to a tmpfs, because pivot_root cannot leave the initramfs. From the tmpfs it
+# makes the usual mounts, with pure cgroup v2, and runs the given script.
 
 if [ "$1" != second ]; then
   /bin/busybox mkdir -p /usr/bin /usr/sbin /sbin /bin
@@ -53,5 +53,5 @@ cd /root || exit
 /script </dev/null >/dev/ttyS0 2>&1
 echo "exit $?" >/dev/ttyS2
 sync
-# A reset ends the emulator, which was told not to reboot.
+# A reset ends the emulator, which is started with -no-reboot.
 reboot -f

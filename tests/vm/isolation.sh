@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Claim: what docs/SECURITY.md promises of containers holds on Debian's 6.1 kernel with pure cgroup
-# v2, too. Runs cri_isolation_test, with fewer rounds, in the test machine.
+# Claim: the isolation of containers that docs/SECURITY.md describes also holds on Debian's 6.1
+# kernel with pure cgroup v2. Runs cri_isolation_test, with fewer rounds, in the test machine.
 #
 #   isolation.sh [RELEASE_DIR]      default build/release
 set -euo pipefail
@@ -13,7 +13,7 @@ if [[ ${1-} != --in-node ]]; then
 fi
 release=$2
 
-# The images were pushed here, and the registry's files travel into the machine.
+# The images were pushed on this machine; the registry's files are copied into the test machine.
 "$here/../../scripts/registry.sh" stop "$BERTH_NODE_DIR/registry"
 "$here/run-vm.sh" --script "$here/isolation-inside.sh" --timeout "${BERTH_VM_TIMEOUT:-240}" \
   --memory 1536 --bin "$release/tests/cri_isolation_test" --bin "$release/bin/berthd" \

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Boots Debian's own kernel (6.1) in an emulated machine with pure cgroup v2 and runs a script in
-# it.
+# Boots Debian's kernel (6.1) in an emulated machine with pure cgroup v2 and runs a script in it.
 #
 #   run-vm.sh --script FILE [--bin PROGRAM]... [--file SOURCE:TARGET]... [--module NAME]...
 #             [--timeout SECONDS] [--memory MIB] [--append KERNEL_ARGS] [--console]
 #
 #   --script   runs as root with busybox's commands in PATH; its output is printed here, and its
 #              exit status is this script's
-#   --bin      goes to /usr/local/bin with the shared libraries it needs; may be repeated
-#   --file     copies a file or directory of this machine to an absolute path in the other
-#   --module   loads a kernel module, with what it depends on, besides overlay and veth
-#   --timeout  limit for everything, default 60; status 124 when it is over
-#   --append   more kernel arguments, for instance cgroup_disable=memory
-#   --console  prints the kernel's messages to stderr at the end, also done when it did not finish
+#   --bin      is copied to /usr/local/bin with its shared libraries; may be repeated
+#   --file     copies a file or directory of this machine to an absolute path in the test machine
+#   --module   loads a kernel module and its dependencies, in addition to overlay and veth
+#   --timeout  limit for the whole run, default 60; the exit status is then 124
+#   --append   additional kernel arguments, for instance cgroup_disable=memory
+#   --console  prints the kernel's messages to stderr at the end; also done if it did not finish
 #
-# No KVM is needed; a boot takes some seconds. Nothing is shared with this machine, no network.
+# KVM is not needed; a boot takes some seconds. The test machine has no network and shares nothing
+# with this machine.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,19 +37,19 @@ usage() {
 add_program() {
   local root=$2 library
   install -m 755 -D "$1" "$root/usr/local/bin/$(basename "$1")"
-  # Static programs make ldd fail; they need nothing more.
+  # ldd fails for static programs, which need no libraries.
   while read -r library; do
     [[ -e $root$library ]] || install -m 755 -D "$library" "$root$library"
   done < <(ldd "$1" 2>/dev/null | grep -oE '(^|[[:space:]])/[^ ]+' | tr -d '[:blank:]' || true)
 }
 
-# Copies the modules and all they depend on to $1/modules, with their order in modules/order.
+# Copies the modules and their dependencies to $1/modules, and their order to modules/order.
 add_modules() {
   local root=$1 kernel=$2 name kind path rest version
   version=$(<"$kernel/version")
   mkdir -p "$root/modules"
   for name in "${modules[@]}"; do
-    # A name compiled into the kernel shows as "builtin NAME" and needs no file.
+    # A module that is built into the kernel is listed as "builtin NAME" and has no file.
     while read -r kind path rest; do
       [[ $kind == insmod && ! -e $root/modules/$(basename "$path") ]] || continue
       cp "$path" "$root/modules/"
@@ -74,7 +74,7 @@ build_initramfs() {
     mkdir -p "$root/$(dirname "${pair#*:}")"
     cp -a "${pair%%:*}" "$root/${pair#*:}"
   done
-  # Not compressed: copying is cheaper than inflating under emulation.
+  # Not compressed, because copying is faster than decompression under emulation.
   (cd "$root" && find . -print0 | cpio --quiet --null --create --format=newc --owner=0:0) >"$image"
 }
 
