@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promise of the CRI log format: what the container wrote comes back, whatever the pieces were.
+// Claims about the CRI log format: the output of the container is restored, however it was split.
 #include "cri/cli/cri_log.h"
 
 #include <gtest/gtest.h>
@@ -64,7 +64,7 @@ TEST(LogDecoder, HoldsNoMoreThanItWasFed) {
   EXPECT_LE(sink.largest(), block.size());
 }
 
-TEST(LogDecoder, ShowsWhatIsNoEntryAsItIs) {
+TEST(LogDecoder, ShowsMalformedEntriesUnchanged) {
   for (const std::string text :
        {"hello world and some more\n", "x\n", "\n", "2026 stdlog F x\n", "2026 stdout Q x\n"}) {
     MemorySink sink;

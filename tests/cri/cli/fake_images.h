@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth.v1.Images of this test process: it plays back what it was told and remembers what it was
-// asked.
+// A fake berth.v1.Images in the test process. It returns prepared responses and records the
+// requests.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -14,10 +14,10 @@
 namespace berth::test {
 
 struct ImagesScript {
-  std::vector<berth::v1::PullEvent> pull;  // without the last
+  std::vector<berth::v1::PullEvent> pull;  // all events but the last
   berth::v1::PullDone pulled;
   grpc::Status pull_status;
-  std::string archive;  // what Save sends
+  std::string archive;  // sent by Save
   grpc::Status save_status;
   berth::v1::LoadResponse loaded;
   grpc::Status load_status;

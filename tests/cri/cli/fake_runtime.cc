@@ -14,7 +14,7 @@ namespace {
 
 using Lock = std::lock_guard<std::mutex>;
 
-// 64 hex digits that differ early, as real ids do.
+// Makes ids of 64 hex digits that differ in the first digits, as real ids do.
 std::string id_of(int number) {
   std::string digits = std::to_string(number);
   return digits + std::string(64 - digits.size(), 'a');
@@ -174,7 +174,7 @@ grpc::Status FakeRuntime::StopContainer(Context*, const cri::StopContainerReques
     return grpc::Status::OK;
   }
   found->second.state = cri::CONTAINER_EXITED;
-  // One whose answers are used up ended by itself just before.
+  // A container with no answers left has already ended by itself.
   if (found->second.answers_left != 0) found->second.exit_code = 137;
   return grpc::Status::OK;
 }
@@ -228,7 +228,7 @@ grpc::Status FakeRuntime::ExecSync(Context*, const cri::ExecSyncRequest* request
   const Lock lock(mutex_);
   if (!containers_.contains(request->container_id())) return not_found(request->container_id());
   *response = script_.exec;
-  // The command comes back on stdout, one word to a line, so that its words can be checked.
+  // Writes the command to stdout, one word per line, so that tests can check its words.
   for (const std::string& word : request->cmd()) response->mutable_stdout()->append(word + "\n");
   return grpc::Status::OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A CRI runtime of this test process: it keeps pods and containers in memory, writes the log it was
-// told to write, and ends containers when it was told to. On a socket in a directory of its own.
+// A fake CRI runtime in the test process, on a socket in its own directory. It keeps pods and
+// containers in memory. A Script determines its logs, the ends of containers, and its responses.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -21,19 +21,19 @@ namespace cri = ::runtime::v1;
 struct Script {
   std::string log;          // written at StartContainer, in CRI's format
   int exit_code = 0;        // of a container that ends by itself
-  int running_answers = 1;  // ContainerStatus says RUNNING so often, then EXITED; -1: for ever
-  // How it is said to have ended; an exit code is told of an EXITED one alone.
+  int running_answers = 1;  // ContainerStatus returns RUNNING so often, then EXITED; -1: always
+  // The final state in ContainerStatus. Only EXITED has an exit code.
   cri::ContainerState ends_as = cri::CONTAINER_EXITED;
   bool refuse_start = false;
   bool image_present = true;
-  std::string stages;                    // info["stages"] of the sandbox, if any
-  std::vector<std::string> repo_tags{};  // of the image that is present
+  std::string stages;                    // info["stages"] of the sandbox; may be empty
+  std::vector<std::string> repo_tags{};  // of the present image
   cri::ExecSyncResponse exec;
 };
 
 class FakeRuntime final : public cri::RuntimeService::Service, public cri::ImageService::Service {
  public:
-  // `more` is a service beside the CRI's two; borrowed.
+  // `more` is an additional service beside the two of the CRI. It must outlive the object.
   explicit FakeRuntime(Script script, grpc::Service* more = nullptr);
   ~FakeRuntime() override;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The image verbs from command line to exit code: with berth.v1, and against a runtime that has
-// only the CRI.
+// Claims about the image verbs, from the command line to the exit code, with a runtime that has
+// berth.v1 and with one that has only the CRI.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -46,7 +46,7 @@ TEST(Pull, WithoutATerminalPrintsOneLineAtTheEnd) {
   EXPECT_EQ(fake.pulls(), 0);
 }
 
-TEST(Pull, ARuntimeWithoutBerthsServiceIsAskedByTheCri) {
+TEST(Pull, ARuntimeWithoutBerthV1PullsThroughTheCri) {
   const FakeRuntime fake{Script{}};
   const Outcome outcome = berth(fake, {"pull", "app:1"});
   EXPECT_EQ(outcome.error, "");
@@ -54,7 +54,7 @@ TEST(Pull, ARuntimeWithoutBerthsServiceIsAskedByTheCri) {
   EXPECT_EQ(fake.pulls(), 1);
 }
 
-TEST(Pull, AFailureIsTheServersAndIsNotTriedAgainByTheCri) {
+TEST(Pull, AServerErrorIsReportedWithoutARetryThroughTheCri) {
   ImagesScript script;
   script.pull_status = grpc::Status(grpc::StatusCode::NOT_FOUND, "no such tag");
   FakeImages images(script);
@@ -65,7 +65,7 @@ TEST(Pull, AFailureIsTheServersAndIsNotTriedAgainByTheCri) {
   EXPECT_EQ(fake.pulls(), 0);
 }
 
-TEST(ImageVerbs, ThatNeedBerthdSayThatAnotherRuntimeHasThemNot) {
+TEST(ImageVerbs, ThatNeedBerthdFailOnAnotherRuntimeWithAClearError) {
   const FakeRuntime fake{Script{}};
   const std::string archive = fake.directory() + "/x.tar";
   std::ofstream(archive) << "x";
@@ -129,7 +129,7 @@ TEST(ImageLoad, SendsTheFileAndPrintsWhatItHeld) {
   EXPECT_EQ(berth(fake, {"image", "load", "-i", path + ".none"}).code, Errc::not_found);
 }
 
-TEST(ImageLoad, TellsWhatTheServerHasAgainstTheArchive) {
+TEST(ImageLoad, ReportsTheServersError) {
   ImagesScript script;
   script.load_status = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "archive: no");
   FakeImages images(script);
@@ -151,7 +151,7 @@ TEST(ImageNames, TagAndPinAskTheServer) {
   EXPECT_FALSE(images.pin_request().pinned());
 }
 
-TEST(ImagePrune, PrintsWhatWentAndWhatCameBack) {
+TEST(ImagePrune, PrintsTheRemovedImagesAndTheFreedBytes) {
   ImagesScript script;
   berth::v1::PrunedImage* image = script.pruned.add_images();
   image->set_image_id("sha256:" + std::string(64, 'c'));
@@ -186,7 +186,7 @@ TEST(ImageRm, RefusesWhatAContainerUsesAndAnIdOfManyTagsUnlessForced) {
   EXPECT_EQ(fake.removed_images(), (std::vector<std::string>{"app:1", "app:2", "aaaa"}));
 }
 
-TEST(ImageRm, OfNothingIsNotFound) {
+TEST(ImageRm, AMissingImageIsNotFound) {
   Script script;
   script.image_present = false;
   const FakeRuntime fake(script);

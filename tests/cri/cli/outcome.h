@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One command line of `berth` run inside the test, and all that came of it.
+// Runs one command line of `berth` inside the test and returns its result and output.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,15 +14,15 @@
 namespace berth::test {
 
 struct Outcome {
-  int exit_code = -1;  // -1: the verb failed, and `error` says how
+  int exit_code = -1;  // -1: the verb failed with `error`
   std::string error;
   Errc code = Errc::unknown;
   std::string out;
   std::string err;
 };
 
-// `words` is the command line without the program's name. Words that no verb knows are thrown on
-// as CLI::ParseError.
+// `words` is the command line without the program's name. Invalid command lines throw
+// CLI::ParseError.
 inline Outcome berth(const FakeRuntime& fake, std::vector<std::string> words) {
   CLI::App app("", "berth");
   cli::Session session;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the command line that are functions of their arguments: names to ids, options to
-// values, values to text.
+// Claims about the pure functions of the command line: from names to ids, from options to values,
+// from values to text.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -144,7 +144,7 @@ TEST(Display, AgesAndSizesAreShort) {
   EXPECT_EQ(grouped(1234567), "1 234 567");
 }
 
-TEST(StageTree, ShowsSharesAndTheTimeNoStageClaims) {
+TEST(StageTree, ShowsSharesAndTheTimeOutsideAllStages) {
   const auto calls = parse_stages(
       R"([{"rpc":"RunPodSandbox","total_us":1000,"in_progress":false,
            "stages":[{"name":"network.attach","us":750}]}])",
@@ -157,7 +157,7 @@ TEST(StageTree, ShowsSharesAndTheTimeNoStageClaims) {
             "total                1 000 µs\n");
 }
 
-TEST(StageTree, NamesWhereAStuckCallWaits) {
+TEST(StageTree, NamesTheStageOfARunningCall) {
   const auto calls = parse_stages(
       R"([{"rpc":"RunPodSandbox","total_us":5,"in_progress":true,
            "stages":[{"name":"a","us":1},{"name":"network.attach","us":4}]}])",
@@ -166,7 +166,7 @@ TEST(StageTree, NamesWhereAStuckCallWaits) {
             std::string::npos);
 }
 
-TEST(StageTree, NonsenseIsAnErrorOrIgnored) {
+TEST(StageTree, MalformedInputIsAnErrorOrIgnored) {
   EXPECT_EQ(parse_stages("{", "").error().code, Errc::data_loss);
   EXPECT_EQ(parse_stages("{}", "").error().code, Errc::data_loss);
   EXPECT_TRUE(parse_stages(R"([7, {"rpc": 1, "total_us": "x", "stages": 5}])", "").ok());

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person sees of a pull: stages, bytes, a rate, and never more than the terminal has room
-// for.
+// Claims about the display of a pull: stages, bytes and rate, limited to the size of the terminal.
 #include "cri/cli/pull_screen.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +58,7 @@ TEST(PullScreen, FitsTheTerminalAndDoneLayersMakeRoom) {
   EXPECT_NE(lines.back().find("fetching"), std::string::npos) << lines.back();
 }
 
-TEST(PullScreen, SummaryTellsWhatCameAndHowLongItTook) {
+TEST(PullScreen, SummaryShowsTheBytesAndTheDuration) {
   berth::v1::PullDone done;
   done.set_image_id("sha256:abc");
   EXPECT_EQ(pull_summary("app:1", done, 10), "app:1: sha256:abc is up to date");

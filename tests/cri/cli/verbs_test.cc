@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs from command line to exit code, against a runtime inside this process.
+// Claims about the verbs, from the command line to the exit code, with a runtime in this process.
 #include "cri/cli/verbs.h"
 
 #include <gtest/gtest.h>
@@ -56,8 +56,8 @@ TEST(Run, EveryExitCodeComesThrough) {
   }
 }
 
-// A runtime that lost a container says neither that it went well nor how it ended.
-TEST(Run, AnEndThatNobodyKnowsIsNoSuccess) {
+// A runtime that lost the state of a container reports neither success nor an exit code.
+TEST(Run, AnUnknownExitStatusIsNotSuccess) {
   Script script;
   script.ends_as = cri::CONTAINER_UNKNOWN;
   const FakeRuntime fake(script);
@@ -114,7 +114,7 @@ TEST(Run, SendsItsOptionsToTheRuntime) {
   EXPECT_TRUE(config.mounts(0).readonly());
   ASSERT_EQ(config.envs_size(), 1);
   EXPECT_EQ(config.envs(0).value(), "V");
-  // The command keeps options that are also ours.
+  // Options after IMAGE belong to the command, also if `berth run` has the same ones.
   EXPECT_EQ(std::vector<std::string>(config.args().begin(), config.args().end()),
             (std::vector<std::string>{"ls", "-l", "-d"}));
 }

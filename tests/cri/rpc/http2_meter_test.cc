@@ -48,7 +48,7 @@ TEST(Allowance, GrowsWithTimeUpToItsMost) {
   EXPECT_FALSE(allowance.spend(11, 0));
 }
 
-TEST(Http2Meter, CallsThatAreTakenPass) {
+TEST(Http2Meter, AcceptedCallsPass) {
   Allowance shared = Http2Meter::shared();
   Http2Meter meter(shared);
   EXPECT_EQ(taken(meter, kHello + RawHttp2::frame(RawHttp2::kSettings, 0, 0, "") + kAcknowledged),
@@ -60,14 +60,14 @@ TEST(Http2Meter, CallsThatAreTakenPass) {
   }
 }
 
-TEST(Http2Meter, CallsThatNobodyTakesAreFew) {
+TEST(Http2Meter, CallsThatAreNotAcceptedAreLimited) {
   Allowance shared = Http2Meter::shared();
   Http2Meter meter(shared);
   EXPECT_EQ(taken(meter, kHello + kAcknowledged + times(500, headers(0))), "");
   EXPECT_NE(taken(meter, times(20, headers(0))), "");
 }
 
-TEST(Http2Meter, ResetsAreDear) {
+TEST(Http2Meter, ResetsAreExpensive) {
   Allowance shared = Http2Meter::shared();
   Http2Meter meter(shared);
   EXPECT_EQ(taken(meter, kHello + kAcknowledged), "");
@@ -76,13 +76,13 @@ TEST(Http2Meter, ResetsAreDear) {
   EXPECT_NE(taken(meter, times(20, reset)), "");
 }
 
-TEST(Http2Meter, WhoAsksLittleIsServedWhenTheSharedAllowanceIsUsedUp) {
+TEST(Http2Meter, AClientWithFewCallsIsServedWhenTheSharedAllowanceIsUsedUp) {
   Allowance shared({.first = 1'000, .most = 1'000, .per_second = 1});
   Http2Meter greedy(shared);
   Http2Meter modest(shared);
   EXPECT_EQ(taken(modest, kHello + kAcknowledged + headers(0)), "");
   EXPECT_EQ(taken(greedy, kHello + kAcknowledged), "");
-  // 898 that are shared, 500 of its own, 100 for each.
+  // 898 are left of the shared allowance and 500 of its own; each stream costs 100.
   EXPECT_EQ(taken(greedy, times(12, headers(0))), "");
   EXPECT_EQ(taken(greedy, times(2, headers(0))), "more frames than all clients together may send");
   EXPECT_EQ(taken(modest, times(4, headers(0))), "") << "its own is untouched";
@@ -91,7 +91,7 @@ TEST(Http2Meter, WhoAsksLittleIsServedWhenTheSharedAllowanceIsUsedUp) {
   }
 }
 
-TEST(Http2Meter, StreamsBeforeTheSettingsAreFew) {
+TEST(Http2Meter, StreamsBeforeTheSettingsAreLimited) {
   Allowance shared = Http2Meter::shared();
   Http2Meter meter(shared);
   EXPECT_EQ(taken(meter, kHello + times(100, headers(10))), "");
@@ -101,7 +101,7 @@ TEST(Http2Meter, StreamsBeforeTheSettingsAreFew) {
             "");
 }
 
-TEST(Http2Meter, ABlockOfHeadersIsSmallAndInFewFrames) {
+TEST(Http2Meter, AHeaderBlockIsLimitedInBytesAndFrames) {
   Allowance shared = Http2Meter::shared();
   const auto block = [&shared](std::size_t first, std::size_t more, int count) {
     Http2Meter meter(shared);
@@ -117,7 +117,7 @@ TEST(Http2Meter, ABlockOfHeadersIsSmallAndInFewFrames) {
   EXPECT_EQ(block(10, 10, 5), "headers in more than 5 frames");
 }
 
-TEST(Http2Meter, SettingsAreFew) {
+TEST(Http2Meter, SettingsAreLimited) {
   Allowance shared = Http2Meter::shared();
   Http2Meter meter(shared);
   const std::string settings = RawHttp2::frame(RawHttp2::kSettings, 0, 0, "");
@@ -131,8 +131,8 @@ TEST(Http2Meter, OtherProtocolsAreNotMetered) {
   EXPECT_EQ(taken(meter, "PRI * HTTP/1.1" + times(10'000, headers(9000))), "");
 }
 
-// However the bytes are cut, the same is found in the same place.
-TEST(Http2Meter, ReadsDoNotMatter) {
+// The result does not depend on how the bytes are split into reads.
+TEST(Http2Meter, TheSizesOfReadsDoNotMatter) {
   std::mt19937 random(20261129);
   for (int round = 0; round < 200; ++round) {
     std::string bytes = kHello;

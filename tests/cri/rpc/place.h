@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gRPC server on a loop of its own inside the test, and clients for it. The messages are the
-// CRI's; what the handlers do with them is the tests' own.
+// A gRPC server on its own loop in the test process, and clients for it. The messages are those of
+// the CRI; the handlers are defined by the tests.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -27,37 +27,37 @@ namespace v1 = runtime::v1;
 
 constexpr const char* kVersionPath = "/runtime.v1.RuntimeService/Version";
 
-// Something that one thread waits for and another one tells, once.
-class Happened {
+// An event that one thread sets once and another thread waits for.
+class OneShotEvent {
  public:
-  void tell() {
+  void set() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    told_ = true;
+    is_set_ = true;
     changed_.notify_all();
   }
-  // False: it has not happened within twenty seconds.
+  // False: the event was not set within twenty seconds.
   bool wait() {
     std::unique_lock<std::mutex> lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(20), [this]() { return told_; });
+    return changed_.wait_for(lock, std::chrono::seconds(20), [this]() { return is_set_; });
   }
-  bool told() {
+  bool is_set() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return told_;
+    return is_set_;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool told_ = false;
+  bool is_set_ = false;
 };
 
-// A loop on a thread of its own with a server that has `methods`.
+// Runs a server with `methods` on a loop on its own thread.
 class Place {
  public:
   explicit Place(Methods methods) : methods_(std::move(methods)) {
     loop_ = std::thread([this]() {
       const bool started = start();
-      up_.tell();
+      up_.set();
       if (started) serve();
     });
     EXPECT_TRUE(up_.wait());
@@ -73,7 +73,7 @@ class Place {
   std::string path() const { return directory_ / "s.sock"; }
   std::string endpoint() const { return "unix://" + path(); }
   std::unique_ptr<v1::RuntimeService::Stub> client() const {
-    // Channels with the same arguments share a connection; each client here is one of its own.
+    // Channels with equal arguments share a connection; this argument gives each client its own.
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     return v1::RuntimeService::NewStub(
@@ -81,11 +81,11 @@ class Place {
   }
 
   Ring& ring() { return *ring_; }
-  // Sets an event of the loop's from here.
+  // Sets an event of the loop from another thread.
   void set(Event& event) {
     ring_->post([&event]() { event.set(); });
   }
-  // What the server said of connections that it closed, one line each time.
+  // The reasons that the server reported for closed connections, one per line.
   std::string refusals() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return refusals_;
@@ -131,13 +131,13 @@ class Place {
   std::optional<Scope> scope_;
   std::unique_ptr<Server> server_;
   Event ending_;
-  Happened up_;
+  OneShotEvent up_;
   std::mutex mutex_;
   std::string refusals_;
   std::thread loop_;
 };
 
-// Answers with what it was asked; "bad" with an error.
+// Returns the version of the request; fails for "bad".
 inline Task<v1::VersionResponse> echo(const v1::VersionRequest& request) {
   if (request.version() == "bad") co_await fail(Errc::not_found, "version \"bad\": none\nsuch");
   v1::VersionResponse response;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client that speaks HTTP/2 frame by frame, to send what no library would. RFC 9113; headers are
-// literals without a table, RFC 7541.
+// A client that sends single HTTP/2 frames, also those that a library would not send. RFC 9113;
+// headers are literals without a table, RFC 7541.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ class RawHttp2 {
   static constexpr std::uint8_t kEndStream = 1;
   static constexpr std::uint8_t kEndHeaders = 4;
 
-  // Connects and says hello.
+  // Connects and sends the preface and a SETTINGS frame.
   explicit RawHttp2(const std::string& path)
       : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
@@ -55,12 +55,12 @@ class RawHttp2 {
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(stream >> shift);
     return bytes + payload;
   }
-  // "name: value" that no table remembers; both shorter than 127 bytes.
+  // The header "name: value", which is not added to a table. Both must be shorter than 127 bytes.
   static std::string literal(const std::string& name, const std::string& value) {
     return std::string(1, '\0') + static_cast<char>(name.size()) + name +
            static_cast<char>(value.size()) + value;
   }
-  // What begins a call of `method`.
+  // The headers of a call of `method`.
   static std::string call_headers(const std::string& method) {
     return std::string("\x83\x86", 2) + literal(":path", method) + literal(":authority", "x") +
            literal("content-type", "application/grpc") + literal("te", "trailers");
@@ -69,7 +69,7 @@ class RawHttp2 {
     return frame(kReset, 0, stream, std::string("\0\0\0\x08", 4));
   }
 
-  // False: the server has closed the connection, or takes nothing for `seconds`.
+  // False: the server has closed the connection, or accepted no bytes for `seconds`.
   bool send(const std::string& bytes, int seconds = 5) {
     std::size_t sent = 0;
     while (sent < bytes.size()) {
@@ -85,9 +85,9 @@ class RawHttp2 {
     }
     return true;
   }
-  // From then on the server's limits hold.
+  // After this the limits in the server's settings apply.
   bool acknowledge_settings() { return send(frame(kSettings, kAck, 0, "")); }
-  // From now on what the server sends is read and dropped.
+  // From now on all bytes from the server are read and discarded.
   void read_all() {
     reader_ = std::thread([this]() {
       char buffer[65536];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claims about the gRPC server on the loop, through real clients on a unix socket. The messages are
-// the CRI's; what the handlers do with them is the tests' own.
+// Claims about the gRPC server on the loop, with real clients on a unix socket. The messages are
+// those of the CRI; the handlers are defined by the tests.
 #include "cri/rpc/server.h"
 
 #include <sys/stat.h>
@@ -37,7 +37,7 @@ TEST(RpcServer, AnErrorBecomesAStatusWhoseTextIsPrintable) {
   EXPECT_EQ(status.error_message(), "version \"bad\": none?such");
 }
 
-TEST(RpcServer, AMethodThatIsNotBuiltIsNamed) {
+TEST(RpcServer, AnUnimplementedMethodIsNamedInTheError) {
   Place place(echo_methods());
   const auto client = place.client();
   grpc::ClientContext context;
@@ -48,9 +48,9 @@ TEST(RpcServer, AMethodThatIsNotBuiltIsNamed) {
   EXPECT_EQ(place.calls, 0);
 }
 
-TEST(RpcServer, BytesThatAreNoRequestAreRefused) {
+TEST(RpcServer, AMalformedRequestIsRefused) {
   Methods methods = echo_methods();
-  // The client of this path sends another message, whose first field is of another wire type.
+  // The client sends another message here, whose first field has another wire type.
   methods.add("/runtime.v1.RuntimeService/StopContainer",
               unary<v1::RuntimeStatus, v1::VersionResponse>(
                   [](const v1::RuntimeStatus&) { return echo({}); }));
@@ -87,7 +87,7 @@ TEST(RpcServer, ManyClientsAtOnceGetTheirOwnAnswers) {
 struct Source {
   int count = 0;
   std::atomic<int> sent{0};
-  Happened left_early{};
+  OneShotEvent left_early{};
 
   Task<void> stream(Call& call) {
     v1::GetEventsRequest request;
@@ -98,7 +98,7 @@ struct Source {
     for (int i = 0; i < count; ++i) {
       event.set_created_at(i);
       Result<void> wrote = co_await call.write(event).result();
-      if (!wrote.ok()) left_early.tell();
+      if (!wrote.ok()) left_early.set();
       co_await std::move(wrote);
       ++sent;
     }
@@ -131,7 +131,7 @@ TEST(RpcServer, AClientThatDoesNotReadStopsTheHandlerAndFreesItWhenItLeaves) {
     grpc::ClientContext context;
     const auto client = place.client();
     const auto reader = client->GetContainerEvents(&context, {});
-    // Time is counted in what the same threads do for another client meanwhile.
+    // Instead of a timeout, counts calls of another client, which run on the same threads.
     const auto other = place.client();
     std::string answer;
     int before = -1;
@@ -146,14 +146,14 @@ TEST(RpcServer, AClientThatDoesNotReadStopsTheHandlerAndFreesItWhenItLeaves) {
 }
 
 TEST(RpcServer, AHandlerThatWaitsForSomethingElseIsCancelledWhenItsClientLeaves) {
-  Happened waiting;
-  Happened cancelled;
+  OneShotEvent waiting;
+  OneShotEvent cancelled;
   Event never;
   Methods methods;
   const auto wait = [&](Call&) -> Task<void> {
-    waiting.tell();
+    waiting.set();
     Result<void> ended = co_await never.wait().result();
-    if (!ended.ok() && ended.error().is(Errc::cancelled)) cancelled.tell();
+    if (!ended.ok() && ended.error().is(Errc::cancelled)) cancelled.set();
     co_await std::move(ended);
   };
   methods.add(kEventsPath, {wait, true});
@@ -167,13 +167,13 @@ TEST(RpcServer, AHandlerThatWaitsForSomethingElseIsCancelledWhenItsClientLeaves)
 }
 
 TEST(RpcServer, ACallThatMustEndGoesOnWithoutItsClient) {
-  Happened begun;
-  Happened ended;
+  OneShotEvent begun;
+  OneShotEvent ended;
   Event go_on;
   const auto finish_it = [&](const v1::VersionRequest&) -> Task<v1::VersionResponse> {
-    begun.tell();
+    begun.set();
     co_await go_on.wait();
-    ended.tell();
+    ended.set();
     co_return v1::VersionResponse();
   };
   const auto release = [&](const v1::StopContainerRequest&) -> Task<v1::StopContainerResponse> {
@@ -196,14 +196,14 @@ TEST(RpcServer, ACallThatMustEndGoesOnWithoutItsClient) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
     leaver.join();
   }
-  EXPECT_FALSE(ended.told());
+  EXPECT_FALSE(ended.is_set());
   grpc::ClientContext context;
   v1::StopContainerResponse response;
   EXPECT_TRUE(place.client()->StopContainer(&context, {}, &response).ok());
   EXPECT_TRUE(ended.wait());
 }
 
-TEST(RpcServer, EndingTellsClientsOfRunningStreamsWithinTheGrace) {
+TEST(RpcServer, ShutdownEndsRunningStreamsWithinTheGracePeriod) {
   Source source{.count = 100'000};
   Place place(source.methods());
   place.grace_ms = 200;
@@ -220,13 +220,13 @@ TEST(RpcServer, EndingTellsClientsOfRunningStreamsWithinTheGrace) {
   EXPECT_NE(::access(place.path().c_str(), F_OK), 0) << "the socket is left";
 }
 
-// A call that needs longer than others, but not longer than the grace, gets its answer.
+// A slow call that ends within the grace period gets its response.
 TEST(RpcServer, ARunningCallEndsWellWithinTheGraceAndNewOnesAreRefused) {
-  Happened entered;
+  OneShotEvent entered;
   Event go_on;
   const auto wait_if_slow = [&](const v1::VersionRequest& request) -> Task<v1::VersionResponse> {
     if (request.version() == "slow") {
-      entered.tell();
+      entered.set();
       co_await go_on.wait();
     }
     const v1::VersionResponse response = co_await echo(request);
@@ -243,7 +243,7 @@ TEST(RpcServer, ARunningCallEndsWellWithinTheGraceAndNewOnesAreRefused) {
   std::thread caller([&] { status = ask(*client, "slow", &answer); });
   EXPECT_TRUE(entered.wait());
   std::thread ender([&] { place.end(); });
-  // The end begins on the loop at some moment; until then calls are answered.
+  // The shutdown begins on the loop at an unknown time; until then calls are answered.
   grpc::Status refused = ask(*late, "late", &none);
   while (refused.ok()) refused = ask(*late, "late", &none);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
