@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is given to `berth image load`, byte by byte: tar, pax and GNU headers, and the filters.
+// The bytes of an archive for `berth image load`: tar, pax and GNU headers, and compression.
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/loaded_archive.h"
 #include "tests/fuzz/tar_input.h"

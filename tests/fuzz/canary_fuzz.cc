@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests the fuzzing itself: a real parser with a planted fault behind it. run.sh fails when this
-// one is *not* found: then the others find nothing either.
+// Tests the fuzzing itself: a real parser followed by a deliberate fault. run.sh fails if the fault
+// is *not* found, because then the other targets cannot find faults either.
 #include <cstring>
 #include <string>
 
@@ -9,11 +9,11 @@
 
 namespace {
 
-volatile char last = 0;  // a copy that nobody reads would not be made
+volatile char last = 0;  // read, so that the compiler cannot remove the copy
 
 }  // namespace
 
-// The fault: a tag is copied into a place for shorter ones.
+// The fault: a tag is copied into a buffer of eight bytes without a check of its size.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto reference = berth::oci::parse_reference(berth::fuzz::text_of(data, size));
   if (!reference.ok()) return 0;

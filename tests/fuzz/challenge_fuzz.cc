@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WWW-Authenticate, and the base64 of credentials.
+// The header WWW-Authenticate, and the base64 of credentials.
 #include <algorithm>
 #include <cctype>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every fuzz target has: its input as text, and a way to say that a promise was broken. A
-// target that only waits for crashes misses most; each checks what its parser's header promises of
-// what it accepts.
+// Shared by all fuzz targets: the input as text, and a check of guarantees. A target that only
+// detects crashes misses most faults; each target also checks the guarantees in the header of its
+// parser for accepted input.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// libFuzzer keeps the input and its own trace.
+// Aborts if `kept` is false; libFuzzer then stores the input and prints a stack trace.
 inline void promise(bool kept, const char* what) {
   if (kept) return;
   std::fprintf(stderr, "broken promise: %s\n", what);
   std::abort();
 }
 
-// Errors go into logs and to users: one line, whatever the input was.
+// Errors are written to logs and shown to users, so they must be one line for any input.
 inline void promise_one_line(std::string_view message) {
   for (const char c : message) {
     const auto byte = static_cast<unsigned char>(c);

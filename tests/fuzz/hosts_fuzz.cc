@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hosts.toml and registries.conf, and names of hosts as names of directories.
+// hosts.toml and registries.conf, and the directory names of hosts.
 #include "core/image/config/hosts_toml.h"
 #include "core/image/config/registries_conf.h"
 #include "tests/fuzz/fuzz.h"

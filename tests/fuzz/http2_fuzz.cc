@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frames of a client of the gRPC server. However a read cuts them, the meter finds the same.
+// The frames of a client of the gRPC server. The result of the meter does not depend on how they
+// are split into reads.
 #include "cri/rpc/http2_meter.h"
 
 #include <algorithm>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The documents in an archive. A change to a document changes its digest, so no mutation of a whole
-// archive gets behind index.json. Here the input is the documents alone:
+// The documents in an archive. A mutation of a document changes its digest, so mutations of a
+// complete archive are rejected at index.json. Therefore the input consists of the documents only:
 //
 //   DOCUMENT 0x1f DOCUMENT 0x1f ... LAST
 //
-// The last is index.json, or manifest.json when it begins with '['; the others are blobs under
-// their true digests. $0 to $9 in a later document is the digest of an earlier one, %0 to %9 its
-// size and &0 to &9 its name in the archive.
+// The last is index.json, or manifest.json if it begins with '['. The others are blobs with their
+// correct digests. In a later document, $0 to $9 are replaced by the digests of earlier ones, %0 to
+// %9 by their sizes and &0 to &9 by their names in the archive.
 #include <string>
 #include <vector>
 
@@ -55,7 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const berth::oci::Digest digest = berth::oci::digest_of(bytes);
     const std::string name = "blobs/sha256/" + std::string(digest.hex());
-    // The same document twice is one blob.
+    // Equal documents are one blob.
     if (archive.find(name) == std::string::npos) archive += berth::fuzz::tar_member(name, bytes);
     blobs.push_back({digest.text(), std::to_string(bytes.size()), name});
     rest.remove_prefix(end + 1);

@@ -48,7 +48,7 @@ void check_names(const ArchiveReader& archive, const std::string& name) {
           "a member's name leads nowhere else");
 }
 
-// Whatever headers say, read() and walk() give as many bytes as size() has told.
+// For any headers, read() and walk() return as many bytes as size() has reported.
 void check_reader(int fd) {
   Result<ArchiveReader> archive = ArchiveReader::open(fd, kLimits);
   if (!archive.ok()) {

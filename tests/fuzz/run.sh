@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs every fuzz target for some seconds, two at a time, and the canary, which must fail.
+# Runs every fuzz target for some seconds, two at a time. The target "canary" must fail.
 #
 #   tests/fuzz/run.sh DIR [SECONDS [TARGET...]]     DIR holds the *_fuzz programs
 #
-# What breaks a target is kept in DIR/found; with BERTH_FUZZ_CORPUS=DIR inputs that reached new code
-# are kept there from run to run. As root: the tar target extracts really, in a mount namespace.
+# Inputs that fail are stored in DIR/found. With BERTH_FUZZ_CORPUS=DIR, inputs that reached new code
+# are stored there for later runs. Must be run as root, because the target "tar" extracts files in a
+# mount namespace.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$found"
 
-# run_target SUBJECT: its own folder of $work is where it may write.
+# run_target SUBJECT: runs one target, which may write only in its directory of $work.
 run_target() {
   local subject=$1 seeds=$here/seeds/$1 mine=$work/$1
   local corpus=$mine/corpus
@@ -41,7 +42,8 @@ runs_of() {
   sed -n 's/^stat::number_of_executed_units: *//p' "$work/$1/log"
 }
 
-# expect_clean SUBJECT / expect_fault SUBJECT: one line for the reader, status 0 if as it should be.
+# expect_clean SUBJECT / expect_fault SUBJECT: run the target and print the result. Status 0 if no
+# fault, or the deliberate fault, was found.
 expect_clean() {
   local subject=$1
   if run_target "$subject" && (($(runs_of "$subject") > 100)); then

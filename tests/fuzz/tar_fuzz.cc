@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer's tar, really extracted, as root. The process has a mount namespace of its own in which
-// everything is read-only but a small tmpfs without devices (and what libFuzzer writes), so a hole
-// in the confinement is found here and harms nothing. Beside the layer stand a witness and a lower
-// layer; neither may change.
+// Extracts the tar of a layer as root. In the mount namespace of the process all mounts are
+// read-only, except a small tmpfs without devices and the directory of libFuzzer, so that an escape
+// is detected and does no harm. A file "witness" and a lower layer are beside the layer and must
+// not change.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -41,7 +41,7 @@ void write_witness(int place) {
   set_up(::mkdirat(place, "lower", 0755) == 0 && ::mkdirat(place, "lower/etc", 0700) == 0, "lower");
 }
 
-// The witness and the root of everything, as a sum that any change of theirs changes.
+// A summary of the witness, the lower layer and their parent directory, which any change affects.
 std::string state_of(int place) {
   std::string state;
   for (const char* name : {"witness", "lower", "lower/etc", "."}) {
@@ -61,7 +61,7 @@ int open_place() {
   set_up(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "make private");
   mount_attr readonly{};
   readonly.attr_set = MOUNT_ATTR_RDONLY;
-  // The corpus of this run, where libFuzzer writes.
+  // The directory of this run, in which libFuzzer writes.
   const char* work = std::getenv("BERTH_FUZZ_WORK");
   if (work != nullptr) set_up(::mount(work, work, nullptr, MS_BIND, nullptr) == 0, "bind");
   set_up(::syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &readonly, sizeof readonly) == 0,

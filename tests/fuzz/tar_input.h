@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tar headers for fuzz targets: without the right checksum most mutations would end at the first.
+// Tar headers for fuzz targets. Without a correct checksum most mutations would be rejected at the
+// first header.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace berth::fuzz {
 
 constexpr std::size_t kTarBlock = 512;
 
-// pax(1): the sum of the header's bytes, its own field counted as spaces.
+// pax(1): the sum of the header's bytes, in which the checksum field counts as spaces.
 inline void set_checksum(char* header) {
   std::memset(header + 148, ' ', 8);
   unsigned sum = 0;
@@ -20,7 +21,7 @@ inline void set_checksum(char* header) {
   std::snprintf(header + 148, 8, "%06o", sum & 0777777u);
 }
 
-// The input with every header's checksum made right.
+// The input with correct checksums in all headers.
 inline std::vector<char> with_checksums(const std::uint8_t* data, std::size_t size) {
   std::vector<char> tar(data, data + size);
   for (std::size_t at = 0; at + kTarBlock <= size; at += kTarBlock) {
@@ -29,7 +30,7 @@ inline std::vector<char> with_checksums(const std::uint8_t* data, std::size_t si
   return tar;
 }
 
-// A regular file as a tar has it: header, bytes, padding. `name` has less than 100 bytes.
+// A regular file as a member of a tar: header, bytes, padding. `name` has less than 100 bytes.
 inline std::string tar_member(const std::string& name, const std::string& bytes) {
   std::string out(kTarBlock, '\0');
   std::memcpy(out.data(), name.data(), name.size());

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Is the tree that berth unpacks the tree that umoci and containerd unpack?
+"""Checks that berth unpacks the same tree as umoci and containerd.
 
     fidelity.py --tool UNPACK_TOOL [--work DIR] [--image NAME=TAR[,TAR...]]... [--debian]
 
-Always: an image of three layers made here, with every kind of entry, and small files. --image adds
-layers of your own, the lowest first (scripts/debian-images.sh makes some); --debian adds a minimal
-Debian made by mmdebstrap (network). Each image is unpacked layer by layer by UNPACK_TOOL, mounted
-as an overlay, and compared with what umoci and containerd (peers.py) make of the same tars: names,
-types, modes, owners, sizes, link counts (not of directories: overlayfs says 1), times, xattrs, link
-targets, device numbers, contents. Not compared: the mtime of containerd's root, which is that of
-the unpacking. Status 1 when anything differs. As root, in a mount namespace of its own.
+It always checks a generated image of three layers with every kind of entry, and one with many small
+files. --image adds other layers, the lowest first (scripts/debian-images.sh makes some); --debian
+adds a minimal Debian made by mmdebstrap (needs a network). Each image is unpacked layer by layer by
+UNPACK_TOOL, mounted as an overlay, and compared with the trees that umoci and containerd (peers.py)
+unpack from the same tars: names, types, modes, owners, sizes, link counts (not of directories,
+where overlayfs reports 1), times, xattrs, link targets, device numbers, contents. Not compared: the
+mtime of containerd's root, which is the time of the unpacking. Status 1 if anything differs. Must
+be run as root; uses its own mount namespace.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def compare(image, peer, theirs, berth):
 
 
 def without_root_time(tree):
-    """containerd passes over entries of the root: its mtime is when the layer was unpacked."""
+    """containerd ignores entries for the root: its mtime is the time of the unpacking."""
     return {**tree, b".": {key: tree[b"."][key] for key in tree[b"."] if key != "mtime"}}
 
 
@@ -138,7 +139,7 @@ def capability():
 
 
 def make_features(work):
-    """Three layers with everything that umoci keeps too; the lower two have the root."""
+    """Three layers with every feature that umoci also keeps; the lower two have an entry "."."""
     tree = os.path.join(work, "features")
 
     def write(path, data=b"data", mode=0o644, uid=0, gid=0):
@@ -174,7 +175,7 @@ def make_features(work):
         file.truncate(9 << 20)
     tars = []
     common = ["--numeric-owner", "--sort=name", "-C", tree]
-    # umoci knows neither sparse files nor xattrs of the GNU format.
+    # umoci supports neither sparse files nor xattrs in the GNU format.
     for form in (["--format=gnu"], ["--format=pax", "--sparse", "--xattrs", "--xattrs-include=*"]):
         tars.append(os.path.join(work, "features%d.tar" % len(tars)))
         run("tar", "-cf", tars[-1], *common, *form, ".")
@@ -192,7 +193,7 @@ def make_features(work):
 
 
 def make_small(work):
-    """No entry for the root."""
+    """Many small files, without an entry for the root."""
     path = os.path.join(work, "small.tar")
     with tarfile.open(path, "w") as tar:
         for i in range(3000):

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: archives of images as other programs write them are loaded. Each row of
-// field/archives.tsv is one claim. In a recipe, beside the steps of raw_tar.h and field_texts.h:
+// Claim: archives of images that other programs write are loaded. Each row of field/archives.tsv is
+// one claim. The steps of a recipe are those of raw_tar.h and field_texts.h, and
 //
 //   blob NAME   the text NAME as a member of the layout's blobs
-//   image NAME TAGS   in what is loaded, TAGS joined by commas ; images N ; passed NAME REASON ;
-//   error
+//
+// Expectations about the loaded archive, with TAGS joined by commas:
+//
+//   image NAME TAGS ; images N ; passed NAME REASON ; error
 #include <sys/mman.h>
 #include <unistd.h>
 

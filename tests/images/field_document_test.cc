@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: configurations, manifests and indexes as other programs write them are read as those
-// programs mean them. Each row of field/documents.tsv is one claim:
+// Claim: configurations, manifests and indexes of other programs are read with the meaning that
+// those programs give them. Each row of field/documents.tsv is one claim. Steps and their
+// expectations:
 //
-//   config JSON     entrypoint|cmd|env WORDS ; user U ; layers N ; error TEXT
-//   manifest JSON   artifact yes|no ; layers N
-//   index JSON      chosen DIGEST; `host OS ARCHITECTURE VARIANT` is another machine than
-//   linux/amd64 kind JSON CONTENT-TYPE   is index|manifest
+//   config JSON              entrypoint|cmd|env WORDS ; user U ; layers N ; error TEXT
+//   manifest JSON            artifact yes|no ; layers N
+//   index JSON               chosen DIGEST
+//   kind JSON CONTENT-TYPE   is index|manifest
+//
+// The step `host OS ARCHITECTURE VARIANT` sets a platform other than linux/amd64.
 #include "tests/images/field_texts.h"
 
 namespace berth::oci {

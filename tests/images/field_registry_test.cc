@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: registries that answer in their own way serve all the same, and what they make us say
-// gives no secret away. Each row of field/registries.tsv is one claim. In a recipe:
+// Claim: pulls work with registries that answer in unusual ways, and errors contain no secrets.
+// Each row of field/registries.tsv is one claim. Steps of a recipe:
 //
-//   answer METHOD PATH [status= type= digest= location= body=]   `body=NAME` is a text, and
-//   `<host>` the
-//                                                                registry, `<other>` another server
-//   head|get TAG ; blob NAME   what is asked, once
-//   digest D ; asked N requests in all ; bytes NAME ; error TEXT ; hides TEXT
+//   answer METHOD PATH [status= type= digest= location= body=]
+//       `body=NAME` is a text; `<host>` is the registry and `<other>` another server
+//   head|get TAG ; blob NAME   the request, exactly one
+//
+// Expectations (`asked`: the number of all requests):
+//
+//   digest D ; asked N ; bytes NAME ; error TEXT ; hides TEXT
 #include "tests/core/image/registry/session_fixture.h"
 #include "tests/images/field_texts.h"
 
@@ -43,7 +45,7 @@ class FieldRegistry : public SessionTest, public testing::WithParamInterface<Row
     if (found == answers_.end()) return {.status = 404, .headers = {}, .body = ""};
     return found->second;
   }
-  // The digest, or the bytes of a blob.
+  // Returns the digest of a document, or the bytes of a blob.
   Result<std::string> ask(const Step& step) {
     if (step.verb == "blob") {
       const std::string& text = texts_.text(step.word());

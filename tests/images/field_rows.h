@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of tests/images/field: what other programs really write and registries really answer,
-// one row a quirk, and what is to come of it. A row has four columns between tabs:
+// Reads the tables of tests/images/field: images that other programs write and responses of real
+// registries, one peculiarity per row, with the expected result. A row has four columns, separated
+// by tabs:
 //
-//   NAME   who writes it   how to make it: steps between " ; "   what must be: the same
+//   NAME   the program   how to make it: steps separated by " ; "   expectations, in the same form
 //
-// A step is a verb and words. `\xNN` in a word is a byte, so "\x20" is a blank in a word. A line
+// A step is a verb and words. `\xNN` in a word is a byte, so "\x20" is a space in a word. A line
 // that begins with # is a comment.
 #pragma once
 
@@ -25,7 +26,7 @@ struct Step {
   std::string verb;
   std::vector<std::string> words;
 
-  // The word after `key=`.
+  // The value of the word `key=value`.
   std::optional<std::string> option(const std::string& key) const {
     for (const std::string& word : words) {
       if (word.starts_with(key + "=")) return word.substr(key.size() + 1);
@@ -37,7 +38,7 @@ struct Step {
     const std::optional<std::string> text = option(key);
     return text.has_value() ? std::stoull(*text, nullptr, 0) : otherwise;
   }
-  // The word at `index`, "" where there are fewer.
+  // The word at `index`; "" if there are fewer.
   std::string word(std::size_t index = 0) const {
     return index < words.size() ? words[index] : std::string();
   }
@@ -92,8 +93,7 @@ inline std::vector<Step> parse_steps(const std::string& text) {
   return steps;
 }
 
-// `table` is a path. A table that is missing, or a row of another form, is a row that no test
-// knows: it fails.
+// `table` is a path. A missing table or a malformed row results in a row that fails its test.
 inline std::vector<Row> read_rows(const std::string& table) {
   std::vector<Row> rows;
   std::ifstream file(table);
@@ -113,7 +113,7 @@ inline std::string row_name(const testing::TestParamInfo<Row>& info) {
   return info.param.name;
 }
 
-// What `error` expects: its words, joined by blanks, in `message`.
+// Checks that `message` contains the words of the expectation `error`, joined by spaces.
 inline void expect_error(const Row& row, const std::string& message) {
   const Step* error = row.expects("error");
   ASSERT_NE(error, nullptr) << row.who << ": " << message;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: layers as other programs write them become the files that those programs mean, and what
-// cannot be meant is refused by name. Each row of field/tar.tsv is one claim:
+// Claim: layers of other programs are unpacked to the files that those programs intended, and
+// invalid entries are refused with their name. Each row of field/tar.tsv is one claim.
+// Expectations:
 //
 //   has NAME [type= content= target= mode= uid= gid= mtime= size= same= xattr=KEY=VALUE opaque=y]
 //   lacks NAME ; count N ; error TEXT

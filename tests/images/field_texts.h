@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents in the rows of a table name each other and long media types in short:
+// Documents in the rows of a table, which refer to each other and abbreviate media types:
 //
-//   text NAME CONTENT      CONTENT may use what is below
+//   text NAME CONTENT      defines a text; CONTENT may contain the references below
 //   <NAME> its digest      <NAME#> its size      <aa> the digest of 64 times "a"
 //   <manifest> <index> <config> <layer>          media types of the OCI; <docker-...> docker's
 #pragma once
@@ -17,7 +17,7 @@ namespace berth::field {
 
 class Texts {
  public:
-  // False: no step of this kind.
+  // False: `step` is not a step of this kind.
   bool take(const Step& step) {
     if (step.verb != "text") return false;
     texts_[step.word()] = expand(step.word(1));

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The hostile corpus: layers that try to leave their directory, or to be too much.
+"""Hostile layers, which try to escape from their directory or to exceed limits.
 
     hostile_layers.py [--full] [--only NAME] --outside DIR OUT    writes OUT/NAME.tar and OUT/cases
     hostile_layers.py --seeds OUT                   small ones only, as seeds of a fuzz target
 
---outside is a directory that layers aim at; it holds a file "witness". OUT/cases has one line for
-each layer: name, "refused" or "accepted", part of the error's text (its words, or the entry).
---full makes the large ones as large as they are meant; without it they are scaled for CI.
+--outside is the directory that layers try to change; it contains a file "witness". OUT/cases has
+one line for each layer: name, "refused" or "accepted", part of the error's text. --full makes large
+layers in their full size; without it they are smaller, for CI.
 """
 
 import argparse
@@ -21,7 +21,7 @@ BLOCK = 512
 
 
 class Layer:
-    """A tar written entry by entry. tarfile checks nothing that it is told to write."""
+    """A tar written entry by entry. tarfile does not check the entries."""
 
     def __init__(self, form=tarfile.PAX_FORMAT):
         self.bytes = io.BytesIO()
@@ -56,7 +56,7 @@ class Layer:
         return self.entry(name, kind, devmajor=major, devminor=minor)
 
     def raw(self, data):
-        """Bytes between two entries, as they are."""
+        """Inserts bytes between two entries."""
         self.tar.fileobj.write(data)
         self.tar.offset += len(data)
         return self
@@ -67,7 +67,7 @@ class Layer:
 
 
 def header(name, size=0, kind=b"0", magic=b"ustar\x0000", fields=()):
-    """A ustar header with a right checksum; fields are (offset, bytes) put over it."""
+    """A ustar header with a correct checksum; fields are (offset, bytes) that overwrite it."""
     block = bytearray(BLOCK)
 
     def put(offset, value):
@@ -408,7 +408,7 @@ def order_matters(_):
     return layer.file("a/late", b"second").file("b2").hard("b2", "b").dir("a", mode=0o700, mtime=8)
 
 
-# ---- damaged
+# ---- malformed tars
 
 
 @case("accepted")
@@ -463,7 +463,7 @@ def sparse_map_out_of_order(_):
     return sparse_old_gnu(b"s", 10_000, [(8192, b"x" * 512), (0, b"y" * 512)]) + bytes(1024)
 
 
-# ---- too much
+# ---- limits
 
 
 @case("accepted")
@@ -494,14 +494,14 @@ def many_directories(_):
     return layer
 
 
-# Compressed by whoever uses them; beyond the grace before the ratio is looked at.
+# The user of the file compresses it. Larger than the size from which the ratio is checked.
 @case("refused", "inflates")
 def bomb(_):
     return Bomb(2 << 30 if FULL else 400 << 20)
 
 
 class Bomb:
-    """One file of zeros, written without being held."""
+    """One file of zeros, written without holding it in memory."""
 
     def __init__(self, size):
         self.size = size
@@ -525,7 +525,7 @@ def write(path, layer):
 
 
 def trim(path):
-    """Without the zeros that fill a tar's last record; too large ones go."""
+    """Removes the zeros that fill a tar's last record. Deletes files that are too large."""
     with open(path, "rb") as file:
         data = file.read()
     data = padded(data.rstrip(b"\0")) + bytes(2 * BLOCK)

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Promise: `kill -9` of the real agent at any point of pulls leaves a store where every image is
-# whole or absent, and nothing that no image needs.
+# Claim: after `kill -9` of the real agent at any point of pulls, every image in the store is
+# complete or absent, and the store contains nothing that no image needs.
 #
 #   kill_rounds.sh [--bin DIR]
 #
-# $BERTH_KILL_ROUNDS (default 12) times: berthd starts on what the last round left, eight
-# overlapping images are pulled at once, and berthd is killed within 0.7 s. After every start the
-# trees on disk are those that the listed images need, with all that is in their layers, and no
-# other. At the end all images come, and when all are removed no blob, layer or partial download is
-# left. BERTH_KILL_SEED repeats a run, as far as time can be repeated.
+# Repeats $BERTH_KILL_ROUNDS (default 12) times: berthd starts on the store of the last round, eight
+# overlapping images are pulled concurrently, and berthd is killed within 0.7 s. After every start
+# the trees on disk must be exactly those of the listed images, with the complete contents of their
+# layers. At the end all images can be pulled, and after their removal no blob, layer or partial
+# download is left. BERTH_KILL_SEED repeats the random choices of a run, but not its timing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -35,8 +35,9 @@ berth() {
   "$bin/berth" --endpoint "$endpoint" "$@"
 }
 
-# Image N: a base of 12 MiB for all, a middle for two, and a file "which" that says N, as the last
-# layer. Bytes that do not compress, so that a layer takes time.
+# Image N has a base of 12 MiB that all share, a middle layer that two share, and a last layer with
+# a file "which" that contains N. The bytes are random and do not compress, so that layers take
+# time.
 make_images() {
   local i
   mkdir -p "$work/base"
@@ -68,12 +69,13 @@ pull_all() {
   done
 }
 
-# The images that are listed, as numbers.
+# Prints the numbers of the listed images.
 listed() {
   berth images | sed -n 's|.*127.0.0.1:5000/kill  *\([0-7]\) .*|\1|p' | sort -u
 }
 
-# What tree $1 holds: base, midN, topN; nothing for one made ahead. Not what its layer holds: fails.
+# Prints the layer of tree $1: base, midN or topN; nothing for a directory that was made in advance.
+# Fails if the tree differs from its layer.
 name_tree() {
   local tree=$1 i name=
   if [[ -e $tree/which ]]; then
@@ -89,7 +91,7 @@ name_tree() {
   echo "$name"
 }
 
-# The layers that the listed images need, each once.
+# Prints the layers of the listed images, each once.
 needed() {
   local i
   for i in $(listed); do printf '%s\n' base "mid$((i / 2))" "top$i"; done | sort -u
@@ -100,7 +102,7 @@ trees() {
   for tree in "$BERTH_ROOT"/snapshots/overlay/[0-9]*/fs; do name_tree "$tree" || return; done | sort
 }
 
-# Trees on disk are those of the listed images, whole, and no other.
+# Checks that the trees on disk are exactly those of the listed images, and complete.
 check_store() {
   local have want
   want=$(needed)
@@ -117,7 +119,7 @@ main() {
     start
     check_store "$round"
     came=$((came + $(listed | wc -l)))
-    # A full store has nothing to pull: some images go, others share layers with what comes.
+    # Removes some images, so that there is something to pull; the others share layers with them.
     for i in $(listed); do
       ((RANDOM % 3 == 0)) || berth image rm "127.0.0.1:5000/kill:$i" >/dev/null
     done

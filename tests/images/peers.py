@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same layers unpacked by others: umoci, and containerd's overlayfs snapshotter.
+"""Unpacks the same layers with umoci and with containerd's overlayfs snapshotter.
 
-Both are given one OCI layout whose layers are the tars as they are. containerd is a daemon, so it
-is started for one image, on a directory of its own, without its CRI part: it opens nothing but a
-socket below that directory, and dies with this process. The caller is in a mount namespace of its
-own and takes the directory away.
+Both read one OCI layout whose layers are the unchanged tars. containerd is a daemon, so it is
+started for one image, on its own directory and without its CRI plugin. It opens only a socket below
+that directory and ends with this process. The caller must be in its own mount namespace and removes
+the directory.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def digest_of(path):
 
 
 def make_layout(layout, tars):
-    """An OCI layout of the layers, the lowest first, uncompressed; its image is NAME, and `x`."""
+    """Makes an OCI layout of uncompressed layers, the lowest first; its image is NAME and `x`."""
     blobs = os.path.join(layout, "blobs/sha256")
     os.makedirs(blobs)
 
@@ -75,7 +75,7 @@ def make_layout(layout, tars):
 
 @contextlib.contextmanager
 def umoci(work, layout):
-    """Gives the unpacked tree."""
+    """Yields the unpacked tree."""
     bundle = os.path.join(work, "bundle")
     run("umoci", "unpack", "--image", layout + ":x", bundle)
     yield os.path.join(bundle, "rootfs")
@@ -111,7 +111,7 @@ def start_containerd(place):
         )
     version = ["ctr", "--address", place + "/socket", "version"]
     for _ in range(200):
-        # ctr itself waits ten seconds for a socket that is not there yet.
+        # ctr waits ten seconds if the socket does not exist yet.
         if os.path.exists(place + "/socket"):
             if subprocess.run(version, capture_output=True, check=False).returncode == 0:
                 return daemon
@@ -126,7 +126,7 @@ def start_containerd(place):
 
 @contextlib.contextmanager
 def containerd(work, layout):
-    """Gives the tree as containerd would give it to a container, mounted read-only."""
+    """Yields the tree that a container of containerd would have, mounted read-only."""
     place = os.path.join(work, "containerd")
     tree = os.path.join(place, "tree")
     os.makedirs(tree)

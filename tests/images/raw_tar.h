@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tar written byte by byte from the steps of a row, with what libraries do not write.
+// Builds a tar from the steps of a row, including forms that libraries do not write:
 //
 //   file|dir|symlink|hardlink|char|block|fifo NAME [content= target= mode= uid= gid= mtime= major=
 //                                                   minor= type= magic= prefix= size= sum=]
-//   pax KEY=VALUE...   a record of the pax header before the next entry; global: for all of them
-//   pax-raw BYTES      what no record is
+//   pax KEY=VALUE...   a record of the pax header before the next entry; global: of a global header
+//   pax-raw BYTES      bytes in the pax header that are not a valid record
 //   long NAME, long-link NAME   GNU's long names
 //   end blocks|none|one|unpadded|cut   `cut bytes=N`: without the last N bytes of the contents
 #pragma once
@@ -20,7 +20,7 @@ namespace berth::field {
 
 class RawTar {
  public:
-  // False: no step of a tar.
+  // False: `step` is not a step of a tar.
   bool take(const Step& step) {
     static const std::vector<std::pair<std::string, char>> kTypes = {
         {"file", '0'}, {"dir", '5'},   {"symlink", '2'}, {"hardlink", '1'},
@@ -73,7 +73,7 @@ class RawTar {
   void put_sum(std::string& header, const Step& step) {
     std::memset(&header[148], ' ', 8);
     int sum = 0;
-    const bool is_signed = step.text("sum") == "signed";  // as old programs summed
+    const bool is_signed = step.text("sum") == "signed";  // the checksum of some old programs
     for (const char c : header) sum += is_signed ? c : static_cast<unsigned char>(c);
     if (step.text("sum") == "wrong") ++sum;
     std::snprintf(&header[148], 8, "%06o", static_cast<unsigned>(sum));
@@ -96,7 +96,7 @@ class RawTar {
       put_number(header, 337, 8, step.number("minor", 0));
     }
     step.text("prefix").copy(&header[345], 155);
-    // Numbers as GNU writes those that octal digits cannot hold: base 256.
+    // The GNU format of numbers that do not fit into the octal digits: base 256.
     if (step.option("mtime256")) {
       std::memcpy(&header[136], "\x80\0\0\0\0\0\0\0", 8);
       const std::uint64_t value = step.number("mtime256", 0);
@@ -124,7 +124,7 @@ class RawTar {
 
   std::string bytes_;
   std::string pax_;
-  std::size_t padding_ = 0;  // behind the last contents
+  std::size_t padding_ = 0;  // bytes of padding after the last contents
   Step end_;
 };
 

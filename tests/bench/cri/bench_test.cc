@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth-bench at its small size against a runtime inside this process, so that it cannot rot.
+// Runs berth-bench in its small size with a runtime in this process.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -69,7 +69,7 @@ TEST(Bench, RunsEveryPodOnEveryEndpointAndLeavesNothing) {
       EXPECT_EQ(std::count(pod.call_ns.begin(), pod.call_ns.end(), 0), 0);
     }
   }
-  EXPECT_EQ(a.pods_made(), 8u);  // one warms up
+  EXPECT_EQ(a.pods_made(), 8u);  // including one for the warm-up
   EXPECT_EQ(a.pods() + b.pods(), 0u);
   const auto json = json_report(plan, run.value());
   EXPECT_EQ(json["runs"][1]["start_samples_ms"].size(), 7u);
@@ -89,7 +89,7 @@ TEST(Bench, EqualSeedsGiveEqualWork) {
   EXPECT_NE(run_plan(plan).value().work_hash, first);
 }
 
-TEST(Bench, KeepLeavesThePodsAndCleanTakesThem) {
+TEST(Bench, KeepLeavesThePodsAndCleanRemovesThem) {
   const FakeRuntime fake(sleeping());
   Plan plan = plan_of({&fake});
   plan.keep = true;
