@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of plugins/api/resources.h on this machine's own v1 hierarchies.
+// Claims about the contract of plugins/api/resources.h on the v1 hierarchies of this machine.
 #include <sys/mman.h>
 
 #include "tests/plugins/cgroup1/fixture.h"
@@ -123,7 +123,7 @@ TEST_F(Cgroup1Test, BadInputLeavesNothingBehind) {
   const auto device =
       run(plugin_->prepare({.pod_id = "p", .container_id = "c", .devices = {"c 1:3"}}));
   EXPECT_TRUE(device.error().is(Errc::invalid_argument));
-  // The kernel refuses this one: the CPU does not exist.
+  // The kernel refuses this value, because the CPU does not exist.
   const auto cpuset = run(
       plugin_->prepare({.pod_id = "p", .container_id = "c", .resources = {.cpuset_cpus = "4000"}}));
   ASSERT_FALSE(cpuset.ok());
@@ -149,7 +149,7 @@ TEST_F(Cgroup1Test, UpdateRaisesAndLowersALiveContainer) {
     EXPECT_EQ(sandbox_->read("memory", flat("p", "c") + "/memory.limit_in_bytes"),
               std::to_string(mebibytes << 20));
   }
-  // cpuset had no group until now: the process moves into the new one.
+  // There was no cpuset group until now; the process is moved into the new one.
   ASSERT_TRUE(run(plugin_->update("p", "c", {.cpuset_cpus = "0"})).ok());
   EXPECT_EQ(sandbox_->read("cpuset", flat("p", "c") + "/cgroup.procs"),
             std::to_string(process.pid()));
@@ -179,7 +179,7 @@ TEST_F(Cgroup1Test, ProcessBeyondItsMemoryIsKilledAndUsageSaysSo) {
   EXPECT_GT(usage->cpu_ns, 0u);
 }
 
-// What the device group allows, asked of the kernel: 0 opened, else errno.
+// Tests the device group by opening a device: 0 on success, otherwise errno.
 int open_device(const char* path, int flags) {
   const int fd = ::open(path, flags | O_CLOEXEC);
   if (fd < 0) return errno;
@@ -203,7 +203,7 @@ TEST_F(Cgroup1Test, OnlyDefaultDevicesUnlessPrivilegedOrAskedFor) {
   EXPECT_EQ(status_of({.pod_id = "p", .container_id = "priv", .privileged = true, .devices = {}}),
             0);
   EXPECT_EQ(status_of({.pod_id = "p", .container_id = "asked", .devices = {"c 1:11 r"}}), 0);
-  // exec into a container ends in the same device group.
+  // An exec process of the container is in the same device group.
   auto again = run(plugin_->placement("p", "plain"));
   PlacedProcess exec(*again, [] { return open_device("/dev/kmsg", O_RDONLY); });
   EXPECT_EQ(WEXITSTATUS(exec.wait()), EPERM);

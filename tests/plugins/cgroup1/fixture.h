@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Cgroup1 on a sandbox of its own. Machines without the v1 memory controller skip by name.
+// A Cgroup1 with its own cgroup sandbox. Skipped on machines without the v1 memory controller.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class Cgroup1Test : public testing::Test {
   Result<T> run(Task<T> task) {
     return ring_->run_until(std::move(task));
   }
-  // The container's directory below our parent, in the flat form.
+  // The container's directory below the parent cgroup, in the flat form.
   std::string flat(const std::string& pod, const std::string& container) const {
     return sandbox_->parent() + "/berth-" + pod + "." + container;
   }

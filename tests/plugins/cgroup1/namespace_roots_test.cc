@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every container is below the agent's parent in every hierarchy, so its cgroup namespace shows
-// nothing of the machine's root; and what containers make in groups that they share does not stay.
+// Claims: every container is below the agent's parent cgroup in every hierarchy, so its cgroup
+// namespace shows nothing of the machine's root; groups that containers make in shared groups are
+// removed.
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,7 +24,8 @@ class NamespaceRootsTest : public Cgroup1Test {
     return MUST(run(plugin_->prepare(
         {.pod_id = "p", .container_id = id, .resources = {}, .reach = reach, .devices = {}})));
   }
-  // Below the agent's parent: "default", "guarded/berth-p.c". By hierarchy.
+  // The process's group in each hierarchy, relative to the agent's parent: "default",
+  // "guarded/berth-p.c".
   std::map<std::string, std::string> places(pid_t pid) const {
     std::map<std::string, std::string> places;
     for (const auto& [hierarchy, group] : groups_of(pid)) {
@@ -33,7 +35,7 @@ class NamespaceRootsTest : public Cgroup1Test {
     }
     return places;
   }
-  // Hierarchies in which the process shares its group.
+  // The hierarchies in which the process is in a shared group.
   std::set<std::string> shared_by(pid_t pid) const {
     std::set<std::string> shared;
     for (const auto& [hierarchy, place] : places(pid)) {
@@ -43,7 +45,7 @@ class NamespaceRootsTest : public Cgroup1Test {
   }
 };
 
-TEST_F(NamespaceRootsTest, ProcessSharesNoGroupThatSomeoneInItCouldUseAgainstIt) {
+TEST_F(NamespaceRootsTest, ProcessIsOnlyInSharedGroupsThatContainersCannotMisuse) {
   const PlacedProcess confined(prepare("none", CgroupReach::none));
   const PlacedProcess free(prepare("user", CgroupReach::user_namespace));
   const PlacedProcess admin(prepare("admin", CgroupReach::administrator));
@@ -53,7 +55,8 @@ TEST_F(NamespaceRootsTest, ProcessSharesNoGroupThatSomeoneInItCouldUseAgainstIt)
   std::set<std::string> rest = all;
   for (const std::string& hierarchy : always) rest.erase(hierarchy);
   EXPECT_EQ(shared_by(confined.pid()), rest);
-  // Files of devices are for who has CAP_SYS_ADMIN on the machine; the others do nothing.
+  // Writing the files of devices needs CAP_SYS_ADMIN on the machine; the other hierarchies have no
+  // effect.
   for (const std::string& hierarchy : shared_by(free.pid())) {
     const bool labelled = sandbox_->at(hierarchy, "") != "" && hierarchy == "systemd";
     EXPECT_TRUE(hierarchy == "devices" || hierarchy == "cpuacct" || labelled) << hierarchy;
@@ -62,7 +65,7 @@ TEST_F(NamespaceRootsTest, ProcessSharesNoGroupThatSomeoneInItCouldUseAgainstIt)
   if (all.contains("devices")) {
     EXPECT_EQ(places(admin.pid())["devices"], "guarded/berth-p.admin");
   }
-  // A further process goes where the container is.
+  // A further process is placed in the groups of the container.
   for (const auto& [id, first] :
        {std::pair{"none", &confined}, {"user", &free}, {"admin", &admin}}) {
     const PlacedProcess exec(MUST(run(plugin_->placement("p", id))));
@@ -76,8 +79,8 @@ TEST_F(NamespaceRootsTest, InitOfThePodSharesNoGroup) {
   EXPECT_EQ(shared_by(init.pid()), std::set<std::string>{});
 }
 
-// Mounts every hierarchy of v1 in namespaces of its own. 0: none shows a file of the machine's
-// root.
+// Mounts every v1 hierarchy in new mount and cgroup namespaces. 0: none shows a file of the
+// machine's root.
 int mount_and_look(const std::vector<CgroupMount>& mounts) {
   if (::unshare(CLONE_NEWCGROUP | CLONE_NEWNS) != 0) return 1;
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 2;
@@ -93,14 +96,14 @@ int mount_and_look(const std::vector<CgroupMount>& mounts) {
     if (::mkdir(at.c_str(), 0755) != 0) return 5;
     if (::mount("none", at.c_str(), "cgroup", 0, options.c_str()) != 0) return 6;
     if (!fs::exists(at + "/tasks")) return 7;
-    // KERNEL: only the root of a hierarchy has these, and a mount in a cgroup namespace shows what
-    // is below the namespace's root.
+    // KERNEL: only the root of a hierarchy has these files, and a mount in a cgroup namespace shows
+    // the root of the namespace.
     if (fs::exists(at + "/release_agent") || fs::exists(at + "/cgroup.sane_behavior")) return 8;
   }
   return 0;
 }
 
-TEST_F(NamespaceRootsTest, NoHierarchyShowsReleaseAgentToWhoMountsIt) {
+TEST_F(NamespaceRootsTest, NoMountedHierarchyShowsReleaseAgent) {
   for (const CgroupReach reach : {CgroupReach::none, CgroupReach::administrator}) {
     PlacedProcess process(prepare("c", reach),
                           [this] { return mount_and_look(sandbox_->mounts()); });
@@ -136,7 +139,7 @@ TEST_F(NamespaceRootsTest, CpusetOfItsOwnHasTheCpusOfTheParent) {
             sandbox_->read("cpuset", "cpuset.cpus"));
 }
 
-TEST_F(NamespaceRootsTest, GroupsThatContainersMadeInSharedOnesGoWithTheContainer) {
+TEST_F(NamespaceRootsTest, GroupsThatContainersMadeInSharedOnesAreRemovedWithTheContainer) {
   const Placement placed = prepare("c", CgroupReach::none);
   const std::vector<std::string> before = sandbox_->snapshot();
   const std::string shared = sandbox_->parent() + "/default";
@@ -144,7 +147,7 @@ TEST_F(NamespaceRootsTest, GroupsThatContainersMadeInSharedOnesGoWithTheContaine
     if (sandbox_->at(hierarchy, "").empty()) continue;
     fs::create_directories(sandbox_->at(hierarchy, shared + "/stray/below"));
     fs::create_directories(sandbox_->at(hierarchy, shared + "/berth-p.c"));
-    // Of a container that lives: it stays.
+    // A group of a running container, which must remain.
     fs::create_directories(sandbox_->at(hierarchy, shared + "/used/inner"));
   }
   PlacedProcess living(placed, [] {
@@ -182,7 +185,7 @@ TEST_F(NamespaceRootsTest, RecoverSweepsWhatIsInSharedAndGuardedGroups) {
   EXPECT_EQ(sandbox_->snapshot(), before);
 }
 
-// A process that the freezer stops does not die of SIGKILL.
+// SIGKILL has no effect on a frozen process.
 TEST_F(NamespaceRootsTest, ContainerThatStoppedItselfByTheFreezerIsKilled) {
   if (sandbox_->at("freezer", "").empty()) GTEST_SKIP() << "no v1 freezer";
   for (const bool by_recover : {false, true}) {
@@ -206,7 +209,7 @@ TEST_F(NamespaceRootsTest, ContainerThatStoppedItselfByTheFreezerIsKilled) {
   }
 }
 
-// Deeper than the process may have descriptors.
+// The depth exceeds the descriptor limit of the process.
 TEST_F(NamespaceRootsTest, HoweverDeepAContainersGroupsAreTheyAreRemoved) {
   prepare("c", CgroupReach::user_namespace);
   const std::string hierarchy = sandbox_->at("freezer", "").empty() ? "memory" : "freezer";
@@ -230,9 +233,9 @@ TEST_F(NamespaceRootsTest, HoweverDeepAContainersGroupsAreTheyAreRemoved) {
   EXPECT_FALSE(sandbox_->exists(hierarchy, flat("p", "c")));
 }
 
-TEST_F(NamespaceRootsTest, HierarchyThatCannotBeWrittenIsToldOnceAndFailsNoContainer) {
+TEST_F(NamespaceRootsTest, HierarchyThatCannotBeWrittenIsReportedOnceAndFailsNoContainer) {
   NamespaceRoots roots(sandbox_->parent());
-  // A directory where nobody can make another stands for a mount that is read-only.
+  // A directory in which mkdir fails, instead of a read-only mount.
   roots.add({.mount_point = "/proc/self", .version = CgroupVersion::v1, .controllers = {"novel"}});
   roots.add({.mount_point = "/nowhere", .version = CgroupVersion::v1, .label = "gone"});
   const std::vector<std::string> faults = roots.make_shared();
@@ -260,7 +263,7 @@ TEST_F(NamespaceRootsTest, HierarchyThatIsMountedNowhereIsUsed) {
   EXPECT_TRUE(groups_of(process.pid())["freezer"].ends_with(flat("p", "c")));
 }
 
-// As berth made them until 2026-11: in freezer and the like no group at all.
+// berth made such containers until 2026-11, without groups in the freezer and similar hierarchies.
 TEST_F(NamespaceRootsTest, ContainerOfAnOlderAgentIsLeftWhereItIs) {
   Placement old;
   for (const char* controller : {"cpu", "memory", "pids"}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// recover() hears every id that lives and removes every other cgroup below the agent's own.
+// Claims: recover() receives all ids that exist and removes all other cgroups below the agent's.
 #include "tests/plugins/cgroup1/fixture.h"
 
 namespace berth::plugins {
@@ -17,7 +17,7 @@ TEST_F(Cgroup1Test, RecoverKeepsTheLivingKillsAndRemovesTheRest) {
   PlacedProcess lost(prepare("lives", "lost"));
   PlacedProcess orphan(prepare("dead", "c"));
 
-  plugin_ = make_plugin();  // a new agent knows nothing
+  plugin_ = make_plugin();  // as after a restart of the agent
   ASSERT_TRUE(run(plugin_->recover({{.pod_id = "lives", .container_ids = {"kept"}}})).ok());
   EXPECT_EQ(::kill(kept.pid(), 0), 0);
   EXPECT_TRUE(WIFSIGNALED(lost.wait()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of plugins/api/resources.h on cgroup v2. On a hybrid machine the v2 hierarchy has no
-// cpu, memory or pids controller: then what needs one is skipped by name, and the rest runs.
+// Claims about the contract of plugins/api/resources.h on cgroup v2. On a hybrid machine the v2
+// hierarchy has no cpu, memory or pids controller; tests that need one are skipped there.
 #include "plugins/cgroup2/cgroup2.h"
 
 #include <sys/mman.h>
@@ -26,7 +26,7 @@ class Cgroup2Test : public testing::Test {
     ASSERT_TRUE(run(plugin_->recover({})).ok());
   }
 
-  // Only controllers that a hybrid root does not have: enabling one there would change the machine.
+  // Only controllers that a hybrid root does not have, because enabling one changes the machine.
   std::unique_ptr<Cgroup2> make_plugin() {
     return MUST(Cgroup2::create(
         *ring_, log_,
@@ -56,7 +56,7 @@ class Cgroup2Test : public testing::Test {
   bool has_controllers_ = false;
 };
 
-// Where v1 hierarchies are mounted beside it.
+// For hybrid machines, on which v1 hierarchies are mounted too.
 TEST_F(Cgroup2Test, NoProcessStaysInTheRootOfAV1HierarchyAndNothingIsLeftThere) {
   const std::vector<std::string> before = sandbox_->snapshot();
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The assembled program, run by an interpreter of the few instructions it uses.
+// Runs the assembled program with an interpreter of the instructions that it uses.
 #include "plugins/cgroup2/device_program.h"
 
 #include <gtest/gtest.h>

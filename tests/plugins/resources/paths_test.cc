@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of cgroups, the mount table, device rules: text in, text out.
+// Claims about cgroup names, the mount table and device rules.
 #include <gtest/gtest.h>
 
 #include "plugins/resources/cgroup_mounts.h"
@@ -70,14 +70,14 @@ TEST(CgroupMounts, HybridTableGivesEachControllerItsPlace) {
   EXPECT_EQ(mounts[3].version, CgroupVersion::v2);
 }
 
-TEST(CgroupMounts, ControllersThatNobodyKnowsAreControllers) {
+TEST(CgroupMounts, UnknownControllersAreControllers) {
   const auto mounts = parse_cgroup_mounts(
       "40 31 0:37 / /c/x rw - cgroup cgroup rw,xattr,release_agent=/bin/a,novel,clone_children\n");
   ASSERT_EQ(mounts.size(), 1u);
   EXPECT_EQ(mounts[0].controllers, std::vector<std::string>{"novel"});
 }
 
-TEST(CgroupMounts, OfTwoMountsTheOneThatMayBeWrittenCounts) {
+TEST(CgroupMounts, OfTwoMountsTheWritableOneIsUsed) {
   const auto mounts = parse_cgroup_mounts(
       "35 31 0:32 / /ro ro,relatime - cgroup cgroup rw,memory\n"
       "36 31 0:33 / /only ro,relatime - cgroup cgroup rw,freezer\n"
@@ -106,7 +106,7 @@ TEST(Devices, RuleTextsComeBack) {
   }
 }
 
-TEST(Devices, NonsenseIsQuoted) {
+TEST(Devices, MalformedRulesAreQuotedInTheError) {
   for (const char* rule : {"", "c", "c 1:3", "x 1:3 rwm", "c 1:3 q", "c -1:3 r", "c 1: r", "c :3 r",
                            "cc 1:3 r", "c 1:99999999 r", "c 1:3  "}) {
     const auto parsed = parse_device_rule(rule);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the CRI's numbers to control files, as tables.
+// Tables of CRI numbers and the resulting control files.
 #include "plugins/resources/policy.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ std::string text_of(Controller controller, CgroupVersion version, const Change& 
   return text(control_writes(controller, version, with(change), current));
 }
 
-TEST(CpuWeight, GoesThroughThePointsBothWorldsAgreeOn) {
+TEST(CpuWeight, MatchesTheFixedPointsOfSharesAndWeights) {
   struct Row {
     std::int64_t shares;
     unsigned weight;
@@ -53,7 +53,7 @@ TEST(CpuWeight, NeverFallsWhenSharesRise) {
   }
 }
 
-TEST(Validate, AbsurdNumbersNameTheField) {
+TEST(Validate, OutOfRangeNumbersNameTheField) {
   struct Row {
     Change change;
     const char* field;
