@@ -44,20 +44,20 @@ TEST_F(Cgroup1Test, SecondRecoverChangesNothing) {
   }
 }
 
-TEST_F(Cgroup1Test, RecoverOfAKubeletsParentLeavesStrangersAlone) {
+TEST_F(Cgroup1Test, RecoverOfAKubeletsParentLeavesOtherGroupsAlone) {
   const std::string parent = "/" + sandbox_->kubelet_parent();
   for (const char* pod : {"lives", "dead"}) {
     ASSERT_TRUE(
         run(plugin_->prepare_pod({.pod_id = pod, .cgroup_parent = parent, .resources = {}})).ok());
     ASSERT_TRUE(run(plugin_->prepare({.pod_id = pod, .container_id = "c", .devices = {}})).ok());
   }
-  const std::string stranger = sandbox_->at("memory", sandbox_->kubelet_parent()) + "/stranger";
-  ASSERT_TRUE(std::filesystem::create_directory(stranger));
+  const std::string other_group = sandbox_->at("memory", sandbox_->kubelet_parent()) + "/other";
+  ASSERT_TRUE(std::filesystem::create_directory(other_group));
   plugin_ = make_plugin();
   ASSERT_TRUE(
       run(plugin_->recover({{.pod_id = "lives", .cgroup_parent = parent, .container_ids = {"c"}}}))
           .ok());
-  EXPECT_TRUE(std::filesystem::exists(stranger));
+  EXPECT_TRUE(std::filesystem::exists(other_group));
   EXPECT_TRUE(sandbox_->exists("memory", sandbox_->kubelet_parent() + "/berth-lives.c"));
   EXPECT_FALSE(sandbox_->exists("memory", sandbox_->kubelet_parent() + "/berth-dead.c"));
   EXPECT_TRUE(run(plugin_->placement("lives", "c")).ok()) << "the chosen parent is known again";
