@@ -31,7 +31,8 @@ Result<int> exec(const Session& session, const ExecOptions& options) {
   request.set_container_id(target.id);
   request.set_timeout(session.timeout_s);
   for (const std::string& word : options.command) request.add_cmd(word);
-  const auto limit = session.timeout_s > 0 ? session.patient() + kGrace : session.patient();
+  const auto limit =
+      session.timeout_s > 0 ? session.long_call_timeout() + kGrace : session.long_call_timeout();
   TRY(const auto response, client.call(&Runtime::Stub::ExecSync, request, limit));
   StandardSink sink;
   TRY_(sink.write(Stream::out, response.stdout()));

@@ -68,7 +68,8 @@ Result<int> image_rm(const Session& session, const std::vector<std::string>& nam
     if (!force) TRY_(check_unused(client, status.image(), name));
     cri::RemoveImageRequest request;
     request.mutable_image()->set_image(name);
-    TRY(const auto removed, client.call(&Images::Stub::RemoveImage, request, session.patient()));
+    TRY(const auto removed,
+        client.call(&Images::Stub::RemoveImage, request, session.long_call_timeout()));
     static_cast<void>(removed);
     print(name + "\n");
   }
@@ -81,7 +82,7 @@ Result<int> image_prune(const Session& session, bool all, bool dry_run) {
   request.set_all(all);
   request.set_dry_run(dry_run);
   TRY(const auto response,
-      client.call("image prune", &OwnImages::Stub::Prune, request, session.patient()));
+      client.call("image prune", &OwnImages::Stub::Prune, request, session.long_call_timeout()));
   if (session.json()) {
     print_json(message_json(response));
     return 0;

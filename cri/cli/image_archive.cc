@@ -75,9 +75,10 @@ Result<int> image_save(const Session& session, const SaveOptions& options) {
   for (const std::string& image : options.images) request.add_images(image);
   request.set_format(options.format == "docker" ? own::SaveRequest::DOCKER_ARCHIVE
                                                 : own::SaveRequest::OCI_LAYOUT);
-  Status saved = to_stdout
-                     ? receive_archive(client, request, STDOUT_FILENO, "stdout", session.patient())
-                     : save_to_file(client, request, options.output, session.patient());
+  Status saved =
+      to_stdout
+          ? receive_archive(client, request, STDOUT_FILENO, "stdout", session.long_call_timeout())
+          : save_to_file(client, request, options.output, session.long_call_timeout());
   if (!saved.ok()) return client.for_verb("image save", std::move(saved).error());
   return 0;
 }
@@ -109,7 +110,7 @@ Result<int> image_load(const Session& session, const std::string& input) {
     if (!file.valid()) return sys_error(errno, "open", input);
   }
   Client client = session.connect();
-  const auto context = Client::context(session.patient());
+  const auto context = Client::context(session.long_call_timeout());
   own::LoadResponse response;
   const auto writer = client.own_images().Load(context.get(), &response);
   const Status sent =

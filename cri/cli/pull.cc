@@ -77,10 +77,10 @@ Result<int> pull(const Session& session, const PullOptions& options) {
     if (options.credentials.given()) *request.mutable_auth() = auth;
     const std::int64_t begin = pull_now_ms();
     bool has_progress = true;
-    Result<own::PullDone> done = watched_pull(client, request, shown, session.patient());
+    Result<own::PullDone> done = watched_pull(client, request, shown, session.long_call_timeout());
     if (!done.ok() && done.error().is(Errc::unimplemented)) {
       has_progress = false;
-      done = plain_pull(client, request, session.patient());
+      done = plain_pull(client, request, session.long_call_timeout());
     }
     if (!done.ok()) return std::move(done).error();
     if (options.quiet) {

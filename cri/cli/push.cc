@@ -30,7 +30,7 @@ Result<int> push(const Session& session, const PushOptions& options) {
     TRY_(options.credentials.put_into(request.mutable_auth()));
   }
   const bool shown = !options.quiet && ::isatty(STDERR_FILENO) == 1;
-  const auto context = Client::context(session.patient());
+  const auto context = Client::context(session.long_call_timeout());
   const auto reader = client.own_images().Push(context.get(), request);
   const std::string name = options.target.empty() ? options.image : options.target;
   TerminalBlock terminal(STDERR_FILENO);

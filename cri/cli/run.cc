@@ -82,7 +82,7 @@ Status pull_if_absent(const Session& session, Client& client, const std::string&
   const EndOnSignal end_on_signal(signals);
   cri::PullImageRequest pull;
   pull.mutable_image()->set_image(image);
-  TRY_(client.call(&Images::Stub::PullImage, pull, session.patient()));
+  TRY_(client.call(&Images::Stub::PullImage, pull, session.long_call_timeout()));
   return {};
 }
 

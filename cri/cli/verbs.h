@@ -26,7 +26,7 @@ struct Session {
   bool json() const { return output == "json"; }
   Client connect() const;
   // The limit for calls that may take long, such as a pull: --timeout, or none if it is not given.
-  std::chrono::seconds patient() const { return std::chrono::seconds(timeout_s); }
+  std::chrono::seconds long_call_timeout() const { return std::chrono::seconds(timeout_s); }
 };
 
 // Adds --endpoint and --timeout, which are accepted before and after the verb.

@@ -55,13 +55,13 @@ ServerCall::ServerCall(CallHost& host) : host_(host) {}
 void ServerCall::accept(CallHost& host) {
   auto* call = new ServerCall(host);
   // Must be requested before the call begins; the tag is returned only if a call begins.
-  call->context_.AsyncNotifyWhenDone(&call->over_);
+  call->context_.AsyncNotifyWhenDone(&call->call_ended_);
   host.service.RequestCall(&call->context_, &call->stream_, host.queue.get(), host.queue.get(),
                            &call->accepted_);
 }
 
-void ServerCall::let_go() {
-  if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+void ServerCall::release() {
+  if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 void ServerCall::accepted(bool ok) {
@@ -71,7 +71,7 @@ void ServerCall::accepted(bool ok) {
   }
   host_.on_taken();
   accept(host_);
-  holders_ = 2;  // the handler (or its refusal), and over_
+  owners_ = 2;  // the handler (or its refusal), and call_ended_
   method_ = host_.methods.find(context_.method());
   stream_.Read(&received_, &first_read_);
 }
@@ -95,14 +95,14 @@ void ServerCall::operation_ended(bool ok) {
 }
 
 void ServerCall::answered(bool /*ok*/) {
-  let_go();
+  release();
 }
 
-void ServerCall::over(bool /*ok*/) {
+void ServerCall::call_ended(bool /*ok*/) {
   if (method_ != nullptr && method_->ends_with_client && context_.IsCancelled()) {
-    host_.ring.post(left_);  // client_left() calls let_go()
+    host_.ring.post(disconnect_);  // client_disconnected() calls release()
   } else {
-    let_go();
+    release();
   }
 }
 
@@ -113,16 +113,16 @@ void ServerCall::begin() {
   }
 }
 
-void ServerCall::client_left() {
-  client_left_ = true;
+void ServerCall::client_disconnected() {
+  client_disconnected_ = true;
   if (cancel_) cancel_->cancel();
-  let_go();
+  release();
 }
 
 Task<void> ServerCall::handle() {
   const TaskContext context = co_await this_task();
   cancel_.emplace(context.cancel);
-  if (client_left_) cancel_->cancel();
+  if (client_disconnected_) cancel_->cancel();
   Result<void> outcome = co_await under(*cancel_, method_->handler(*this)).result();
   cancel_.reset();  // on the loop, because it is linked into the loop's lists
   finish(outcome.ok() ? grpc::Status::OK : to_grpc(outcome.error()));

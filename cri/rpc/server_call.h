@@ -65,19 +65,19 @@ class ServerCall final : public Call {
 
   explicit ServerCall(CallHost& host);
   ~ServerCall() = default;
-  void let_go();
+  void release();
 
   // On the queue's thread.
   void accepted(bool ok);
   void first_read(bool ok);
   void operation_ended(bool ok);
   void answered(bool ok);
-  void over(bool ok);
+  void call_ended(bool ok);
 
   // On the loop.
   void begin();
   void wake_handler() { operation_ended_event_.set(); }
-  void client_left();
+  void client_disconnected();
   Task<void> handle();
   // Waits for the running read or write, also when cancelled, because gRPC still uses its memory.
   Task<void> operation();
@@ -88,21 +88,21 @@ class ServerCall final : public Call {
   grpc::GenericServerContext context_;
   grpc::GenericServerAsyncReaderWriter stream_{&context_};
   const Method* method_ = nullptr;
-  std::atomic<int> holders_{0};
+  std::atomic<int> owners_{0};
 
   Tag accepted_{*this, &ServerCall::accepted};
   Tag first_read_{*this, &ServerCall::first_read};
   Tag operation_ended_{*this, &ServerCall::operation_ended};
   Tag answered_{*this, &ServerCall::answered};
-  Tag over_{*this, &ServerCall::over};
+  Tag call_ended_{*this, &ServerCall::call_ended};
   Step begin_{*this, &ServerCall::begin};
   Step wake_{*this, &ServerCall::wake_handler};
-  Step left_{*this, &ServerCall::client_left};
+  Step disconnect_{*this, &ServerCall::client_disconnected};
 
   grpc::ByteBuffer received_;
   bool received_any_ = false;  // received_ holds a message that the handler has not read
   std::optional<grpc::ByteBuffer> last_;
-  bool client_left_ = false;
+  bool client_disconnected_ = false;
   std::optional<CancelContext> cancel_;  // set while the handler runs
   Event operation_ended_event_;          // the running read or write has ended
   bool operation_ok_ = false;            // written before wake_ is posted
