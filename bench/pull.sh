@@ -25,8 +25,8 @@
 # power fails before that. `--wait-for-disk 1` adds a sync of the filesystem to the time of both.
 #
 # For each image: pull: NAME A s vs B s ratio R; cpu A s vs B s; memory +A MiB vs +B MiB
-# with A berth's median and B containerd's; cpu is of the daemon and its children, memory the growth
-# of the daemon's peak resident set over the pull.
+# where A is berth's median and B containerd's; cpu is that of the daemon and its children, memory
+# is the growth of the daemon's peak resident set during the pull.
 #
 # Then, for berth, fifty pulls of an image that is already present: the CPU time of berthd's threads
 # (schedstat in proc(5)) and the requests to the registry. `--rounds 0` measures only this.

@@ -18,7 +18,7 @@ class IsolatedNetwork final : public plugins::Network {
   std::string_view name() const override { return "isolated"; }
   // Remembers the namespaces of living pods and begins to fill the pool.
   Task<void> recover(std::vector<plugins::NetworkPod> living) override;
-  // unimplemented: host ports, which nothing could reach.
+  // unimplemented: host ports, because the pod has no address to which they could be forwarded.
   Task<plugins::NetworkAttachment> attach(plugins::NetworkRequest request) override;
   Task<void> detach(std::string pod_id) override;
   plugins::NetworkStatus status() override;

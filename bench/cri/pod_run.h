@@ -26,7 +26,7 @@ inline constexpr std::array<const char*, kCalls> kCallNames = {
 struct PodTimes {
   std::array<std::int64_t, kCalls> call_ns{};
   std::int64_t start_ns = 0;      // from before RunPodSandbox to after StartContainer
-  std::int64_t lifecycle_ns = 0;  // that and the four calls that end the pod
+  std::int64_t lifecycle_ns = 0;  // start_ns and the four calls that end the pod
 };
 
 // The config of pod number `number`. Does not make the log directory.

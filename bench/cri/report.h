@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The result as text for people and as JSON for scripts. Pure.
+// Formats the result as text for people and as JSON for scripts. Pure.
 #pragma once
 
 #include <nlohmann/json.hpp>

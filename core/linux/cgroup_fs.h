@@ -41,7 +41,8 @@ class Cgroup {
   Status write(const std::string& file, std::string_view value) const;
   Result<std::string> read(const std::string& file) const;
   bool has(const std::string& file) const;
-  // A control file open for writing, to be handed to another process (`tasks`, `cgroup.procs`).
+  // Opens a control file, such as `tasks` or `cgroup.procs`, to pass the descriptor to another
+  // process.
   Result<UniqueFd> open_control(const std::string& file, int flags) const;
 
   // cgroup.procs: pids in the caller's PID namespace, without the processes of child cgroups.

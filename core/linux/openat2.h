@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening files relative to a directory descriptor. Paths that an image or a container controls are
-// opened with the *_in_root functions only: symbolic links and ".." are resolved as if `dirfd` were
-// "/", and magic links (/proc/self/fd/7) are refused. openat2(2), Linux 5.6.
+// Opens files relative to a directory descriptor. Paths that an image or a container controls must
+// be opened with the *_in_root functions: they resolve symbolic links and ".." as if `dirfd` were
+// "/", and refuse magic links (/proc/self/fd/7). openat2(2), Linux 5.6.
 #pragma once
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signal dispositions, sigaction(2).
+// Dispositions of signals, sigaction(2).
 #pragma once
 
 namespace berth::sys {

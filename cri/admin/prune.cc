@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removes unused images. An image is used while it is pinned, or is the root filesystem or a volume
-// of a container.
+// Removes unused images. An image is in use if it is pinned, or if it is the root filesystem or a
+// volume of a container.
 #include <set>
 
 #include "cri/admin/calls.h"

@@ -130,7 +130,8 @@ Status LogDecoder::flush() {
 
 namespace {
 
-// Finds where lines begin: the first entry of a stream after an entry of it that ended a line.
+// Finds the offsets at which lines begin. A line begins with the first entry of a stream, and with
+// each entry that follows a full entry of the same stream.
 class LineStarts {
  public:
   explicit LineStarts(std::size_t kept) : kept_(kept) {}

@@ -17,7 +17,7 @@ namespace {
 
 struct Controller {
   const char* name;     // in cgroup v2
-  const char* v1_name;  // among the mount options of cgroup v1
+  const char* v1_name;  // in the mount options of cgroup v1
   Health missing;
 };
 

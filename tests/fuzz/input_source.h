@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fuzzer's input as a blob that arrives in pieces.
+// Reads the fuzzer's input as a blob that is received in pieces.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace berth::fuzz {
 
 class InputSource final : public image::ByteSource {
  public:
-  // Gives at most `step` bytes at a time; the input must outlive it.
+  // Returns at most `step` bytes per read. The input must outlive the object.
   InputSource(std::string_view input, std::size_t step) : rest_(input), step_(step) {}
   Result<std::size_t> read(char* out, std::size_t size) override {
     const std::size_t count = rest_.copy(out, std::min(size, step_));
