@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "core/container/namespace_pool.h"
+#include "core/namespaces/namespace_pool.h"
 #include "plugins/api/network.h"
 
 namespace berth::networking {
@@ -25,7 +25,7 @@ class IsolatedNetwork final : public plugins::Network {
   Task<void> close() override;
 
  private:
-  container::NamespacePool pool_;
+  NamespacePool pool_;
   // A second attach of a pod gives the first one's namespace; the descriptor is ours.
   std::map<std::string, UniqueFd> attached_;
 };

@@ -56,6 +56,8 @@ enum Stage {
   kStageReady
 };
 constexpr int kStages = 6;
+// "rootfs": for `berth explain`.
+const char* stage_name(Stage stage) noexcept;
 
 struct Report {
   ReportKind kind = ReportKind::failed;

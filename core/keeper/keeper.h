@@ -122,6 +122,7 @@ class Keeper final : private LogPump::Owner {
   // requests.cc
   void handle(Incoming& message) noexcept;
   void handle_hello(Incoming& message) noexcept;
+  void tell_build(const Header& header) noexcept;
   size_t staging_fds(int* fds) noexcept;
   void handle_named(Incoming& message, const NameBody& body) noexcept;
   void reopen_log(Incoming& message, std::uint32_t entry) noexcept;

@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "core/keeper/build_id.h"
 #include "core/keeper/entry_record.h"
 #include "core/keeper/keeper.h"
 
@@ -16,6 +17,7 @@ void Keeper::handle(Incoming& message) noexcept {
   const Header& header = message.header();
   if (header.type == MessageType::hello) return handle_hello(message);
   if (!greeted_) return refuse(header.request, header.type, EPROTO, "hello", "expected first");
+  if (header.type == MessageType::build) return tell_build(header);
   const bool handing_over = header.type == MessageType::adopt_process ||
                             header.type == MessageType::adopt_held ||
                             header.type == MessageType::adopt_done;
@@ -74,6 +76,12 @@ void Keeper::handle_hello(Incoming& message) noexcept {
   if (!tell(MessageType::hello, message.header().request, body, std::span(fds, count))) {
     drop_connection();
   }
+}
+
+void Keeper::tell_build(const Header& header) noexcept {
+  const NameBody body{.name = own_build()};
+  // The agent connects again.
+  if (!tell(header.type, header.request, body)) drop_connection();
 }
 
 size_t Keeper::staging_fds(int* fds) noexcept {

@@ -26,15 +26,15 @@ std::int64_t median(std::vector<std::int64_t> values) {
 }
 
 void measure(bool bare_root) {
-  oci::Spec spec = base_spec({"/bin/true"});
+  LaunchContainer spec = base_spec({"/bin/true"});
   const std::uint64_t caps = spec.process.capabilities.bounding;
   spec.seccomp.instructions = sys::runtime_default_program(caps).value();
   spec.process.oom_score_adj = 999;
   const sys::NamespaceSet pod =
       sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
-  spec.namespaces.network = {oci::Namespace::Mode::join, pod.netns.get()};
-  spec.namespaces.ipc = {oci::Namespace::Mode::join, pod.ipc.get()};
-  spec.namespaces.uts = {oci::Namespace::Mode::join, pod.uts.get()};
+  spec.namespaces.network = {PlanNamespaceMode::join, pod.netns.get()};
+  spec.namespaces.ipc = {PlanNamespaceMode::join, pod.ipc.get()};
+  spec.namespaces.uts = {PlanNamespaceMode::join, pod.uts.get()};
   std::vector<sys::UniqueMount> roots;
   for (int i = 0; i < kLaunches; ++i) roots.push_back(make_rootfs());
   const UniqueFd proc_fd = enter_bare_root();

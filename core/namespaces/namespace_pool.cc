@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/container/namespace_pool.h"
+#include "core/namespaces/namespace_pool.h"
 
 #include <algorithm>
 #include <functional>
@@ -9,7 +9,7 @@
 #include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
 
-namespace berth::container {
+namespace berth {
 
 namespace {
 
@@ -93,4 +93,4 @@ Task<void> NamespacePool::close() {
   sets_.clear();
 }
 
-}  // namespace berth::container
+}  // namespace berth

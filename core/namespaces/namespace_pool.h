@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // NamespacePool keeps fresh namespaces ready, so that a pod takes some in a microsecond instead of
 // waiting for the kernel to make them (0.3 to 0.5 ms). One pool makes one kind of set (network; or
-// ipc and uts). A set is handed out once and never comes back: nobody gets a dirty one.
+// ipc and uts). A set is handed out once and never comes back.
 //
-// The pool refills on offload threads up to `size`; a full pool does nothing and wakes nobody. Loop
+// The pool refills on offload threads up to `size`; a full pool does nothing. Loop
 // thread only. close() before the destructor.
 #pragma once
 
@@ -17,7 +17,7 @@
 #include "core/task/scope.h"
 #include "core/task/task.h"
 
-namespace berth::container {
+namespace berth {
 
 class NamespacePool {
  public:
@@ -49,4 +49,4 @@ class NamespacePool {
   Scope scope_;
 };
 
-}  // namespace berth::container
+}  // namespace berth

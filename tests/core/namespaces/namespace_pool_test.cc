@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/container/namespace_pool.h"
+#include "core/namespaces/namespace_pool.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -7,7 +7,7 @@
 
 #include <set>
 
-namespace berth::container {
+namespace berth {
 namespace {
 
 constexpr int kFlags = CLONE_NEWIPC | CLONE_NEWUTS;
@@ -104,4 +104,4 @@ TEST_F(NamespacePoolTest, PoolOfSizeZeroMakesOnDemand) {
 }
 
 }  // namespace
-}  // namespace berth::container
+}  // namespace berth
