@@ -64,7 +64,8 @@ TEST(Identity, NoNewPrivilegesAndFilterAreSeenInside) {
   spec.process.no_new_privileges = false;
   EXPECT_EQ(status_lines(spec, "^(NoNewPrivs|Seccomp):"), "NoNewPrivs:\t0\nSeccomp:\t0\n");
   const std::uint64_t caps = spec.process.capabilities.bounding;
-  spec.seccomp.instructions = sys::runtime_default_program(caps).value();
+  const sys::SeccompInstructions filter = sys::runtime_default_program(caps).value();
+  spec.seccomp = filter;
   // A filter without no_new_privs is installed while the process still has CAP_SYS_ADMIN.
   EXPECT_EQ(status_lines(spec, "^(NoNewPrivs|Seccomp):"), "NoNewPrivs:\t0\nSeccomp:\t2\n");
   spec.process.no_new_privileges = true;
@@ -81,7 +82,8 @@ TEST(Identity, RuntimeDefaultFilterRefusesMountAndNamespaces) {
   spec.process.capabilities.permitted |= admin;
   EXPECT_EQ(run(spec), "alive\n");
   const std::uint64_t caps = sys::capability_container_default();
-  spec.seccomp.instructions = sys::runtime_default_program(caps).value();
+  const sys::SeccompInstructions filter = sys::runtime_default_program(caps).value();
+  spec.seccomp = filter;
   const std::string text = run(spec);
   EXPECT_NE(text.find("unshare"), std::string::npos) << text;
   EXPECT_NE(text.find("Operation not permitted"), std::string::npos) << text;
@@ -90,7 +92,8 @@ TEST(Identity, RuntimeDefaultFilterRefusesMountAndNamespaces) {
 
 TEST(Identity, FilterThatTheKernelRefusesIsASeccompFailure) {
   LaunchContainer spec = base_spec({"true"});
-  spec.seccomp.instructions = {0};
+  constexpr std::uint64_t kBroken[] = {0};
+  spec.seccomp = kBroken;
   EXPECT_EQ(run(spec), "seccomp filter: EINVAL");
 }
 
@@ -126,9 +129,9 @@ TEST(Identity, LimitOfOpenFilesDoesNotKeepTheProgramFromBeingFound) {
 TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
   LaunchContainer spec = base_spec(
       {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/shm_rmid_forced"});
-  spec.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "80"}, {"kernel.shm_rmid_forced", "1"}};
+  spec.sysctl = {{"net/ipv4/ip_unprivileged_port_start", "80"}, {"kernel/shm_rmid_forced", "1"}};
   EXPECT_EQ(run(spec), "80\n1\n");
-  spec.sysctl = {{"net.ipv4.no_such_setting", "1"}};
+  spec.sysctl = {{"net/ipv4/no_such_setting", "1"}};
   EXPECT_EQ(run(spec), "sysctl net/ipv4/no_such_setting: ENOENT");
 }
 

@@ -28,7 +28,8 @@ std::int64_t median(std::vector<std::int64_t> values) {
 void measure(bool bare_root) {
   LaunchContainer spec = base_spec({"/bin/true"});
   const std::uint64_t caps = spec.process.capabilities.bounding;
-  spec.seccomp.instructions = sys::runtime_default_program(caps).value();
+  const sys::SeccompInstructions filter = sys::runtime_default_program(caps).value();
+  spec.seccomp = filter;
   spec.process.oom_score_adj = 999;
   const sys::NamespaceSet pod =
       sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
