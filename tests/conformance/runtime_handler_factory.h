@@ -27,7 +27,7 @@ class RuntimeHandlerFactory {
   virtual UniqueFd rootfs() = 0;
   // A network namespace as a network plugin gives it.
   virtual UniqueFd netns() = 0;
-  // A descriptor for a log file, and what is in a file.
+  // Where the log of this name is, in a directory of the test's own.
   virtual std::string log_path(const std::string& id) = 0;
 
   // The rare losses. False: this handler cannot lose that.
@@ -35,7 +35,7 @@ class RuntimeHandlerFactory {
   // The keeper of the logs and the agent die while the container lives; then a new agent.
   virtual bool lose_logs() = 0;
   // The container ends while nothing can see how; then a new agent.
-  virtual bool end_unseen(const std::string& container_id) = 0;
+  virtual bool end_unseen(const std::string& container_id, pid_t pid) = 0;
   // The init of a sandbox that has one ends.
   virtual void end_init(const SandboxStatus& sandbox) = 0;
 };

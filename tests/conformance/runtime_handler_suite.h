@@ -211,7 +211,9 @@ TYPED_TEST_P(RuntimeHandlerLife, CheckTakesAGoodSpecAndRefusesHooksByName) {
     (hooked.hooks.*member).push_back({.path = "/bin/true", .args = {}, .env = {}, .timeout = {}});
     auto refused = this->run(this->handler().check(hooked));
     if (refused.ok()) continue;  // a handler that runs hooks of this kind
-    EXPECT_EQ(refused.error().code, Errc::invalid_argument) << refused.error().message();
+    const bool is_refusal =
+        refused.error().is(Errc::invalid_argument) || refused.error().is(Errc::unimplemented);
+    EXPECT_TRUE(is_refusal) << refused.error().message();
     EXPECT_NE(refused.error().message().find("hooks"), std::string::npos)
         << name << ": " << refused.error().message();
   }

@@ -41,7 +41,7 @@ class FakePlace final : public plugins::RuntimeHandlerFactory {
     restart();
     return true;
   }
-  bool end_unseen(const std::string& container_id) override {
+  bool end_unseen(const std::string& container_id, pid_t) override {
     machine_.end(container_id, std::nullopt);
     restart();
     return true;

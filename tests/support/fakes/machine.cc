@@ -69,10 +69,23 @@ Process& Machine::start(Process process, UniqueFd stdin_read) {
         end(id, 0);
       }
       break;
+    case Program::Kind::repeats:
+      beside_.spawn(repeat(id));
+      break;
     default:
       break;
   }
   return started;
+}
+
+Task<void> Machine::repeat(std::string id) {
+  constexpr std::int64_t kPauseMs = 20;
+  for (;;) {
+    const auto found = processes.find(id);
+    if (found == processes.end() || found->second.exit) co_return;
+    if (!found->second.log_lost) write_log(found->second, found->second.program.text);
+    co_await ring_.sleep_until(Deadline::after_ms(kPauseMs));
+  }
 }
 
 Task<void> Machine::copy_stdin(std::string id, std::shared_ptr<UniqueFd> stdin_read) {

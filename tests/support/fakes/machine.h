@@ -81,6 +81,7 @@ class Machine {
 
  private:
   Task<void> end_later(std::string id, int exit_code, std::int64_t delay_ns);
+  Task<void> repeat(std::string id);
   Task<void> copy_stdin(std::string id, std::shared_ptr<UniqueFd> stdin_read);
 
   Ring& ring_;

@@ -15,6 +15,7 @@ struct Program {
     exits,          // at once with `exit_code`
     prints,         // `text` and a line end, then exits with 0
     copies,         // each line of its stdin to its stdout; exits with 0 at end of file
+    repeats,        // prints `text` again and again until SIGKILL
     exits_on_term,  // with `exit_code` at SIGTERM
     missing,        // the file is not there
     no_program,     // the file cannot be executed
@@ -35,6 +36,8 @@ inline std::vector<std::string> args_of(const Program& program) {
       return {"echo", program.text};
     case Program::Kind::copies:
       return {"cat"};
+    case Program::Kind::repeats:
+      return {"sh", "-c", "while :; do echo " + program.text + "; sleep 0.02; done"};
     case Program::Kind::exits_on_term:
       return {"sh", "-c", "trap 'exit " + code + "' TERM; while :; do sleep 0.05; done"};
     case Program::Kind::missing:
@@ -55,6 +58,11 @@ inline Program program_of(const std::vector<std::string>& args) {
   if (first == "echo" && args.size() == 2) return {.kind = Kind::prints, .text = args[1]};
   if (first != "sh" || args.size() != 3) return {};
   const std::string& script = args[2];
+  const std::string loop = "while :; do echo ";
+  if (script.rfind(loop, 0) == 0) {
+    const std::string text = script.substr(loop.size());
+    return {.kind = Kind::repeats, .text = text.substr(0, text.find(';'))};
+  }
   const std::size_t number = script.find("exit ");
   if (number == std::string::npos) return {};
   const int exit_code = std::stoi(script.substr(number + 5));
