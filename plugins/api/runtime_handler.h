@@ -20,7 +20,7 @@
 //   again. Calls for one id are serialised by the caller but for signal, kill_exec and stdio calls.
 // - The handler writes the container's log in the format of the CRI to the file it was given. A
 //   handler that starts processes by other programs gets this from berth's keeper.
-// - Ids are 1..128 bytes, those of sandboxes, containers and execs are different.
+// - Ids are 1..120 bytes, those of sandboxes, containers and execs are different.
 // Errors: not_found (no such container; the command is not in it), permission_denied (not
 // executable), failed_precondition (already started, not running, a sandbox that lost its
 // namespaces), invalid_argument (a spec that this handler cannot launch; names the member),

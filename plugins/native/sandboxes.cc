@@ -194,7 +194,9 @@ Task<void> Sandboxes::keep(std::string sandbox_id, std::vector<UniqueFd> kept) {
 
 Status Sandboxes::check_complete(const std::string& sandbox_id) const {
   const auto found = sandboxes_.find(sandbox_id);
-  if (found == sandboxes_.end()) return {};
+  if (found == sandboxes_.end()) {
+    return make_error(Errc::failed_precondition, "sandbox `" + sandbox_id + "` was not started");
+  }
   const std::string lost = lost_of(sandbox_id, found->second);
   if (lost.empty()) return {};
   return make_error(Errc::failed_precondition,

@@ -33,7 +33,7 @@ class Sandboxes {
   Result<plugins::SandboxStatus> status(const std::string& sandbox_id) const;
   Task<void> keep(std::string sandbox_id, std::vector<UniqueFd> kept);
 
-  // failed_precondition: a container cannot be started in it. An unknown one has nothing to lose.
+  // failed_precondition: a container cannot be started in it.
   Status check_complete(const std::string& sandbox_id) const;
   // A duplicate. failed_precondition: it has none of that type.
   Result<UniqueFd> open_namespace(const std::string& sandbox_id, oci::NamespaceType type) const;

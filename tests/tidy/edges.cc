@@ -26,13 +26,9 @@ constexpr Edge kEdges[] = {
     {"core/store/", "core/linux/ core/base/"},
     {"core/container/", "core/linux/ core/oci/ core/base/"},
     // Pods' namespaces are made ahead of time, by a task of the agent and its offload threads.
-    {"core/container/namespace_pool",
-     "core/linux/ core/ring/ core/task/ core/base/ core/container/"},
+    {"core/namespaces/", "core/linux/ core/ring/ core/task/ core/base/"},
     // The keeper's program: static and without a heap, so no tasks and no store.
     {"core/keeper/", "core/container/ core/ring/ core/linux/ core/base/"},
-    // The agent's side of the keeper's socket is awaited.
-    {"core/keeper/client",
-     "core/keeper/ core/container/ core/ring/ core/task/ core/linux/ core/oci/ core/base/"},
     {"core/image/", "core/ring/ core/task/ core/linux/ core/oci/ core/store/ core/base/"},
 
     {"plugins/api/", "core/base/ core/task/ core/oci/"},

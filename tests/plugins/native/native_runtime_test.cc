@@ -28,6 +28,7 @@ class NativeRuntimeTest : public keeper::testing::KeeperTest {
     KeeperTest::SetUp();
     drop_client();
     next_agent({});
+    start_sandbox("p0", false);
   }
   void TearDown() override {
     if (runtime_ == nullptr) return KeeperTest::TearDown();
@@ -63,7 +64,7 @@ class NativeRuntimeTest : public keeper::testing::KeeperTest {
   StartRequest request(const std::string& id, std::vector<std::string> args) {
     StartRequest result;
     result.container_id = id;
-    result.sandbox_id = "p1";
+    result.sandbox_id = "p0";
     result.spec.process = process_of(std::move(args));
     result.spec.linux.namespaces = {{oci::NamespaceType::pid, ""},
                                     {oci::NamespaceType::mount, ""},
@@ -79,6 +80,7 @@ class NativeRuntimeTest : public keeper::testing::KeeperTest {
   }
   StartRequest inside(const std::string& id, std::vector<std::string> args) {
     StartRequest result = request(id, std::move(args));
+    result.sandbox_id = "p1";
     for (oci::Namespace& one : result.spec.linux.namespaces) {
       const bool shared = one.type == oci::NamespaceType::pid ||
                           one.type == oci::NamespaceType::ipc ||
@@ -104,6 +106,15 @@ class NativeRuntimeTest : public keeper::testing::KeeperTest {
     EXPECT_TRUE(exit.ok()) << exit.error().message();
     return exit.ok() ? *exit : Exit{};
   }
+  // An agent whose records have the sandbox p0 and these containers.
+  Recovered next_agent_with(std::vector<std::string> container_ids) {
+    end_agent();
+    KnownSandbox known;
+    known.sandbox_id = "p0";
+    known.namespaces = {.network = false, .ipc = true, .uts = true, .pid = false};
+    known.container_ids = std::move(container_ids);
+    return next_agent({std::move(known)});
+  }
   void start_sandbox(const std::string& id, bool pid) {
     Result<SandboxStatus> status = run(runtime_->start_sandbox(sandbox(id, pid)));
     ASSERT_TRUE(status.ok()) << status.error().message();
@@ -128,8 +139,7 @@ TEST_F(NativeRuntimeTest, StartedContainerIsReportedAndRemoved) {
   EXPECT_EQ(exit.id, "c1");
   EXPECT_EQ(exit.exit_code, 4);
   EXPECT_EQ(joined_log(log_of("c1")), "hello\n1024\n") << "the keeper's own limit is not inherited";
-  end_agent();
-  const Recovered recovered = next_agent({{.sandbox_id = "p1", .container_ids = {"c1"}}});
+  const Recovered recovered = next_agent_with({"c1"});
   ASSERT_EQ(recovered.exited.size(), 1u);
   EXPECT_EQ(recovered.exited[0].exit_code, 4);
   EXPECT_EQ(next_exit().id, "c1") << "reported again until it is removed";
@@ -139,8 +149,7 @@ TEST_F(NativeRuntimeTest, StartedContainerIsReportedAndRemoved) {
 
 TEST_F(NativeRuntimeTest, LivingContainerIsFoundByTheNextAgent) {
   const Started started = start(request("c1", {"sleep", "100"}));
-  end_agent();
-  const Recovered recovered = next_agent({{.sandbox_id = "p1", .container_ids = {"c1"}}});
+  const Recovered recovered = next_agent_with({"c1"});
   ASSERT_EQ(recovered.living.size(), 1u);
   EXPECT_EQ(recovered.living[0].pid, started.pid);
   EXPECT_EQ(recovered.living[0].started_at_ns, started.started_at_ns);
@@ -232,6 +241,12 @@ TEST_F(NativeRuntimeTest, SandboxSharesItsNamespacesAndItsInit) {
   EXPECT_TRUE(run(runtime_->sandbox_status("p1")).error().is(Errc::not_found));
 }
 
+TEST_F(NativeRuntimeTest, ContainerNeedsASandboxThatWasStarted) {
+  Result<Started> refused = run(runtime_->start(inside("c1", {"true"})));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(refused.error().is(Errc::failed_precondition)) << refused.error().message();
+}
+
 TEST_F(NativeRuntimeTest, SandboxWithoutItsInitIsNotReady) {
   start_sandbox("p1", true);
   const SandboxStatus before = run(runtime_->sandbox_status("p1")).value();
@@ -260,7 +275,8 @@ TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndWhatTheyKept) {
   const Recovered recovered = next_agent({{.sandbox_id = "p1", .namespaces = shared},
                                           {.sandbox_id = "p2", .namespaces = own_pid}});
   ASSERT_EQ(recovered.sandboxes.size(), 2U);
-  EXPECT_TRUE(recovered.ended.empty());
+  // p0 is on no record of this agent.
+  EXPECT_EQ(recovered.ended.size(), 1U);
   for (const SandboxStatus& status : recovered.sandboxes) {
     EXPECT_TRUE(status.ready) << status.lost;
     EXPECT_EQ(status.kept.size(), status.sandbox_id == "p1" ? 1U : 2U);
@@ -273,8 +289,7 @@ TEST_F(NativeRuntimeTest, WhateverNoRecordNamesIsEndedAtTheStart) {
   start(request("c1", {"sleep", "100"}));
   start(request("c2", {"sleep", "100"}));
   ASSERT_TRUE(run(runtime_->exec(exec_request({"sleep", "100"}))).ok());
-  end_agent();
-  const Recovered recovered = next_agent({{.sandbox_id = "p2", .container_ids = {"c2"}}});
+  const Recovered recovered = next_agent_with({"c2"});
   ASSERT_EQ(recovered.living.size(), 1U);
   EXPECT_EQ(recovered.living[0].container_id, "c2");
   const auto has_line = [&recovered](const std::string& text) {
