@@ -8,7 +8,6 @@
 //     snapshots/      LMDB, not durable
 //                                               snapshots/mount-points/
 //                                               artifact-volumes/<container id>/<n>/
-//                                               pods/<pod id>/
 #pragma once
 
 #include <string>
@@ -33,9 +32,6 @@ class Layout {
   std::string keeper_socket() const { return state_dir_ + "/keeper.sock"; }
   std::string state_store() const { return state_dir_ + "/state"; }
   std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
-  // What a container finds at /sys/fs/cgroup where hierarchies are several: empty directories, onto
-  // which its own groups are mounted.
-
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }
   std::string snapshots() const { return root_dir_ + "/snapshots"; }
@@ -46,10 +42,6 @@ class Layout {
   std::string artifact_volume(std::string_view container_id) const {
     return artifact_volumes() + "/" + std::string(container_id);
   }
-  // Files of a pod that its containers may write to (cri/sandbox/files.h).
-  std::string pods() const { return root_dir_ + "/pods"; }
-  // Pod ids are made by us (hexadecimal), so they are safe as a path component.
-  std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

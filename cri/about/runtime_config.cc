@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRI: RuntimeConfig tells the kubelet which cgroup driver to use; ours writes cgroupfs itself.
-// UpdateRuntimeConfig brings the pod CIDR; it is kept for networks that assign addresses from it.
+// CRI: RuntimeConfig tells the kubelet which cgroup driver to use: berth writes cgroupfs itself.
+// UpdateRuntimeConfig brings the pod CIDR; it is checked, and no network needs it yet.
 #include "cri/about/calls.h"
 #include "cri/field.h"
 
 namespace berth::cri {
 
 namespace v1 = runtime::v1;
-
-namespace {
-constexpr store::Table kNodeSettings{"node", 1};
-}  // namespace
 
 Task<v1::RuntimeConfigResponse> runtime_config(Node&, const v1::RuntimeConfigRequest&) {
   v1::RuntimeConfigResponse response;
@@ -19,10 +15,9 @@ Task<v1::RuntimeConfigResponse> runtime_config(Node&, const v1::RuntimeConfigReq
 }
 
 Task<v1::UpdateRuntimeConfigResponse> update_runtime_config(
-    Node& node, const v1::UpdateRuntimeConfigRequest& request) {
+    Node&, const v1::UpdateRuntimeConfigRequest& request) {
   const std::string& cidr = request.runtime_config().network_config().pod_cidr();
   co_await check_name_if_set("runtime_config.network_config.pod_cidr", cidr);
-  if (!cidr.empty()) co_await node.state.put(kNodeSettings, "pod_cidr", cidr);
   co_return v1::UpdateRuntimeConfigResponse();
 }
 

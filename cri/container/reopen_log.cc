@@ -2,7 +2,7 @@
 // CRI: "ReopenContainerLog asks runtime to reopen the stdout/stderr log file for the container.
 // This is often called after the log file has been rotated. If the container is not running,
 // container runtime can choose to either create a new log file and return nil, or return an error."
-// We return an error: nothing would ever be written to it.
+// berth returns an error: nothing would ever be written to the new file.
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
 #include "cri/container/log_file.h"
@@ -21,7 +21,9 @@ Task<void> reopen_log(Node& node, std::shared_ptr<Container> container) {
   UniqueFd log = co_await with_deadline(
       node.ring, deadline,
       open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
-  co_await node.handler.reopen_log(container->id(), std::move(log));
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
+  co_await runtime->reopen_log(container->id(), std::move(log));
 }
 
 Task<v1::ReopenContainerLogResponse> reopen_container_log(

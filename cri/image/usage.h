@@ -3,7 +3,6 @@
 // remembered; what a container writes is measured each time.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "core/task/task.h"
@@ -12,9 +11,6 @@
 namespace berth::cri {
 
 struct Node;
-
-// Of committed snapshots, by name. A member of Node; the loop's own.
-using LayerUsages = std::map<std::string, plugins::SnapshotUsage, std::less<>>;
 
 // not_found: no such committed snapshot.
 Task<plugins::SnapshotUsage> layer_usage(Node& node, std::string chain_id);

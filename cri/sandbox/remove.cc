@@ -2,7 +2,6 @@
 // CRI: "RemovePodSandbox removes the sandbox. If there are any running containers in the sandbox,
 // they must be forcibly terminated and removed. This call is idempotent, and must not return an
 // error if the sandbox has already been removed."
-#include "core/store/ledger.h"
 #include "cri/container/calls.h"
 #include "cri/field.h"
 #include "cri/sandbox/calls.h"
@@ -19,14 +18,8 @@ Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
     if (container != nullptr) co_await remove_container_now(node, container);
   }
   co_await node.resources.cleanup_pod(sandbox->id());
-  co_await remove_pod_files(node, sandbox->id());
-  const std::string id = sandbox->id();
-  Status forgotten = node.state.write([&id](store::WriteTxn& txn) -> Status {
-    TRY_(store::ledger_clear_owner(txn, id));
-    TRY([[maybe_unused]] const bool was_there, txn.erase(records::kSandboxes, id));
-    return {};
-  });
-  co_await std::move(forgotten);
+  co_await node.sandbox_files.remove(sandbox->id());
+  co_await records::erase_sandbox(node.state, sandbox->id());
   sandbox->phase = state::v1::SANDBOX_REMOVING;
   node.pods.remove(*sandbox);
 }

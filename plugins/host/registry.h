@@ -38,6 +38,9 @@ class PluginSet {
     if (found != plugins_.end()) return found->second.get();
     return unknown_plugin(contract_, name, names());
   }
+  const std::map<std::string, std::unique_ptr<Plugin>, std::less<>>& all() const {
+    return plugins_;
+  }
   std::string names() const {
     std::string text;
     for (const auto& [name, plugin] : plugins_) text += (text.empty() ? "" : ", ") + name;

@@ -100,7 +100,6 @@ TEST(Layout, PathsArePureFunctionsOfTwoDirectories) {
   const Layout layout("/r", "/s");
   EXPECT_EQ(layout.cri_socket(), "/s/berth.sock");
   EXPECT_EQ(layout.state_store(), "/s/state");
-  EXPECT_EQ(layout.pod("p"), "/r/pods/p");
   EXPECT_EQ(layout.images_store(), "/r/images");
   EXPECT_EQ(layout.overlay_snapshots(), "/r/snapshots/overlay");
 }
