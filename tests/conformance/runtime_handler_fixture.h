@@ -23,6 +23,9 @@
 
 namespace berth::plugins {
 
+// Of sandboxes, containers and execs, as the contract says.
+constexpr std::size_t kIdBytesMax = 120;
+
 template <typename Factory>
 class RuntimeHandlerFixture : public ::testing::Test {
  protected:

@@ -219,10 +219,10 @@ TYPED_TEST_P(RuntimeHandlerLife, CheckTakesAGoodSpecAndRefusesHooksByName) {
   }
 }
 
-TYPED_TEST_P(RuntimeHandlerLife, IdsOf128BytesAreFine) {
-  const std::string sandbox(128, 's');
-  const std::string container(128, 'c');
-  const std::string exec(128, 'e');
+TYPED_TEST_P(RuntimeHandlerLife, LongestIdsAreFine) {
+  const std::string sandbox(kIdBytesMax, 's');
+  const std::string container(kIdBytesMax, 'c');
+  const std::string exec(kIdBytesMax, 'e');
   this->start_sandbox(sandbox);
   this->start(sandbox, container, {});
   auto started = this->exec(container, exec, {.kind = fakes::Program::Kind::exits, .exit_code = 2});
@@ -234,12 +234,12 @@ TYPED_TEST_P(RuntimeHandlerLife, IdsOf128BytesAreFine) {
   EXPECT_TRUE(this->run(this->handler().stop_sandbox(sandbox)).ok());
 }
 
-TYPED_TEST_P(RuntimeHandlerLife, SandboxWithAnInitMayHaveAnIdOf128Bytes) {
-  SandboxRequest request = this->sandbox_request(std::string(128, 's'));
+TYPED_TEST_P(RuntimeHandlerLife, SandboxWithAnInitMayHaveTheLongestId) {
+  SandboxRequest request = this->sandbox_request(std::string(kIdBytesMax, 's'));
   request.namespaces.pid = true;
   auto started = this->run(this->handler().start_sandbox(std::move(request)));
   ASSERT_TRUE(started.ok()) << started.error().message();
-  EXPECT_TRUE(this->run(this->handler().stop_sandbox(std::string(128, 's'))).ok());
+  EXPECT_TRUE(this->run(this->handler().stop_sandbox(std::string(kIdBytesMax, 's'))).ok());
 }
 
 TYPED_TEST_P(RuntimeHandlerLife, TwoSandboxesStartAtOnceAndDoNotTouchEachOther) {
@@ -298,7 +298,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     ContainerCanCatchItsStopSignal, RunningContainerIsNotForgotten, ContainerIsStartedOnce,
     FailedStartNamesTheStepAndLeavesNothing, ContainerNeedsItsSandbox,
     SandboxWithoutItsInitIsNotReadyAndStartsNothing, CheckTakesAGoodSpecAndRefusesHooksByName,
-    IdsOf128BytesAreFine, SandboxWithAnInitMayHaveAnIdOf128Bytes,
+    LongestIdsAreFine, SandboxWithAnInitMayHaveTheLongestId,
     TwoSandboxesStartAtOnceAndDoNotTouchEachOther, ManyContainersEachEndOnceWithTheirOwnCode,
     WaitingForAnExitEndsWhenItIsCancelledOrTheHandlerIsClosed);
 

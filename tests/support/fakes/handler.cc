@@ -14,7 +14,7 @@ using plugins::Exit;
 
 namespace {
 
-constexpr std::size_t kIdBytesMax = 128;
+constexpr std::size_t kIdBytesMax = 120;
 constexpr std::size_t kKeptMax = 3;
 
 Result<UniqueFd> duplicate(const UniqueFd& fd) {
@@ -26,7 +26,7 @@ Result<UniqueFd> duplicate(const UniqueFd& fd) {
 
 Status check_id(const std::string& id) {
   if (!id.empty() && id.size() <= kIdBytesMax) return {};
-  return make_error(Errc::invalid_argument, "an id is 1..128 bytes");
+  return make_error(Errc::invalid_argument, "an id is 1..120 bytes");
 }
 
 Status check_program(const Program& program, const std::vector<std::string>& args) {

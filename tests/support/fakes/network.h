@@ -23,7 +23,9 @@ class FakeNetwork final : public plugins::Network {
   Task<void> recover(std::vector<plugins::NetworkPod> living) override;
   Task<plugins::NetworkAttachment> attach(plugins::NetworkRequest request) override;
   Task<void> detach(std::string pod_id) override;
-  plugins::NetworkStatus status() override { return {.ready = true, .reason = {}, .message = {}}; }
+  plugins::NetworkStatus status() override {
+    return {.ready = true, .is_reachable = true, .reason = {}, .message = {}};
+  }
   Task<void> close() override { co_return; }
 
  private:
