@@ -22,8 +22,8 @@
 #include "core/ring/with_deadline.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
+#include "cri/container/kernel_sources.h"
 #include "cri/container/mount_points.h"
-#include "cri/container/sources.h"
 #include "cri/methods.h"
 #include "cri/options.h"
 #include "cri/reconcile/reconcile.h"
@@ -177,7 +177,8 @@ Status build_plugins(Parts& parts, const Options& options) {
       parts.registry.resources.find(parts.registry.resources.names()));
   parts.sandbox_files = std::make_unique<KernelSandboxFiles>(
       *parts.ring, parts.layout, parts.mount_features.clones_detached);
-  SOURCES_HERE
+  parts.sources = std::make_unique<KernelSources>(*parts.ring, parts.mount_features,
+                                                  options.seccomp_profile_root);
   Log& log = parts.log;
   const auto on_error = [&log](Error error) { log.error("call", error.message()); };
   ReadyQueue& ready = parts.ring->ready();

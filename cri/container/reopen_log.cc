@@ -5,7 +5,7 @@
 // berth returns an error: nothing would ever be written to the new file.
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/container/log_file.h"
+#include "cri/container/sources.h"
 
 namespace berth::cri {
 
@@ -20,7 +20,7 @@ Task<void> reopen_log(Node& node, std::shared_ptr<Container> container) {
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
   UniqueFd log = co_await with_deadline(
       node.ring, deadline,
-      open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
+      node.sources.open_log(sandbox.config().log_directory(), record.config().log_path()));
   plugins::RuntimeHandler* const runtime =
       co_await node.handlers.runtime(container->sandbox->handler());
   co_await runtime->reopen_log(container->id(), std::move(log));

@@ -14,7 +14,7 @@ std::vector<plugins::KnownSandbox> sandboxes_of(const Node& node,
                                                 const plugins::RuntimeHandler& runtime) {
   std::vector<plugins::KnownSandbox> known;
   for (const auto& [id, sandbox] : node.pods.sandboxes()) {
-    const Result<plugins::RuntimeHandler*> its = node.handlers.runtime(sandbox->handler());
+    Result<plugins::RuntimeHandler*> its = node.handlers.runtime(sandbox->handler());
     if (!its.ok() || *its != &runtime) continue;
     known.push_back({.sandbox_id = id,
                      .namespaces = sandbox->namespaces,

@@ -20,6 +20,10 @@
 #include "cri/sandbox/namespaces.h"
 #include "cri/sandbox/port_mappings.h"
 #include "cri/sandbox/validate.h"
+#include "cri/spec/resources.h"
+#include "cri/spec/sysctl.h"
+#include "cri/spec/resources.h"
+#include "cri/spec/sysctl.h"
 
 namespace berth::cri {
 
@@ -89,7 +93,7 @@ Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& 
   sandbox.tmpfs = std::move(status.kept.front());
 }
 
-plugins::SandboxRequest request_of(const records::SandboxRecord& record, UniqueFd netns,
+Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record, UniqueFd netns,
                                    UniqueFd tmpfs) {
   const v1::PodSandboxConfig& config = record.config();
   plugins::SandboxRequest request;
@@ -97,7 +101,10 @@ plugins::SandboxRequest request_of(const records::SandboxRecord& record, UniqueF
   request.namespaces = namespaces_of(config);
   request.netns = std::move(netns);
   request.hostname = hostname_of(config);
-  request.sysctl = {config.linux().sysctls().begin(), config.linux().sysctls().end()};
+  for (const auto& [name, value] : config.linux().sysctls()) {
+    TRY(std::string path, sysctl_path("config.linux.sysctls", name, request.namespaces));
+    request.sysctl[std::move(path)] = value;
+  }
   request.oom_score_adj = kInitOomScoreAdj;
   request.kept.push_back(std::move(tmpfs));
   return request;
@@ -124,7 +131,7 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
   UniqueFd netns = co_await attach_network(node, record, undo);
   stages.enter("files.make");
   UniqueFd tmpfs = co_await node.sandbox_files.make(record);
-  plugins::SandboxRequest wanted = request_of(record, std::move(netns), std::move(tmpfs));
+  plugins::SandboxRequest wanted = co_await request_of(record, std::move(netns), std::move(tmpfs));
   plugins::RuntimeHandler& runtime = *handler.runtime;
   const auto undo_start = [&runtime, id = sandbox->id()]() { return runtime.stop_sandbox(id); };
   if (sandbox->namespaces.pid) {

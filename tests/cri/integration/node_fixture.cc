@@ -83,6 +83,8 @@ std::vector<std::string> Node::berthd_arguments() {
           dir("BERTH_CGROUP"),
           "--keeper",
           BERTH_KEEPER,
+          "--network",
+          "isolated",
           "--pids-limit",
           std::to_string(kPidsLimit),
           "--registries-conf",
