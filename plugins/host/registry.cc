@@ -15,7 +15,7 @@ Error no_such_plugin(const char* contract, std::string_view name, const std::str
 
 template <typename Plugin>
 Error PluginSet<Plugin>::unknown_plugin(const char* contract, std::string_view name,
-                                    const std::string& present) {
+                                        const std::string& present) {
   return no_such_plugin(contract, name, present);
 }
 

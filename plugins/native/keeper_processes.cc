@@ -36,9 +36,9 @@ Task<void> close_now(Ring& ring, UniqueFd fd) {
 
 // In the order of the bits, as a message carries them.
 const KeeperProcesses::Slot KeeperProcesses::kSlots[6] = {
-    {keeper::kFdPidfd, &Process::pidfd}, {keeper::kFdLog, &Process::log},
+    {keeper::kFdPidfd, &Process::pidfd},      {keeper::kFdLog, &Process::log},
     {keeper::kFdLogNext, &Process::log_next}, {keeper::kFdOut, &Process::out},
-    {keeper::kFdErr, &Process::err}, {keeper::kFdStdin, &Process::in}};
+    {keeper::kFdErr, &Process::err},          {keeper::kFdStdin, &Process::in}};
 
 // KERNEL: close(2) of a file of NFS or FUSE waits for its server, although others have it open.
 // Proof: tests/core/keeper/fuse_log_test.cc.

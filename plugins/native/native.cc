@@ -51,8 +51,7 @@ Task<Recovered> NativeRuntime::recover(std::vector<KnownSandbox> known) {
   native::KeeperOptions options{.binary = parts_.keeper_binary, .state_dir = parts_.state_dir};
   keeper_ = co_await native::KeeperClient::connect_or_start(
       parts_.ring, parts_.log, std::move(options), Deadline::after_ms(native::kKeeperStartMs));
-  sandboxes_ =
-      std::make_unique<native::Sandboxes>(parts_.ring, parts_.log, *keeper_, ipc_uts_);
+  sandboxes_ = std::make_unique<native::Sandboxes>(parts_.ring, parts_.log, *keeper_, ipc_uts_);
   ipc_uts_.prefill();
   Recovered recovered;
   std::set<std::string> containers;
@@ -74,8 +73,7 @@ Task<Recovered> NativeRuntime::recover(std::vector<KnownSandbox> known) {
   co_return recovered;
 }
 
-void NativeRuntime::add_containers(const std::set<std::string>& known,
-                                   Recovered& recovered) const {
+void NativeRuntime::add_containers(const std::set<std::string>& known, Recovered& recovered) const {
   for (KnownProcess& process : keeper_->list()) {
     if (process.kind != ProcessKind::container || !known.contains(process.id)) continue;
     if (process.exit) {
@@ -160,8 +158,7 @@ Task<container::EncodedPlan> NativeRuntime::plan_container(StartRequest& request
                                                              const std::string& path) {
     return open_namespace(request.sandbox_id, type, path, namespaces);
   };
-  const native::SeccompProgram program =
-      co_await programs_.program_of(request.spec.linux.seccomp);
+  const native::SeccompProgram program = co_await programs_.program_of(request.spec.linux.seccomp);
   container::LaunchContainer made =
       co_await native::container_of(std::move(request.spec), request.mounts, find);
   made.seccomp = instructions_of(program);
@@ -178,8 +175,7 @@ Task<Started> NativeRuntime::start(StartRequest request) {
   }
   KeeperLaunch launch;
   launch.id = request.container_id;
-  launch.streams =
-      co_await native::make_streams(std::move(request.stdio), request.spec.process);
+  launch.streams = co_await native::make_streams(std::move(request.stdio), request.spec.process);
   std::vector<UniqueFd> namespaces;
   launch.plan = co_await plan_container(request, namespaces);
   Started started =

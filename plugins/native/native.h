@@ -73,7 +73,7 @@ class NativeRuntime final : public RuntimeHandler {
 
   NativeParts parts_;
   NamespacePool ipc_uts_;
-  std::unique_ptr<native::KeeperClient> keeper_;   // from recover() on
+  std::unique_ptr<native::KeeperClient> keeper_;  // from recover() on
   std::unique_ptr<native::Sandboxes> sandboxes_;  // from recover() on
   native::SeccompPrograms programs_;
   // Ended by recover(); their exits are not reported.

@@ -20,15 +20,14 @@ struct Part {
   const char* name;
 };
 
-constexpr Part kParts[] = {
-    {'n', &SandboxDescriptors::net, &plugins::SandboxNamespaces::network,
-     oci::NamespaceType::network, "net", "network namespace"},
-    {'i', &SandboxDescriptors::ipc, &plugins::SandboxNamespaces::ipc, oci::NamespaceType::ipc,
-     "ipc", "ipc namespace"},
-    {'u', &SandboxDescriptors::uts, &plugins::SandboxNamespaces::uts, oci::NamespaceType::uts,
-     "uts", "uts namespace"},
-    {'p', &SandboxDescriptors::pid, &plugins::SandboxNamespaces::pid, oci::NamespaceType::pid,
-     "pid", "pid namespace"}};
+constexpr Part kParts[] = {{'n', &SandboxDescriptors::net, &plugins::SandboxNamespaces::network,
+                            oci::NamespaceType::network, "net", "network namespace"},
+                           {'i', &SandboxDescriptors::ipc, &plugins::SandboxNamespaces::ipc,
+                            oci::NamespaceType::ipc, "ipc", "ipc namespace"},
+                           {'u', &SandboxDescriptors::uts, &plugins::SandboxNamespaces::uts,
+                            oci::NamespaceType::uts, "uts", "uts namespace"},
+                           {'p', &SandboxDescriptors::pid, &plugins::SandboxNamespaces::pid,
+                            oci::NamespaceType::pid, "pid", "pid namespace"}};
 // Of the caller's descriptors, by index.
 constexpr std::string_view kKeptLetters = "fgh";
 static_assert(kKeptLetters.size() == kKeptMax);

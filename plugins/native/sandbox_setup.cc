@@ -39,8 +39,7 @@ Status write_sysctl(const std::string& name, const std::string& value) {
 
 Status configure_here(const SandboxSettings& settings) {
   TRY_(enter(settings.uts, CLONE_NEWUTS, "the sandbox's uts namespace"));
-  if (settings.uts >= 0 &&
-      ::sethostname(settings.hostname.data(), settings.hostname.size()) != 0) {
+  if (settings.uts >= 0 && ::sethostname(settings.hostname.data(), settings.hostname.size()) != 0) {
     return sys_error(errno, "sethostname", settings.hostname);
   }
   TRY_(enter(settings.ipc, CLONE_NEWIPC, "the sandbox's ipc namespace"));

@@ -50,8 +50,9 @@ std::string sandbox_of_init(const std::string& name) {
 }
 
 Task<plugins::SandboxStatus> Sandboxes::start(plugins::SandboxRequest request) {
-  std::function<Task<plugins::SandboxStatus>(AsyncUndo&)> body =
-      [this, &request](AsyncUndo& undo) { return make(request, undo); };
+  std::function<Task<plugins::SandboxStatus>(AsyncUndo&)> body = [this, &request](AsyncUndo& undo) {
+    return make(request, undo);
+  };
   Task<plugins::SandboxStatus> work = with_undo(std::move(body));
   plugins::SandboxStatus status = co_await std::move(work);
   co_return status;
@@ -199,16 +200,14 @@ Status Sandboxes::check_complete(const std::string& sandbox_id) const {
   }
   const std::string lost = lost_of(sandbox_id, found->second);
   if (lost.empty()) return {};
-  return make_error(Errc::failed_precondition,
-                    "sandbox `" + sandbox_id + "` has lost its " + lost);
+  return make_error(Errc::failed_precondition, "sandbox `" + sandbox_id + "` has lost its " + lost);
 }
 
 Result<UniqueFd> Sandboxes::open_namespace(const std::string& sandbox_id,
                                            oci::NamespaceType type) const {
   const auto found = sandboxes_.find(sandbox_id);
-  const UniqueFd* fd = found == sandboxes_.end()
-                           ? nullptr
-                           : namespace_of(found->second.descriptors, type);
+  const UniqueFd* fd =
+      found == sandboxes_.end() ? nullptr : namespace_of(found->second.descriptors, type);
   if (fd == nullptr || !fd->valid()) {
     return make_error(Errc::failed_precondition,
                       "sandbox `" + sandbox_id + "` has no such namespace to join");
@@ -267,8 +266,7 @@ Task<std::vector<std::string>> Sandboxes::end_unknown() {
   for (const std::string& key : keys) {
     if (sandboxes_.contains(sandbox_of_key(key))) continue;
     ended.push_back("namespaces " + key + " belonged to no sandbox");
-    Result<void> done =
-        co_await keeper_.drop(key, Deadline::after_ms(kRequestMs)).result();
+    Result<void> done = co_await keeper_.drop(key, Deadline::after_ms(kRequestMs)).result();
     if (!done.ok()) log_.error("native", "namespaces " + key + ": " + done.error().message());
   }
   co_return ended;

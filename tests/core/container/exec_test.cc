@@ -162,8 +162,8 @@ TEST(JoinedNamespaces, ContainersOfAPodShareNetworkIpcAndName) {
       sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
   ASSERT_TRUE(sys::set_hostname_in(pod.uts.get(), "pod-name").ok());
   LaunchContainer spec = base_spec({"sh", "-c",
-                              "hostname; cat /sys/class/net/lo/flags; "
-                              "for n in net ipc uts; do readlink /proc/self/ns/$n; done"});
+                                    "hostname; cat /sys/class/net/lo/flags; "
+                                    "for n in net ipc uts; do readlink /proc/self/ns/$n; done"});
   spec.namespaces.network = {PlanNamespaceMode::join, pod.netns.get()};
   spec.namespaces.ipc = {PlanNamespaceMode::join, pod.ipc.get()};
   spec.namespaces.uts = {PlanNamespaceMode::join, pod.uts.get()};
@@ -210,9 +210,9 @@ TEST(PodInit, ContainersOfThePodSeeEachOther) {
   Launch first = start(sleeper);
   ASSERT_NE(first.find(ReportKind::created), nullptr);
   LaunchContainer looker = base_spec({"sh", "-c",
-                                "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
-                                "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
-                                "cat /proc/1/comm"});
+                                      "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
+                                      "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
+                                      "cat /proc/1/comm"});
   // By the process as the tests have it, and by its namespace as the agent has it: the first is
   // no value of procfs' option, so it goes the way of kernels without that option.
   const std::string path = "/proc/" + std::to_string(init.pid) + "/ns/pid";

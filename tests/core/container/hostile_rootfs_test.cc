@@ -114,7 +114,8 @@ TEST_F(HostileRootfs, FileMountOnADanglingLinkIsMadeInsideWhereItPoints) {
     link("etc/resolv.conf", target);
     link("etc/second", "../var/lib/third");
     sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("lower-file"), false).value();
-    LaunchContainer spec = base_spec({"sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf"});
+    LaunchContainer spec =
+        base_spec({"sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf"});
     spec.mounts.push_back(
         {.destination = "/etc/resolv.conf", .source_fd = file.get(), .destination_is_file = true});
     EXPECT_EQ(run_hostile(spec), "nameserver 10.0.0.1\n" + target + "\n") << target;

@@ -74,7 +74,8 @@ TEST(Identity, NoNewPrivilegesAndFilterAreSeenInside) {
 }
 
 TEST(Identity, RuntimeDefaultFilterRefusesMountAndNamespaces) {
-  LaunchContainer spec = base_spec({"sh", "-c", "unshare -m true; mount -t tmpfs x /tmp; echo alive"});
+  LaunchContainer spec =
+      base_spec({"sh", "-c", "unshare -m true; mount -t tmpfs x /tmp; echo alive"});
   // With the capability it is the filter alone that refuses.
   const std::uint64_t admin = sys::capability_bit(*sys::capability_from_name("SYS_ADMIN"));
   spec.process.capabilities.bounding |= admin;

@@ -154,9 +154,10 @@ TEST(Spawn, MaskedPathsAreEmptyAndReadonlyPathsRefuseWrites) {
 
 // A mount below a read-only path is neither writable nor hidden by what lies under it.
 TEST(Spawn, ReadonlyPathsCoverTheMountsBelowThem) {
-  LaunchContainer spec = base_spec({"sh", "-c",
-                              "cd /outer; cat inner/passed; touch x || echo outer refused; "
-                              "touch inner/x || echo inner refused; echo y >single || echo file"});
+  LaunchContainer spec =
+      base_spec({"sh", "-c",
+                 "cd /outer; cat inner/passed; touch x || echo outer refused; "
+                 "touch inner/x || echo inner refused; echo y >single || echo file"});
   fs::create_directories(place("below"));
   std::ofstream(place("below/passed")) << "seen\n";
   sys::UniqueMount inner = sys::open_tree_clone(AT_FDCWD, place("below"), false).value();

@@ -27,8 +27,8 @@ std::string read_terminal(const UniqueFd& master) {
 TEST(Terminal, IsTheControllingOneAndTheConsole) {
   const sys::UniqueMount rootfs = make_rootfs();
   LaunchContainer spec = base_spec({"sh", "-c",
-                              "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
-                              "stat -c %u /dev/pts/0"});
+                                    "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
+                                    "stat -c %u /dev/pts/0"});
   spec.process.terminal = true;
   spec.process.user.uid = 1000;
   Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());

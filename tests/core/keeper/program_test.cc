@@ -76,8 +76,7 @@ TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
 }
 
 TEST_F(ProgramTest, KeeperIsCalledByItsName) {
-  EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/comm"),
-            "berth-keeper\n");
+  EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/comm"), "berth-keeper\n");
 }
 
 TEST_F(ProgramTest, ContainerThatRemountsAMaskChangesNothing) {

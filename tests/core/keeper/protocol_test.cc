@@ -244,8 +244,7 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   const std::string text = read_file(dir + "/stderr");
-  EXPECT_NE(text.find("another keeper (pid " + std::to_string(client->pid())),
-            std::string::npos)
+  EXPECT_NE(text.find("another keeper (pid " + std::to_string(client->pid())), std::string::npos)
       << text;
   EXPECT_EQ(lines_of(text).size(), 1u);
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());

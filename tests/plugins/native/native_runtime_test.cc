@@ -272,8 +272,8 @@ TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndWhatTheyKept) {
   end_agent();
   const SandboxNamespaces shared{.network = false, .ipc = true, .uts = true, .pid = true};
   const SandboxNamespaces own_pid{.network = false, .ipc = true, .uts = true, .pid = false};
-  const Recovered recovered = next_agent({{.sandbox_id = "p1", .namespaces = shared},
-                                          {.sandbox_id = "p2", .namespaces = own_pid}});
+  const Recovered recovered = next_agent(
+      {{.sandbox_id = "p1", .namespaces = shared}, {.sandbox_id = "p2", .namespaces = own_pid}});
   ASSERT_EQ(recovered.sandboxes.size(), 2U);
   // p0 is on no record of this agent.
   EXPECT_EQ(recovered.ended.size(), 1U);
@@ -337,8 +337,9 @@ TEST_F(NativeRuntimeTest, SpecThatBerthCannotLaunchIsRefusedByName) {
   EXPECT_EQ(refusal([](oci::Spec&) {}), "ok");
   EXPECT_NE(refusal([](oci::Spec& spec) { spec.hooks.poststop.emplace_back(); }).find("hooks"),
             std::string::npos);
-  EXPECT_NE(refusal([](oci::Spec& spec) { spec.process.apparmor_profile = "p"; })
-                .find("process.apparmorProfile"),
+  EXPECT_NE(refusal([](oci::Spec& spec) {
+              spec.process.apparmor_profile = "p";
+            }).find("process.apparmorProfile"),
             std::string::npos);
   EXPECT_NE(refusal([](oci::Spec& spec) {
               spec.linux.namespaces.push_back({oci::NamespaceType::user, ""});
