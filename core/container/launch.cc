@@ -165,7 +165,7 @@ PlanMount write_mount(PlanWriter& writer, const LaunchMount& from) {
   mount.destination_is_file = from.destination_is_file ? 1 : 0;
   mount.flags = from.flags;
   mount.recursive_flags = from.recursive_flags;
-  // A clone of a shared host mount is a peer of it until it is told otherwise.
+  // A clone of a shared host mount is a peer of it until its propagation is set.
   constexpr std::uint64_t kPrivate = 1U << 18;  // MS_PRIVATE
   mount.propagation = from.propagation == 0 && mount.fd >= 0 ? kPrivate : from.propagation;
   return mount;
@@ -233,8 +233,8 @@ Result<EncodedPlan> encode_container(const LaunchContainer& container, const Lau
   return writer.finish();
 }
 
-Result<EncodedPlan> encode_exec(const oci::Process& process,
-                                std::span<const std::uint64_t> seccomp, const LaunchFds& fds) {
+Result<EncodedPlan> encode_exec(const oci::Process& process, std::span<const std::uint64_t> seccomp,
+                                const LaunchFds& fds) {
   PlanWriter writer(PlanKind::exec);
   if (fds.target < 0) writer.reject(invalid("an exec without a running container"));
   writer.header().target_fd = writer.fd(fds.target);

@@ -24,8 +24,8 @@ struct EncodedPlan {
 };
 
 // With `source_fd` >= 0 the source is a detached mount tree (open_tree or fsmount) that is moved to
-// `destination`; type, source and data are then unused. Otherwise a new filesystem of `type` is made
-// with `data` as its option string. `flags` are MOUNT_ATTR_* values (mount_setattr(2));
+// `destination`; type, source and data are then unused. Otherwise a new filesystem of `type` is
+// made with `data` as its option string. `flags` are MOUNT_ATTR_* values (mount_setattr(2));
 // `recursive_flags` are applied with AT_RECURSIVE. The destination is resolved inside the root
 // filesystem and made when missing: a directory, or a file when `destination_is_file`.
 struct LaunchMount {
@@ -79,8 +79,8 @@ struct LaunchFds {
 // container: everything in `container`. Devices are made exactly as listed, none is implied.
 Result<EncodedPlan> encode_container(const LaunchContainer& container, const LaunchFds& fds);
 // exec: only the process and the filter; all namespaces of the target but its user namespace.
-Result<EncodedPlan> encode_exec(const oci::Process& process,
-                                std::span<const std::uint64_t> seccomp, const LaunchFds& fds);
+Result<EncodedPlan> encode_exec(const oci::Process& process, std::span<const std::uint64_t> seccomp,
+                                const LaunchFds& fds);
 // pod_init: a fresh PID namespace and `namespaces`' ipc, uts and network; runs as `oom_score_adj`.
 Result<EncodedPlan> encode_pod_init(const LaunchNamespaces& namespaces, int oom_score_adj,
                                     const LaunchFds& fds);

@@ -14,8 +14,8 @@
 // knowledge), keeper_processes and keeper_descriptors (that knowledge). Here is what happens when.
 //
 // Single-threaded: everything on the loop of `ring`. Errors of every request: unavailable when the
-// keeper died meanwhile and the request cannot be repeated (a launch was undone), deadline_exceeded,
-// and the keeper's own refusal with its step as `op`.
+// keeper died meanwhile and the request cannot be repeated (a launch was undone),
+// deadline_exceeded, and the keeper's own refusal with its step as `op`.
 #pragma once
 
 #include <sys/types.h>

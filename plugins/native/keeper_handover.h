@@ -35,7 +35,7 @@ struct KeeperShared {
 Task<KeeperGreeting> greet_keeper(KeeperConnection& connection, std::vector<UniqueFd>& staging,
                                   Deadline deadline);
 Task<void> hand_over(KeeperConnection& connection, KeeperShared shared, Deadline deadline);
-// The ids of processes that are to be forgotten: launches that nobody waits for.
+// The ids of processes that are to be forgotten: of launches without a waiting caller.
 Task<std::vector<std::string>> learn_all(KeeperConnection& connection, KeeperShared shared,
                                          Deadline deadline);
 // The build ID of the keeper's program; empty: a keeper from before there was this request.

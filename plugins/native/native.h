@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The built-in runtime handler: berth's own launch plan and keeper, no OCI command line. It owns the
-// connection to the keeper from recover() to close(), the sandboxes, the compiled filters and a pool
-// of ipc and uts namespaces. Which processes live is what the keeper says.
+// The built-in runtime handler: berth's own launch plan and keeper, no OCI command line. It owns
+// the connection to the keeper from recover() to close(), the sandboxes, the compiled filters and a
+// pool of ipc and uts namespaces. Which processes live is what the keeper says.
 #pragma once
 
 #include <map>

@@ -24,8 +24,8 @@ struct StreamEnds {
 
 // Pipes, or nothing but the log for a terminal (the process makes it and the keeper gets the
 // master), or the caller's own descriptors. Pipes belong to the process's user, so that it may open
-// /dev/stdout again. The process's ends of stdout and stderr are open for reading too: a write never
-// meets a pipe without a reader, even while keeper and agent are both gone.
+// /dev/stdout again. The process's ends of stdout and stderr are open for reading too: a write
+// never meets a pipe without a reader, even while keeper and agent are both gone.
 Result<StreamEnds> make_streams(plugins::Stdio stdio, const oci::Process& process);
 
 }  // namespace berth::native
