@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cri/simulation/place.h"
 
+#include <fcntl.h>
+
 #include <filesystem>
 #include <utility>
 
@@ -31,7 +33,10 @@ std::unique_ptr<store::State> open_state(const std::string& directory, bool dura
 
 }  // namespace
 
-Place::Place() : layout(dir_ / "root", dir_ / "state") {
+Place::Place(bool is_told)
+    : log_file_(::open(is_told ? "/dev/stderr" : "/dev/null", O_WRONLY | O_CLOEXEC)),
+      log(LogLevel::debug, log_file_.get()),
+      layout(dir_ / "root", dir_ / "state") {
   for (const std::string& directory : {layout.root_dir(), layout.state_dir()}) {
     std::filesystem::create_directories(directory);
   }
@@ -39,7 +44,6 @@ Place::Place() : layout(dir_ / "root", dir_ / "state") {
   image_state = open_state(layout.images_store(), true);
   images = image::ImageStore::open(*image_state).value();
   static_cast<void>(images->add(busybox()).value());
-  const image::Reference name = image::parse_reference(kImage).value();
   for (const image::ImageEntry& entry : images->list()) layer_ = entry.image->chain_ids.back();
   content =
       std::make_unique<image::ContentStore>(image::ContentStore::open(layout.content()).value());

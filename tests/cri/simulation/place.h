@@ -25,7 +25,8 @@ constexpr const char* kImage = "docker.io/library/busybox:latest";
 
 class Place {
  public:
-  Place();
+  // `is_told`: the agents' log goes to stderr.
+  explicit Place(bool is_told);
   Place(const Place&) = delete;
   ~Place();
 
@@ -38,9 +39,10 @@ class Place {
   fakes::NoFaults no_faults_;
   fakes::Snapshots no_snapshots_;
   std::string layer_;
+  UniqueFd log_file_;
 
  public:
-  Log log{LogLevel::error};
+  Log log;
   store::Layout layout;
   VirtualBackend* backend = nullptr;  // the ring's
   std::unique_ptr<Ring> ring;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cri/simulation/schedule.h"
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <utility>
 
 #include "tests/cri/simulation/store_faults.h"
@@ -25,7 +28,7 @@ Task<void> run_all(Ring& ring, Clients& clients, unsigned count, unsigned ends) 
 }  // namespace
 
 Schedule::Schedule(Place& place, std::uint64_t seed)
-    : place_(place), world_(*place.ring, *place.state, seed), model_(world_) {
+    : place_(place), seed_(seed), world_(*place.ring, *place.state, seed), model_(world_) {
   seed_virtual_chance(seed);
   place_.clear_records();
   const std::string layer = place_.layer();
@@ -81,12 +84,16 @@ Result<T> Schedule::drive(const char* what, Task<T> task) {
     const bool goes_on = turn(what) && ++turns < kTurnsMax;
     if (goes_on) continue;
     if (turns >= kTurnsMax) model_.violated(std::string(what) + " does not end");
-    // A task that waits for ever cannot be taken apart: the program ends with its message.
-    std::fprintf(stderr, "%s\n", model_.violation().c_str());
-    std::fflush(stderr);
-    ::_exit(1);
+    give_up();
   }
   return root.take();
+}
+
+void Schedule::give_up() const {
+  std::fprintf(stderr, "BERTH_SIMULATION_SEED=%llu: %s\n", static_cast<unsigned long long>(seed_),
+               model_.violation().c_str());
+  std::fflush(stderr);
+  ::_exit(1);
 }
 
 void Schedule::settle() {
@@ -125,11 +132,7 @@ void Schedule::run_clients() {
   // A moment counted in turns of the loop, so that it falls between any two steps.
   const std::uint64_t turns = dies ? 1 + world_.chance.pick(400) : ~std::uint64_t{0};
   for (std::uint64_t i = 0; i < turns && running.size() > 0; ++i) {
-    if (!turn("a client")) {
-      std::fprintf(stderr, "%s\n", model_.violation().c_str());
-      std::fflush(stderr);
-      ::_exit(1);
-    }
+    if (!turn("a client")) give_up();
   }
   if (dies) {
     agent_->faults().freeze();

@@ -38,9 +38,12 @@ class Schedule {
   bool turn(const char* what);
   // Until only timers are left.
   void settle();
+  // Ends the program: tasks that wait for ever cannot be taken apart.
+  [[noreturn]] void give_up() const;
   bool failed() const { return !model_.violation().empty(); }
 
   Place& place_;
+  const std::uint64_t seed_;
   World world_;
   Model model_;
   ClientOptions options_;
