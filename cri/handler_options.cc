@@ -11,8 +11,7 @@ namespace berth::cri {
 namespace {
 
 Error invalid(std::string_view text, const std::string& why) {
-  return make_error(Errc::invalid_argument,
-                    "--runtime-handler: `" + shown(text) + "`: " + why);
+  return make_error(Errc::invalid_argument, "--runtime-handler: `" + shown(text) + "`: " + why);
 }
 
 struct Assignment {

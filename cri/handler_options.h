@@ -16,9 +16,9 @@
 namespace berth::cri {
 
 struct HandlerOptions {
-  std::string name{};    // a pod asks for it by the CRI's runtime_handler
-  std::string plugin{};  // of the registry of runtime handlers
-  std::optional<std::string> network{};       // absent: the agent's --network
+  std::string name{};                        // a pod asks for it by the CRI's runtime_handler
+  std::string plugin{};                      // of the registry of runtime handlers
+  std::optional<std::string> network{};      // absent: the agent's --network
   std::optional<std::int64_t> pids_limit{};  // absent: the agent's --pids-limit
 };
 

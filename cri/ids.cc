@@ -29,8 +29,7 @@ Result<std::string> make_id() {
 }
 
 bool is_id(std::string_view text) {
-  return text.size() == 2 * kIdBytes &&
-         text.find_first_not_of(kDigits) == std::string_view::npos;
+  return text.size() == 2 * kIdBytes && text.find_first_not_of(kDigits) == std::string_view::npos;
 }
 
 }  // namespace berth::cri

@@ -131,8 +131,7 @@ Status open_stores(Parts& parts, const Options& options) {
   if (!state.ok()) return std::move(state).error().with("state store");
   parts.state = std::make_unique<store::State>(std::move(*state));
   TRY(const std::vector<store::Quarantined> damaged,
-      parts.state->quarantine_damaged(
-          {records::kSandboxes, records::kContainers}));
+      parts.state->quarantine_damaged({records::kSandboxes, records::kContainers}));
   for (const store::Quarantined& record : damaged) {
     parts.log.error("state",
                     "quarantined " + record.table + "/" + record.key + ": " + record.reason);
@@ -175,8 +174,8 @@ Status build_plugins(Parts& parts, const Options& options) {
   TRY(plugins::Snapshotter * snapshotter, parts.registry.snapshotters.find("overlay"));
   TRY(plugins::ResourcesPlugin * resources,
       parts.registry.resources.find(parts.registry.resources.names()));
-  parts.sandbox_files = std::make_unique<KernelSandboxFiles>(
-      *parts.ring, parts.layout, parts.mount_features.clones_detached);
+  parts.sandbox_files = std::make_unique<KernelSandboxFiles>(*parts.ring, parts.layout,
+                                                             parts.mount_features.clones_detached);
   parts.sources = std::make_unique<KernelSources>(*parts.ring, parts.mount_features,
                                                   options.seccomp_profile_root);
   Log& log = parts.log;

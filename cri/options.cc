@@ -117,9 +117,10 @@ Result<Options> parse_options(int argc, char** argv, bool* help) {
   app.add_option("--registries-conf", options.registries_conf,
                  "registries.conf version 2; drop-ins are beside it in FILE.d");
   std::vector<std::string> handlers;
-  app.add_option("--runtime-handler", handlers,
-                 "NAME=PLUGIN[,network=NETWORK][,pids-limit=N]: a value of the CRI's runtime_handler; "
-                 "may be repeated, the first is the default; without it: native=native");
+  app.add_option(
+      "--runtime-handler", handlers,
+      "NAME=PLUGIN[,network=NETWORK][,pids-limit=N]: a value of the CRI's runtime_handler; "
+      "may be repeated, the first is the default; without it: native=native");
   app.add_option("--network", options.network,
                  "network of pods that do not use the host's; without it pods get `isolated`, and "
                  "NetworkReady is false because that gives them no address");

@@ -24,7 +24,7 @@ struct Options {
   std::string registry_config_dir;  // hosts.toml of each registry; empty: none
   std::string registries_conf;      // registries.conf version 2; empty: none
   LogLevel log_level = LogLevel::info;
-  std::size_t namespace_pool = 8;  // namespace sets that are made ahead
+  std::size_t namespace_pool = 8;        // namespace sets that are made ahead
   std::vector<HandlerOptions> handlers;  // at least one; the first is the default
   std::optional<std::string> network;    // of handlers that name none; absent: isolated
   std::int64_t pids_limit = 0;           // of handlers that name none; 0: no limit

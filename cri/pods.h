@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sandboxes and containers of this node, in memory: list calls answer from them. Everything else
-// is read from the records when it is needed. Loop thread only.
+// The sandboxes and containers of this node, in memory: list calls answer from them. Everything
+// else is read from the records when it is needed. Loop thread only.
 #pragma once
 
 #include <map>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stages of one call and their durations. A call that makes a sandbox or a container keeps one of
-// these with it; `berth explain` prints it, also while the call still waits.
+// The stages of one call and their durations. A call that makes a sandbox or a container keeps one
+// of these with it; `berth explain` prints it, also while the call still waits.
 #pragma once
 
 #include <cstdint>

@@ -58,8 +58,9 @@ plugins::NetworkStatus IsolatedNetwork::status() {
   return {.ready = true,
           .is_reachable = false,
           .reason = "PodsHaveNoAddress",
-          .message = "network isolated gives pods no address; start berthd with --network isolated "
-                     "if they need none"};
+          .message =
+              "network isolated gives pods no address; start berthd with --network isolated "
+              "if they need none"};
 }
 
 Task<void> IsolatedNetwork::close() {

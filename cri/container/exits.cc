@@ -105,8 +105,7 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
   record.set_exit_code(exit.exit_code.value_or(kExitCodeUnknown));
   record.set_reason(reason_of(exit, oom_killed));
   if (!exit.exit_code) {
-    record.set_message(
-        "the container ended while its runtime handler could not see the exit code");
+    record.set_message("the container ended while its runtime handler could not see the exit code");
   }
   co_await records::save(node.state, record);
   container->phase = state::v1::CONTAINER_EXITED;

@@ -8,8 +8,8 @@
 
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/spec/stop_signal.h"
 #include "cri/field.h"
+#include "cri/spec/stop_signal.h"
 
 namespace berth::cri {
 

@@ -5,9 +5,9 @@
 //
 // Rules. An unreadable record is quarantined for a person, and its processes are ended: the kubelet
 // does not see them any more and starts others. A container whose exit was not observed ends as
-// "exit code unknown". Objects that are half made or half removed are removed. What cannot be mended
-// is reported and left for the next start. Sandboxes whose handler is not configured any more are
-// reported and left as they are.
+// "exit code unknown". Objects that are half made or half removed are removed. A difference that
+// cannot be removed is reported and left for the next start. Sandboxes whose handler is not
+// configured any more are reported and left as they are.
 #pragma once
 
 #include "core/task/scope.h"

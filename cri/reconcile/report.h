@@ -19,8 +19,8 @@ struct ReconcileReport {
   std::string summary() const;
 };
 
-// Runs one step. Its failure goes into the report under `subject`, so that one object that cannot be
-// mended does not keep the agent from managing all others; cancelled passes through.
+// Runs one step. Its failure goes into the report under `subject`, so that one broken object does
+// not keep the agent from managing all others; cancelled passes through.
 Task<void> try_step(ReconcileReport& report, std::string subject, Task<void> step);
 
 }  // namespace berth::cri

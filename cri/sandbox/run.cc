@@ -6,8 +6,8 @@
 // running: a kubelet whose first call timed out gets that call's result, and no name stays
 // reserved. The attempt belongs to the agent, not to the client that began it.
 //
-// A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler removes such a sandbox
-// at the next start.
+// A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler removes such a
+// sandbox at the next start.
 #include <utility>
 
 #include "core/base/units.h"
@@ -20,8 +20,6 @@
 #include "cri/sandbox/namespaces.h"
 #include "cri/sandbox/port_mappings.h"
 #include "cri/sandbox/validate.h"
-#include "cri/spec/resources.h"
-#include "cri/spec/sysctl.h"
 #include "cri/spec/resources.h"
 #include "cri/spec/sysctl.h"
 
@@ -94,7 +92,7 @@ Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& 
 }
 
 Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record, UniqueFd netns,
-                                   UniqueFd tmpfs) {
+                                           UniqueFd tmpfs) {
   const v1::PodSandboxConfig& config = record.config();
   plugins::SandboxRequest request;
   request.sandbox_id = record.id();

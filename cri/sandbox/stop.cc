@@ -21,14 +21,12 @@ Task<void> detach_network(Node& node, const records::SandboxRecord& record) {
   Result<void> outcome;
   if (network.ok()) {
     const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-    outcome =
-        co_await with_deadline(node.ring, deadline, (*network)->detach(record.id())).result();
+    outcome = co_await with_deadline(node.ring, deadline, (*network)->detach(record.id())).result();
   } else {
     outcome = std::move(network).error();
   }
   if (!outcome.ok()) {
-    node.log.warn("sandbox",
-                  "detach network of " + record.id() + ": " + outcome.error().message());
+    node.log.warn("sandbox", "detach network of " + record.id() + ": " + outcome.error().message());
   }
 }
 
