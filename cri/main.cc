@@ -131,7 +131,8 @@ Status open_stores(Parts& parts, const Options& options) {
   if (!state.ok()) return std::move(state).error().with("state store");
   parts.state = std::make_unique<store::State>(std::move(*state));
   TRY(const std::vector<store::Quarantined> damaged,
-      parts.state->quarantine_damaged({records::kSandboxes, records::kContainers}));
+      parts.state->quarantine_damaged(
+          {records::kSandboxes, records::kContainers, records::kSeccompProfiles}));
   for (const store::Quarantined& record : damaged) {
     parts.log.error("state",
                     "quarantined " + record.table + "/" + record.key + ": " + record.reason);

@@ -23,6 +23,11 @@ Task<void> remove_unknown_snapshots(Node& node, ReconcileReport& report) {
   }
 }
 
+void remove_unused_profiles(Node& node, ReconcileReport& report) {
+  const Status swept = node.seccomp_table.sweep(node.state);
+  if (!swept.ok()) report.failed.push_back("seccomp profiles: " + swept.error().message());
+}
+
 void remove_unknown_files(Node& node, ReconcileReport& report) {
   Result<std::vector<std::string>> volumes = sweep_artifact_volumes(node);
   if (!volumes.ok()) {

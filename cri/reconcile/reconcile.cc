@@ -42,6 +42,7 @@ Task<ReconcileReport> reconcile(Node& node, Scope& watchers) {
   Task<void> snapshots = remove_unknown_snapshots(node, report);
   co_await try_step(report, "snapshots", std::move(snapshots));
   remove_unknown_files(node, report);
+  remove_unused_profiles(node, report);
   report.pods = node.pods.sandboxes().size();
   report.containers = node.pods.containers().size();
   co_return report;
