@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The language of the socket between the agent and the keeper: flat structs over SOCK_SEQPACKET,
 // one message per datagram, descriptors as SCM_RIGHTS. Both programs are built from this file; a
-// change that an older peer would misread raises kVersion, and a peer of another version is told so
-// and disconnected.
+// change that an older peer would misread raises kVersion, and a peer of another version is
+// refused and disconnected.
 //
 //   agent                                 keeper
 //   hello                              -> hello (epoch, `fresh`), the staging pipes

@@ -4,14 +4,22 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <memory>
 
 #include "core/linux/capability.h"
 #include "core/linux/openat2.h"
-#include "core/linux/seccomp.h"
+#include "cri/spec/seccomp_default.h"
+#include "plugins/native/seccomp_programs.h"
 #include "tests/core/container/launcher.h"
 
 namespace berth::container::testing {
 namespace {
+
+native::SeccompProgram runtime_default(std::uint64_t capabilities) {
+  const auto profile = std::make_shared<const oci::Seccomp>(cri::seccomp_default(capabilities));
+  native::SeccompPrograms programs;
+  return programs.program_of(profile).value();
+}
 
 std::string hex(std::uint64_t mask) {
   char text[17];
@@ -64,8 +72,8 @@ TEST(Identity, NoNewPrivilegesAndFilterAreSeenInside) {
   spec.process.no_new_privileges = false;
   EXPECT_EQ(status_lines(spec, "^(NoNewPrivs|Seccomp):"), "NoNewPrivs:\t0\nSeccomp:\t0\n");
   const std::uint64_t caps = spec.process.capabilities.bounding;
-  const sys::SeccompInstructions filter = sys::runtime_default_program(caps).value();
-  spec.seccomp = filter;
+  const native::SeccompProgram filter = runtime_default(caps);
+  spec.seccomp = *filter;
   // A filter without no_new_privs is installed while the process still has CAP_SYS_ADMIN.
   EXPECT_EQ(status_lines(spec, "^(NoNewPrivs|Seccomp):"), "NoNewPrivs:\t0\nSeccomp:\t2\n");
   spec.process.no_new_privileges = true;
@@ -83,8 +91,8 @@ TEST(Identity, RuntimeDefaultFilterRefusesMountAndNamespaces) {
   spec.process.capabilities.permitted |= admin;
   EXPECT_EQ(run(spec), "alive\n");
   const std::uint64_t caps = sys::capability_container_default();
-  const sys::SeccompInstructions filter = sys::runtime_default_program(caps).value();
-  spec.seccomp = filter;
+  const native::SeccompProgram filter = runtime_default(caps);
+  spec.seccomp = *filter;
   const std::string text = run(spec);
   EXPECT_NE(text.find("unshare"), std::string::npos) << text;
   EXPECT_NE(text.find("Operation not permitted"), std::string::npos) << text;
