@@ -13,7 +13,7 @@ Stages::Stages(const char* rpc) : rpc_(rpc), begin_ns_(monotonic_now_ns()) {
 }
 
 void Stages::enter(const char* stage) {
-  stages_.push_back({stage, monotonic_now_ns(), {}});
+  stages_.push_back({stage, monotonic_now_ns()});
 }
 
 void Stages::add_steps(const std::vector<std::pair<std::string, std::int64_t>>& steps) {
@@ -27,7 +27,8 @@ void Stages::add_steps(const std::vector<std::pair<std::string, std::int64_t>>& 
   }
   text += "]";
   text.shrink_to_fit();
-  stages_.back().steps = std::move(text);
+  steps_ = std::move(text);
+  steps_stage_ = stages_.size() - 1;
 }
 
 void Stages::done() {
@@ -46,7 +47,7 @@ std::string Stages::json() const {
     if (i > 0) text += ',';
     text += "{\"name\":\"" + std::string(stages_[i].name) +
             "\",\"us\":" + microseconds(until - stages_[i].begin_ns);
-    if (!stages_[i].steps.empty()) text += ",\"steps\":" + stages_[i].steps;
+    if (!steps_.empty() && i == steps_stage_) text += ",\"steps\":" + steps_;
     text += "}";
   }
   return text + "]}";

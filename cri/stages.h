@@ -20,6 +20,7 @@ class Stages {
   void enter(const char* stage);
   void done();
   // The steps of the current stage: name and microseconds since its begin when the step was done.
+  // One stage of a call has steps: that of the launch.
   void add_steps(const std::vector<std::pair<std::string, std::int64_t>>& steps);
   bool in_progress() const noexcept { return ended_ns_ == 0; }
   const char* rpc() const noexcept { return rpc_; }
@@ -32,13 +33,14 @@ class Stages {
   struct Stage {
     const char* name;
     std::int64_t begin_ns;
-    std::string steps{};  // as in json(); one allocation for all
   };
 
   const char* rpc_;
   std::int64_t begin_ns_;
   std::int64_t ended_ns_ = 0;
   std::vector<Stage> stages_;
+  std::string steps_;            // a JSON array; empty: no stage has steps
+  std::size_t steps_stage_ = 0;  // index of the stage that has them
 };
 
 // The objects joined to an array, oldest first; null pointers are skipped.

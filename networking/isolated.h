@@ -26,7 +26,7 @@ class IsolatedNetwork final : public plugins::Network {
 
  private:
   NamespacePool pool_;
-  // A second attach of a pod gives the first one's namespace; the descriptor is ours.
+  // A second attach of a pod gives the first one's namespace.
   std::map<std::string, UniqueFd> attached_;
 };
 

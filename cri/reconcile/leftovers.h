@@ -8,8 +8,8 @@
 
 namespace berth::cri {
 
-// Active snapshots and views whose key is made of a container's id. Other keys are not ours: the
-// puller removes its unfinished layers itself.
+// Active snapshots and views whose key is made of a container's id. Other keys
+// belong to the puller, which removes its unfinished layers itself.
 Task<void> remove_unknown_snapshots(Node& node, ReconcileReport& report);
 
 // Seccomp profiles that no container's record names.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// At start the agent compares its records with what exists and removes the differences: the runtime
-// handlers' processes and sandboxes, cgroups, networks, snapshots, files. Afterwards the records
-// agree with the kernel, and a second run changes nothing.
+// At start the agent compares its records with the existing objects and removes the differences:
+// the runtime handlers' processes and sandboxes, cgroups, networks, snapshots, files. Afterwards
+// the records agree with the kernel, and a second run changes nothing.
 //
 // Rules. An unreadable record is quarantined for a person, and its processes are ended: the kubelet
 // does not see them any more and starts others. A container whose exit was not observed ends as

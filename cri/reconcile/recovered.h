@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two sides that are compared: the records, loaded into Node::pods, and what the plugins have
-// found of them.
+// The two sides of the comparison: the records, loaded into Node::pods, and the findings of the
+// plugins.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ struct RecoveredState {
 Task<void> load_records(Node& node, ReconcileReport& report);
 
 // Calls recover() of every runtime handler, of the resources plugin and of every network, each with
-// what has a record. A handler that cannot recover fails the start of the agent: without it no
+// the objects on record. A handler that cannot recover fails the start of the agent: without it no
 // record can be believed.
 Task<RecoveredState> recover_plugins(Node& node, ReconcileReport& report);
 

@@ -61,7 +61,7 @@ class KernelSandboxFiles final : public SandboxFiles {
       const std::function<bool(std::string_view sandbox_id)>& is_known) override;
 
  private:
-  // Ids are ours and hexadecimal: safe as a part of a path.
+  // Ids are hexadecimal digits (cri/ids.h): safe as a part of a path.
   std::string directory_of(const std::string& sandbox_id) const { return pods_ + "/" + sandbox_id; }
 
   Ring& ring_;
