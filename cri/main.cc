@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berthd: builds the parts, brings records and kernel together, serves the CRI until a signal, and
-// ends in an orderly way. Containers and the keeper go on without it.
+// berthd: builds the parts, reconciles the records with the kernel, serves the CRI until a signal, and
+// ends in order. Containers go on without it.
 #include <errno.h>
 #include <fcntl.h>
 #include <gperftools/malloc_extension.h>
@@ -22,13 +22,15 @@
 #include "core/ring/with_deadline.h"
 #include "cri/admin/methods.h"
 #include "cri/container/calls.h"
+#include "cri/container/kernel_sources.h"
 #include "cri/container/mount_points.h"
 #include "cri/layers/snapshot_layers.h"
 #include "cri/methods.h"
 #include "cri/options.h"
-#include "cri/reconcile.h"
+#include "cri/reconcile/reconcile.h"
 #include "cri/rpc/quiet_engine.h"
 #include "cri/rpc/server.h"
+#include "cri/sandbox/files.h"
 #include "cri/zeroed_blocks.h"
 #include "plugins/builtin.h"
 
@@ -36,7 +38,6 @@ namespace berth::cri {
 
 namespace {
 
-constexpr std::int64_t kKeeperStartMsMax = 10'000;
 constexpr std::int64_t kShutdownGraceMs = 5'000;
 
 // Blocked before the first thread exists, so that every thread inherits it and signalfd sees them.
@@ -80,7 +81,7 @@ Status make_directories(const store::Layout& layout, const std::string& listen) 
     std::filesystem::create_directories(dir, failed);
     if (failed) return sys_error(failed.value(), "mkdir", dir);
   }
-  // Snapshots hold the files of every image, setuid ones included: not for everybody's eyes.
+  // Snapshots hold the files of every image, also setuid ones: other users must not list them.
   for (const std::string& dir : {layout.root_dir(), layout.state_dir()}) {
     if (::chmod(dir.c_str(), 0711) != 0) return sys_error(errno, "chmod", dir);
   }
@@ -88,7 +89,7 @@ Status make_directories(const store::Layout& layout, const std::string& listen) 
   return make_mount_points(layout.mount_points());
 }
 
-// What only the past needed.
+// Returns free heap and text pages.
 void give_back() {
   MallocExtension::instance()->ReleaseFreeMemory();
   sys::drop_text_pages();
@@ -99,13 +100,11 @@ struct Parts {
   explicit Parts(const Options& options)
       : log(options.log_level),
         layout(options.root_dir, options.state_dir),
-        mount_features(sys::MountFeatures::probe()),
-        seccomp(options.pods.seccomp_profile_root) {}
+        mount_features(sys::MountFeatures::probe()) {}
 
   Log log;
   store::Layout layout;
   sys::MountFeatures mount_features;
-  SeccompCache seccomp;
   Pods pods;
   std::unique_ptr<Ring> ring;
   std::unique_ptr<Quiet> quiet;
@@ -113,10 +112,11 @@ struct Parts {
   std::unique_ptr<store::State> image_state;
   std::unique_ptr<image::ContentStore> content;
   std::unique_ptr<image::ImageStore> images;
-  std::unique_ptr<keeper::KeeperClient> keeper;
-  std::unique_ptr<container::NamespacePool> ipc_uts;
-  std::unique_ptr<Volumes> volumes;
   plugins::Registry registry;
+  Handlers handlers;
+  Networks networks;
+  std::unique_ptr<SandboxFiles> sandbox_files;
+  std::unique_ptr<Sources> sources;
   std::unique_ptr<cri::SnapshotLayers> layers;
   std::unique_ptr<image::Puller> puller;
   std::unique_ptr<Scope> attempts;
@@ -131,7 +131,8 @@ Status open_stores(Parts& parts, const Options& options) {
   if (!state.ok()) return std::move(state).error().with("state store");
   parts.state = std::make_unique<store::State>(std::move(*state));
   TRY(const std::vector<store::Quarantined> damaged,
-      parts.state->quarantine_damaged({records::kSandboxes, records::kContainers}));
+      parts.state->quarantine_damaged(
+          {records::kSandboxes, records::kContainers, records::kSeccompProfiles}));
   for (const store::Quarantined& record : damaged) {
     parts.log.error("state",
                     "quarantined " + record.table + "/" + record.key + ": " + record.reason);
@@ -147,23 +148,37 @@ Status open_stores(Parts& parts, const Options& options) {
   return {};
 }
 
+Status build_handlers(Parts& parts, const Options& options) {
+  for (const auto& [name, network] : parts.registry.networks.all()) parts.networks.add(*network);
+  for (const HandlerOptions& wanted : options.handlers) {
+    const std::optional<std::string>& chosen = wanted.network ? wanted.network : options.network;
+    Handler handler;
+    handler.name = wanted.name;
+    TRY(handler.runtime, parts.registry.runtime_handlers.find(wanted.plugin));
+    TRY(handler.network, parts.registry.networks.find(chosen.value_or("isolated")));
+    handler.network_is_chosen = chosen.has_value();
+    handler.pids_limit = wanted.pids_limit.value_or(options.pids_limit);
+    TRY_(parts.handlers.add(std::move(handler)));
+  }
+  return {};
+}
+
 Status build_plugins(Parts& parts, const Options& options) {
   const plugins::BuiltinParts builtin{.ring = *parts.ring,
                                       .log = parts.log,
                                       .layout = parts.layout,
-                                      .keeper = *parts.keeper,
+                                      .keeper_binary = options.keeper_binary,
                                       .cgroup_parent = options.cgroup_parent,
                                       .namespace_pool = options.namespace_pool};
   TRY_(plugins::add_builtin(parts.registry, builtin));
-  parts.ipc_uts = std::make_unique<container::NamespacePool>(
-      *parts.ring, CLONE_NEWIPC | CLONE_NEWUTS, options.namespace_pool);
-  parts.volumes = std::make_unique<Volumes>(*parts.ring);
+  TRY_(build_handlers(parts, options));
   TRY(plugins::Snapshotter * snapshotter, parts.registry.snapshotters.find("overlay"));
-  TRY(plugins::Network * isolated, parts.registry.networks.find("isolated"));
-  TRY(plugins::Network * host, parts.registry.networks.find("host"));
-  TRY(plugins::RuntimeHandler * native, parts.registry.runtime_handlers.find("native"));
   TRY(plugins::ResourcesPlugin * resources,
       parts.registry.resources.find(parts.registry.resources.names()));
+  parts.sandbox_files = std::make_unique<KernelSandboxFiles>(*parts.ring, parts.layout,
+                                                             parts.mount_features.clones_detached);
+  parts.sources = std::make_unique<KernelSources>(*parts.ring, parts.mount_features,
+                                                  options.seccomp_profile_root);
   Log& log = parts.log;
   const auto on_error = [&log](Error error) { log.error("call", error.message()); };
   ReadyQueue& ready = parts.ring->ready();
@@ -183,32 +198,19 @@ Status build_plugins(Parts& parts, const Options& options) {
                             .layout = parts.layout,
                             .state = *parts.state,
                             .snapshotter = *snapshotter,
-                            .pod_network = *isolated,
-                            .host_network = *host,
                             .resources = *resources,
-                            .handler = *native,
-                            .keeper = *parts.keeper,
-                            .ipc_uts = *parts.ipc_uts,
-                            .volumes = *parts.volumes,
+                            .handlers = parts.handlers,
+                            .networks = parts.networks,
+                            .sandbox_files = *parts.sandbox_files,
+                            .sources = *parts.sources,
                             .mount_features = parts.mount_features,
                             .content = *parts.content,
                             .images = *parts.images,
                             .puller = *parts.puller,
                             .attempts = *parts.attempts,
                             .pods = parts.pods,
-                            .seccomp = parts.seccomp,
-                            .quiet = *parts.quiet,
-                            .options = options.pods});
+                            .quiet = *parts.quiet});
   return {};
-}
-
-Task<void> connect_keeper(Parts& parts, const Options& options) {
-  keeper::ClientOptions wanted;
-  wanted.keeper_binary = options.keeper_binary;
-  wanted.state_dir = options.state_dir;
-  const Deadline deadline = Deadline::after_ms(kKeeperStartMsMax);
-  parts.keeper = co_await keeper::KeeperClient::connect_or_start(*parts.ring, parts.log,
-                                                                 std::move(wanted), deadline);
 }
 
 Task<void> recover(Parts& parts) {
@@ -219,9 +221,8 @@ Task<void> recover(Parts& parts) {
   parts.log.info("reconcile", report.summary());
   Result<void> swept = co_await parts.puller->sweep().result();
   if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
-  parts.ipc_uts->prefill();
   parts.watch->spawn(parts.quiet->watch());
-  // The start itself has touched much that is not needed again.
+  // The start itself has used memory that is not needed again.
   parts.quiet->touch();
 }
 
@@ -236,20 +237,19 @@ Task<void> close_parts(Parts& parts) {
   parts.watch->cancel();
   co_await parts.watch->close();
   co_await parts.puller->close();
-  // What outlives its caller has had the calls' time to end well; cancelled, it is undone.
+  // Attempts get the same time as calls to end; then they are cancelled, which undoes them.
   const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
   static_cast<void>(co_await with_deadline(*parts.ring, grace, parts.attempts->close()).result());
-  co_await parts.node->pod_network.close();
+  for (const auto& [name, network] : parts.networks.all()) co_await network->close();
   co_await parts.node->snapshotter.close();
   co_await parts.node->resources.close();
-  co_await parts.ipc_uts->close();
-  // A keeper that keeps nothing has no reason to stay; one that does is the next agent's to find.
-  if (parts.keeper->list().empty() && parts.keeper->held_keys().empty()) {
-    const Deadline deadline = Deadline::after_ms(kKeeperMsMax);
-    Result<void> ended = co_await parts.keeper->shutdown(deadline).result();
-    if (!ended.ok()) parts.log.warn("main", "end the keeper: " + ended.error().message());
+  for (plugins::RuntimeHandler* const runtime : parts.handlers.runtimes()) {
+    Result<void> closed = co_await runtime->close().result();
+    if (!closed.ok()) {
+      parts.log.warn("main", "close runtime handler " + std::string(runtime->name()) + ": " +
+                                 closed.error().message());
+    }
   }
-  co_await parts.keeper->close();
 }
 
 // From the first call to the last.
@@ -280,29 +280,24 @@ Status serve(const Options& options) {
   }
   TRY(const UniqueFd signals, block_signals());
   raise_descriptor_limit();
-  // Containers whose keeper dies come to us, so that their exit codes are not lost.
+  // Containers whose parent dies become children of the agent, which so learns their exit codes.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   sys::ask_for_short_slices();
   Parts parts(options);
-  // A thread of gRPC's needs little; the allocator would keep up to 32 MiB for threads.
+  // The threads of gRPC need little memory; the allocator would keep up to 32 MiB for them.
   constexpr std::size_t kThreadCacheBytesMax = 2_MiB;
   MallocExtension::instance()->SetNumericProperty("tcmalloc.max_total_thread_cache_bytes",
                                                   kThreadCacheBytesMax);
   TRY(parts.ring, Ring::create());
   parts.quiet = std::make_unique<Quiet>(*parts.ring, give_back);
   rpc::install_quiet_engine();
-  // Until the snapshotter has opened its stores too; nobody works with them before recover().
+  // Lives until the snapshotter has opened its stores, too; none is used before recover().
   auto stores_memory = std::make_unique<ZeroedBlocks>();
   TRY_(open_stores(parts, options));
-  TRY_(parts.ring->run_until(connect_keeper(parts, options)));
   Status built = build_plugins(parts, options);
   stores_memory->give_back();
   stores_memory.reset();
-  if (!built.ok()) {
-    // The client of the keeper ends in order even then: the keeper and its containers go on.
-    static_cast<void>(parts.ring->run_until(parts.keeper->close()));
-    return built;
-  }
+  TRY_(std::move(built));
   Status served = parts.ring->run_until(recover(parts));
   if (served.ok()) served = serve_calls(parts, options, signals);
   Status closed = parts.ring->run_until(close_parts(parts));

@@ -17,8 +17,8 @@ class Service {
   Service(Node& node, rpc::Methods& methods, std::string name)
       : node_(node), methods_(methods), name_(std::move(name)) {}
 
-  // A client that goes away does not end the call: what it began either completes or is joined by
-  // the retry.
+  // A client that goes away does not end the call: the work either completes or is joined by the
+  // retry.
   template <typename Request, typename Response>
   void add(const char* method, Task<Response> (*call)(Node&, const Request&),
            bool ends_with_client = false) {
@@ -64,7 +64,7 @@ rpc::Methods runtime_v1(Node& node) {
   runtime.add("ListContainers", &list_containers);
   runtime.add("ContainerStatus", &container_status);
   runtime.add("ReopenContainerLog", &reopen_container_log);
-  // Nobody else can have its answer, and without a timeout nobody would end it.
+  // Its answer is of use to this client only, and without a timeout nothing else would end it.
   runtime.add("ExecSync", &exec_sync, true);
   Service image(node, methods, "runtime.v1.ImageService");
   image.add("ListImages", &list_images);

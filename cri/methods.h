@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The methods of runtime.v1 that work: one line here and one file elsewhere for each. The others of
-// the protocol are answered UNIMPLEMENTED and named (cri/rpc).
+// The methods of runtime.v1 that are built: a line in methods.cc and a file of its own for each.
+// The others are answered UNIMPLEMENTED with their name (cri/rpc).
 #pragma once
 
 #include "cri/node.h"

@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <utility>
 
 #include "cri/about/calls.h"
 #include "cri/field.h"
+#include "cri/handlers.h"
 
 namespace berth::cri {
 
@@ -30,6 +32,25 @@ Result<std::string> beside_this_program(const char* name) {
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
   if (failed) return sys_error(failed.value(), "readlink", "/proc/self/exe");
   return (self.parent_path() / name).string();
+}
+
+Status finish_handlers(const std::vector<std::string>& texts, Options& options) {
+  for (const std::string& text : texts) {
+    TRY(HandlerOptions handler, parse_handler(text));
+    options.handlers.push_back(std::move(handler));
+  }
+  if (options.handlers.empty()) {
+    options.handlers.push_back({.name = "native", .plugin = "native"});
+  }
+  // A pod that asks for a network namespace of its own must not get the host's.
+  const auto is_host = [](const std::optional<std::string>& network) {
+    return network && *network == kHostNetwork;
+  };
+  bool has_host = is_host(options.network);
+  for (const HandlerOptions& handler : options.handlers) has_host |= is_host(handler.network);
+  if (!has_host) return {};
+  return make_error(Errc::invalid_argument,
+                    "--network: host gives pods no network namespace; pods choose it themselves");
 }
 
 Status finish(Options& options) {
@@ -95,12 +116,20 @@ Result<Options> parse_options(int argc, char** argv, bool* help) {
                  "directory with HOST/hosts.toml, as containerd's config_path");
   app.add_option("--registries-conf", options.registries_conf,
                  "registries.conf version 2; drop-ins are beside it in FILE.d");
-  app.add_option("--namespace-pool", options.namespace_pool, "namespace sets made ahead of need")
+  std::vector<std::string> handlers;
+  app.add_option(
+      "--runtime-handler", handlers,
+      "NAME=PLUGIN[,network=NETWORK][,pids-limit=N]: a value of the CRI's runtime_handler; "
+      "may be repeated, the first is the default; without it: native=native");
+  app.add_option("--network", options.network,
+                 "network of pods that do not use the host's; without it pods get `isolated`, and "
+                 "NetworkReady is false because that gives them no address");
+  app.add_option("--namespace-pool", options.namespace_pool, "namespace sets that are made ahead")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
-  app.add_option("--pids-limit", options.pods.pids_limit, "processes per container, 0: no limit")
+  app.add_option("--pids-limit", options.pids_limit, "processes per container, 0: no limit")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--seccomp-profile-root", options.pods.seccomp_profile_root,
+  app.add_option("--seccomp-profile-root", options.seccomp_profile_root,
                  "where relative localhost profiles are");
   app.add_option("--log-level", options.log_level, "debug, info, warn, error")
       ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
@@ -116,6 +145,7 @@ Result<Options> parse_options(int argc, char** argv, bool* help) {
     return make_error(Errc::invalid_argument, error.what());
   }
   TRY_(finish(options));
+  TRY_(finish_handlers(handlers, options));
   return options;
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// How berthd was started: flags, and a configuration file for what lasts.
+// The options of berthd: flags, and a configuration file with the same names.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/log.h"
 #include "core/base/result.h"
-#include "cri/node.h"
+#include "core/store/layout.h"
+#include "cri/handler_options.h"
 
 namespace berth::cri {
 
@@ -21,8 +24,11 @@ struct Options {
   std::string registry_config_dir;  // hosts.toml of each registry; empty: none
   std::string registries_conf;      // registries.conf version 2; empty: none
   LogLevel log_level = LogLevel::info;
-  std::size_t namespace_pool = 8;  // ready sets kept ahead of need
-  PodOptions pods;
+  std::size_t namespace_pool = 8;        // namespace sets that are made ahead
+  std::vector<HandlerOptions> handlers;  // at least one; the first is the default
+  std::optional<std::string> network;    // of handlers that name none; absent: isolated
+  std::int64_t pids_limit = 0;           // of handlers that name none; 0: no limit
+  std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
 };
 
 // Errors are for a person at a terminal: one sentence that names the flag. `help` is set when the

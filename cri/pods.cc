@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "cri/field.h"
+#include "cri/sandbox/namespaces.h"
 
 namespace berth::cri {
 
 namespace {
 
-// While one is still being removed the next may have taken its name.
+// The name may already be that of a successor: its entry stays.
 void release(std::unordered_map<std::string, std::string>& names, const std::string& name,
              const std::string& id) {
   const auto found = names.find(name);
@@ -50,7 +51,7 @@ Result<std::shared_ptr<Container>> Pods::need_container(std::string_view field,
   return found;
 }
 
-// '\n' cannot stand in a checked name, so different parts never make the same key.
+// A checked name has no '\n', so different parts never make the same key.
 std::string Pods::name_of(const runtime::v1::PodSandboxMetadata& metadata) {
   return "pod\n" + metadata.namespace_() + "\n" + metadata.name() + "\n" + metadata.uid() + "\n" +
          std::to_string(metadata.attempt());
@@ -101,7 +102,7 @@ void Pods::remove(const Container& container) {
   containers_.erase(id);
 }
 
-std::shared_ptr<Sandbox> sandbox_of(const state::v1::SandboxRecord& record) {
+std::shared_ptr<Sandbox> new_sandbox(const state::v1::SandboxRecord& record) {
   auto sandbox = std::make_shared<Sandbox>();
   const ::runtime::v1::PodSandboxConfig& config = record.config();
   sandbox->item.set_id(record.id());
@@ -111,12 +112,12 @@ std::shared_ptr<Sandbox> sandbox_of(const state::v1::SandboxRecord& record) {
   sandbox->item.set_runtime_handler(record.runtime_handler());
   sandbox->item.set_created_at(record.created_at());
   sandbox->phase = record.phase();
-  sandbox->init_pid = record.init_pid();
+  sandbox->namespaces = namespaces_of(config);
   return sandbox;
 }
 
-std::shared_ptr<Container> container_of(const state::v1::ContainerRecord& record,
-                                        std::shared_ptr<Sandbox> sandbox) {
+std::shared_ptr<Container> new_container(const state::v1::ContainerRecord& record,
+                                         std::shared_ptr<Sandbox> sandbox) {
   auto container = std::make_shared<Container>();
   container->item.set_id(record.id());
   container->item.set_pod_sandbox_id(record.sandbox_id());

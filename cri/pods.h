@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent knows of its pods, in memory: what list calls answer from, and who waits for what.
-// Everything else is read from the records when it is needed. Loop thread only.
+// The sandboxes and containers of this node, in memory: list calls answer from them. Everything
+// else is read from the records when it is needed. Loop thread only.
 #pragma once
 
 #include <map>
@@ -23,27 +23,19 @@
 
 namespace berth::cri {
 
-// The descriptors that a pod's containers join. Not valid: the host's, or (pid) none shared.
-struct PodNamespaces {
-  UniqueFd net;
-  UniqueFd ipc;
-  UniqueFd uts;
-  UniqueFd pid;
-  UniqueFd tmpfs;  // detached: cri/sandbox/files.h
-};
-
 struct Sandbox {
-  // What ListPodSandbox answers; its state follows `phase`.
+  // The answer of ListPodSandbox but for its state, which follows `phase`.
   runtime::v1::PodSandbox item;
   state::v1::SandboxPhase phase = state::v1::SANDBOX_CREATING;
-  PodNamespaces namespaces;
-  int init_pid = 0;
-  UniqueFd init_pidfd;  // the pod's own init, when its containers share a PID namespace
+  plugins::SandboxNamespaces namespaces;
+  UniqueFd tmpfs;  // detached: cri/sandbox/files.h
   std::vector<std::string> container_ids;
   Mutex lock;  // serialises run, stop, remove of the pod and create, start of its containers
   std::unique_ptr<Stages> run_stages;
 
   const std::string& id() const { return item.id(); }
+  // The name for Handlers.
+  const std::string& handler() const { return item.runtime_handler(); }
   bool ready() const { return phase == state::v1::SANDBOX_READY; }
 };
 
@@ -54,7 +46,6 @@ struct Container {
   // From create to start; made again when the agent restarted in between.
   UniqueFd rootfs;  // a detached mount
   std::optional<plugins::Placement> placement;
-  UniqueFd pidfd;
   int pid = 0;
   std::string log_path;
   std::optional<plugins::Exit> early_exit;  // ended before its launch was on record
@@ -114,9 +105,9 @@ class Pods {
   std::unordered_map<std::string, std::string> container_names_;
 };
 
-// What memory keeps of a record; namespaces and processes are the caller's to add.
-std::shared_ptr<Sandbox> sandbox_of(const state::v1::SandboxRecord& record);
-std::shared_ptr<Container> container_of(const state::v1::ContainerRecord& record,
-                                        std::shared_ptr<Sandbox> sandbox);
+// The object in memory of a record, without descriptors and processes.
+std::shared_ptr<Sandbox> new_sandbox(const state::v1::SandboxRecord& record);
+std::shared_ptr<Container> new_container(const state::v1::ContainerRecord& record,
+                                         std::shared_ptr<Sandbox> sandbox);
 
 }  // namespace berth::cri

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When calls have ceased for a moment, what was needed for them goes back to the kernel: free pages
-// of the allocator and program text that was needed once. An agent that is idle arms no timer at
-// all.
+// Returns memory to the kernel when no call has come in for two seconds: free pages of the
+// allocator and pages of program text. An idle agent arms no timer.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +14,7 @@ namespace berth::cri {
 
 class Quiet {
  public:
-  // `give_back` is the allocator's business, known to main alone.
+  // `give_back` returns the memory; main knows the allocator.
   Quiet(Ring& ring, std::function<void()> give_back)
       : ring_(ring), give_back_(std::move(give_back)) {}
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/stages.h"
 
+#include <utility>
+
 #include "core/base/units.h"
 
 namespace berth::cri {
@@ -12,6 +14,21 @@ Stages::Stages(const char* rpc) : rpc_(rpc), begin_ns_(monotonic_now_ns()) {
 
 void Stages::enter(const char* stage) {
   stages_.push_back({stage, monotonic_now_ns()});
+}
+
+void Stages::add_steps(const std::vector<std::pair<std::string, std::int64_t>>& steps) {
+  if (stages_.empty() || steps.empty()) return;
+  std::string text;
+  std::int64_t before_us = 0;
+  for (const auto& [name, until_us] : steps) {
+    text += text.empty() ? "[" : ",";
+    text += "{\"name\":\"" + name + "\",\"us\":" + std::to_string(until_us - before_us) + "}";
+    before_us = until_us;
+  }
+  text += "]";
+  text.shrink_to_fit();
+  steps_ = std::move(text);
+  steps_stage_ = stages_.size() - 1;
 }
 
 void Stages::done() {
@@ -29,7 +46,9 @@ std::string Stages::json() const {
     const std::int64_t until = i + 1 < stages_.size() ? stages_[i + 1].begin_ns : end_ns;
     if (i > 0) text += ',';
     text += "{\"name\":\"" + std::string(stages_[i].name) +
-            "\",\"us\":" + microseconds(until - stages_[i].begin_ns) + "}";
+            "\",\"us\":" + microseconds(until - stages_[i].begin_ns);
+    if (!steps_.empty() && i == steps_stage_) text += ",\"steps\":" + steps_;
+    text += "}";
   }
   return text + "]}";
 }

@@ -17,7 +17,7 @@ class ZeroedBlocks {
   ~ZeroedBlocks();
 
   // Pages of the noted blocks that hold nothing but zeros go back to the kernel, which gives zeros
-  // when they are touched again. Nobody may be using the blocks meanwhile. Gives the bytes.
+  // when they are touched again. No thread uses the blocks meanwhile. Gives the number of bytes.
   std::size_t give_back();
 
  private:

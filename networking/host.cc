@@ -23,7 +23,7 @@ Task<void> HostNetwork::detach(std::string) {
 }
 
 plugins::NetworkStatus HostNetwork::status() {
-  return {true, "", ""};
+  return {.ready = true, .is_reachable = true, .reason = {}, .message = {}};
 }
 
 Task<void> HostNetwork::close() {

@@ -43,7 +43,12 @@ Task<void> IsolatedNetwork::detach(std::string pod_id) {
 }
 
 plugins::NetworkStatus IsolatedNetwork::status() {
-  return {true, "", ""};
+  return {.ready = true,
+          .is_reachable = false,
+          .reason = "PodsHaveNoAddress",
+          .message =
+              "network isolated gives pods no address; start berthd with --network isolated "
+              "if they need none"};
 }
 
 Task<void> IsolatedNetwork::close() {

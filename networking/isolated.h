@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "core/container/namespace_pool.h"
+#include "core/namespaces/namespace_pool.h"
 #include "plugins/api/network.h"
 
 namespace berth::networking {
@@ -25,8 +25,8 @@ class IsolatedNetwork final : public plugins::Network {
   Task<void> close() override;
 
  private:
-  container::NamespacePool pool_;
-  // A second attach of a pod gives the first one's namespace; the descriptor is ours.
+  NamespacePool pool_;
+  // A second attach of a pod gives the first one's namespace.
   std::map<std::string, UniqueFd> attached_;
 };
 

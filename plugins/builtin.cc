@@ -45,7 +45,12 @@ Status add_builtin(Registry& registry, const BuiltinParts& parts) {
   TRY_(registry.networks.add(std::make_unique<networking::HostNetwork>()));
   TRY_(registry.networks.add(
       std::make_unique<networking::IsolatedNetwork>(parts.ring, parts.namespace_pool)));
-  return registry.runtime_handlers.add(std::make_unique<NativeRuntime>(parts.keeper));
+  return registry.runtime_handlers.add(
+      std::make_unique<NativeRuntime>(NativeParts{.ring = parts.ring,
+                                                  .log = parts.log,
+                                                  .state_dir = parts.layout.state_dir(),
+                                                  .keeper_binary = parts.keeper_binary,
+                                                  .namespace_pool = parts.namespace_pool}));
 }
 
 }  // namespace berth::plugins

@@ -7,7 +7,6 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
-#include "core/keeper/client.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
 #include "plugins/host/registry.h"
@@ -19,7 +18,7 @@ struct BuiltinParts {
   Ring& ring;
   Log& log;
   const store::Layout& layout;
-  keeper::KeeperClient& keeper;
+  std::string keeper_binary;  // path of berth-keeper
   std::string cgroup_parent;
   std::size_t namespace_pool = 8;
 };

@@ -41,7 +41,7 @@ start() {
   ulimit -n "$(ulimit -Hn)"
   setsid "$bin/berthd" --listen "unix://$socket" --root "$BERTH_ROOT" \
     --state "$BERTH_STATE/berth" --log-level info \
-    --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" "$@" \
+    --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" --network isolated "$@" \
     >>"$BERTH_NODE_DIR/berthd.log" 2>&1 </dev/null &
   pid=$!
   echo "$pid" >"$BERTH_NODE_DIR/berthd.pid"

@@ -121,15 +121,15 @@ void prepare(Site& site) {
   leave_machine();
 }
 
-oci::Spec make_spec() {
+container::LaunchContainer make_spec() {
   constexpr std::uint64_t kSafe = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
   constexpr char kDev[] = "mode=755,size=65536k";
   constexpr char kPts[] = "newinstance,ptmxmode=0666,mode=0620,gid=5";
   const auto mount = [](const char* at, const char* type, const char* data, std::uint64_t flags) {
-    return oci::Mount{
+    return container::LaunchMount{
         .destination = at, .type = type, .source = type, .data = data, .flags = flags};
   };
-  oci::Spec spec;
+  container::LaunchContainer spec;
   spec.process.args = {"/bin/true"};
   spec.process.no_new_privileges = true;
   const std::uint64_t capabilities = sys::capability_container_default();
@@ -140,9 +140,9 @@ oci::Spec make_spec() {
                  mount("/dev/shm", "tmpfs", "mode=1777", kSafe),
                  mount("/dev/mqueue", "mqueue", "", kSafe),
                  mount("/sys", "sysfs", "", kSafe | MOUNT_ATTR_RDONLY)};
-  spec.namespaces.ipc.mode = oci::Namespace::Mode::fresh;
-  spec.namespaces.uts.mode = oci::Namespace::Mode::fresh;
-  spec.namespaces.network.mode = oci::Namespace::Mode::host;
+  spec.namespaces.ipc.mode = container::PlanNamespaceMode::fresh;
+  spec.namespaces.uts.mode = container::PlanNamespaceMode::fresh;
+  spec.namespaces.network.mode = container::PlanNamespaceMode::host;
   const auto device = [&spec](const char* path, unsigned major, unsigned minor) {
     spec.devices.push_back({path, S_IFCHR | 0666, major, minor, 0, 0});
   };
@@ -176,7 +176,7 @@ void wait_executed(int channel) {
 }
 
 // Returns the pid of a child that has executed its program.
-pid_t spawn_by_plan(const oci::Spec& spec, const Site& site, int rootfs) {
+pid_t spawn_by_plan(const container::LaunchContainer& spec, const Site& site, int rootfs) {
   container::LaunchFds fds;
   fds.rootfs = rootfs;
   const container::EncodedPlan plan = must(container::encode_container(spec, fds));
@@ -231,7 +231,7 @@ void time_starts(::benchmark::State& state, Site& site, Start start) {
 }
 
 void by_plan(::benchmark::State& state, Site& site) {
-  const oci::Spec spec = make_spec();
+  const container::LaunchContainer spec = make_spec();
   time_starts(state, site,
               [&spec, &site](int rootfs) { return spawn_by_plan(spec, site, rootfs); });
 }

@@ -65,7 +65,7 @@ void report(Child& child, ReportKind kind, pid_t pid, const char* detail) noexce
   const size_t length = ::strnlen(detail, sizeof message.detail - 1);
   ::memcpy(message.detail, detail, length);
   // write(2), because a custom seccomp profile may know no socket calls. If the keeper is gone
-  // there is nobody to tell.
+  // the report is lost.
   const ssize_t ignored = ::write(child.channel, &message, sizeof message);
   static_cast<void>(ignored);
 }

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include "core/container/sysctl.h"
 #include "core/linux/memfd.h"
 
 namespace berth::container {
@@ -52,7 +51,7 @@ class PlanWriter {
   }
 
   template <typename T>
-  PlanRef array(const std::vector<T>& values, std::size_t count_max = kPlanEntriesMax) {
+  PlanRef array(std::span<const T> values, std::size_t count_max = kPlanEntriesMax) {
     bytes_.resize((bytes_.size() + 7) / 8 * 8, '\0');
     const std::size_t size = values.size() * sizeof(T);
     if (values.size() > count_max || bytes_.size() + size > kPlanSizeMax) {
@@ -63,6 +62,10 @@ class PlanWriter {
                       static_cast<std::uint32_t>(values.size())};
     bytes_.append(reinterpret_cast<const char*>(values.data()), size);
     return ref;
+  }
+  template <typename T>
+  PlanRef array(const std::vector<T>& values, std::size_t count_max = kPlanEntriesMax) {
+    return array(std::span<const T>(values), count_max);
   }
 
   PlanRef texts(const std::vector<std::string>& values) {
@@ -146,7 +149,7 @@ PlanRef write_options(PlanWriter& writer, std::string_view data) {
   return writer.array(options);
 }
 
-PlanMount write_mount(PlanWriter& writer, const oci::Mount& from) {
+PlanMount write_mount(PlanWriter& writer, const LaunchMount& from) {
   if (from.destination.empty() || from.destination[0] != '/') {
     writer.reject(invalid("mount destination `" + from.destination + "` is not absolute"));
   }
@@ -162,16 +165,16 @@ PlanMount write_mount(PlanWriter& writer, const oci::Mount& from) {
   mount.destination_is_file = from.destination_is_file ? 1 : 0;
   mount.flags = from.flags;
   mount.recursive_flags = from.recursive_flags;
-  // A clone of a shared host mount is a peer of it until it is told otherwise.
+  // A clone of a shared host mount is a peer of it until its propagation is set.
   constexpr std::uint64_t kPrivate = 1U << 18;  // MS_PRIVATE
   mount.propagation = from.propagation == 0 && mount.fd >= 0 ? kPrivate : from.propagation;
   return mount;
 }
 
-void write_tree(PlanWriter& writer, const oci::Spec& spec) {
+void write_tree(PlanWriter& writer, const LaunchContainer& spec) {
   PlanHeader& header = writer.header();
   std::vector<PlanMount> mounts;
-  for (const oci::Mount& mount : spec.mounts) mounts.push_back(write_mount(writer, mount));
+  for (const LaunchMount& mount : spec.mounts) mounts.push_back(write_mount(writer, mount));
   header.mounts = writer.array(mounts, kPlanMountsMax);
   std::vector<PlanDevice> devices;
   for (const oci::Device& device : spec.devices) {
@@ -185,27 +188,19 @@ void write_tree(PlanWriter& writer, const oci::Spec& spec) {
   header.masked_paths = writer.texts(spec.masked_paths);
   header.readonly_paths = writer.texts(spec.readonly_paths);
   std::vector<PlanSysctl> sysctls;
-  for (const auto& [name, value] : spec.sysctl) {
-    Result<std::string> path = sysctl_path(name, spec.namespaces);
-    if (!path.ok()) {
-      writer.reject(std::move(path).error());
-      continue;
-    }
-    sysctls.push_back({writer.text(*path), writer.text(value)});
+  for (const auto& [path, value] : spec.sysctl) {
+    sysctls.push_back({writer.text(path), writer.text(value)});
   }
   header.sysctls = writer.array(sysctls);
 }
 
-void write_namespace(PlanWriter& writer, PlanNamespaceIndex index, const oci::Namespace& from) {
+void write_namespace(PlanWriter& writer, PlanNamespaceIndex index, const LaunchNamespace& from) {
   PlanNamespace& to = writer.header().namespaces[index];
-  to.mode = static_cast<PlanNamespaceMode>(from.mode);
-  if (from.mode != oci::Namespace::Mode::join) return;
+  to.mode = from.mode;
+  if (from.mode != PlanNamespaceMode::join) return;
   to.fd = writer.fd(from.fd);
   if (to.fd < 0) writer.reject(invalid("a namespace to join without a descriptor"));
 }
-static_assert(static_cast<int>(oci::Namespace::Mode::host) == 0);
-static_assert(static_cast<int>(oci::Namespace::Mode::fresh) == 1);
-static_assert(static_cast<int>(oci::Namespace::Mode::join) == 2);
 
 void write_placement(PlanWriter& writer, const LaunchFds& fds) {
   writer.header().cgroup_fd = writer.fd(fds.cgroup);
@@ -214,25 +209,19 @@ void write_placement(PlanWriter& writer, const LaunchFds& fds) {
   writer.header().tasks = writer.array(tasks);
 }
 
-void reject_user_namespace(PlanWriter& writer, const oci::Namespaces& namespaces) {
-  if (namespaces.user.mode == oci::Namespace::Mode::host) return;
-  writer.reject(make_error(Errc::unimplemented, "user namespaces are not supported yet"));
-}
-
 }  // namespace
 
-Result<EncodedPlan> encode_container(const oci::Spec& spec, const LaunchFds& fds) {
+Result<EncodedPlan> encode_container(const LaunchContainer& container, const LaunchFds& fds) {
   PlanWriter writer(PlanKind::container);
-  const oci::Namespaces& namespaces = spec.namespaces;
+  const LaunchNamespaces& namespaces = container.namespaces;
   if (fds.rootfs < 0) writer.reject(invalid("a container without a root filesystem"));
-  if (namespaces.mount.mode != oci::Namespace::Mode::fresh) {
+  if (namespaces.mount.mode != PlanNamespaceMode::fresh) {
     writer.reject(invalid("a container needs a mount namespace of its own"));
   }
-  reject_user_namespace(writer, namespaces);
-  writer.flag(kPlanRootReadonly, spec.root_readonly);
+  writer.flag(kPlanRootReadonly, container.root_readonly);
   writer.header().rootfs_fd = writer.fd(fds.rootfs);
-  write_process(writer, spec.process);
-  write_tree(writer, spec);
+  write_process(writer, container.process);
+  write_tree(writer, container);
   write_namespace(writer, kPlanPid, namespaces.pid);
   write_namespace(writer, kPlanMount, namespaces.mount);
   write_namespace(writer, kPlanIpc, namespaces.ipc);
@@ -240,25 +229,24 @@ Result<EncodedPlan> encode_container(const oci::Spec& spec, const LaunchFds& fds
   write_namespace(writer, kPlanNetwork, namespaces.network);
   write_namespace(writer, kPlanCgroup, namespaces.cgroup);
   write_placement(writer, fds);
-  writer.header().seccomp = writer.array(spec.seccomp.instructions);
+  writer.header().seccomp = writer.array(container.seccomp);
   return writer.finish();
 }
 
-Result<EncodedPlan> encode_exec(const oci::Process& process, const oci::SeccompProgram& seccomp,
+Result<EncodedPlan> encode_exec(const oci::Process& process, std::span<const std::uint64_t> seccomp,
                                 const LaunchFds& fds) {
   PlanWriter writer(PlanKind::exec);
   if (fds.target < 0) writer.reject(invalid("an exec without a running container"));
   writer.header().target_fd = writer.fd(fds.target);
   write_process(writer, process);
   write_placement(writer, fds);
-  writer.header().seccomp = writer.array(seccomp.instructions);
+  writer.header().seccomp = writer.array(seccomp);
   return writer.finish();
 }
 
-Result<EncodedPlan> encode_pod_init(const oci::Namespaces& namespaces, int oom_score_adj,
+Result<EncodedPlan> encode_pod_init(const LaunchNamespaces& namespaces, int oom_score_adj,
                                     const LaunchFds& fds) {
   PlanWriter writer(PlanKind::pod_init);
-  reject_user_namespace(writer, namespaces);
   PlanHeader& header = writer.header();
   header.namespaces[kPlanPid].mode = PlanNamespaceMode::fresh;
   header.namespaces[kPlanMount].mode = PlanNamespaceMode::fresh;

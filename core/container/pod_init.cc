@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first process of a shared PID namespace. It has the keeper's program and must not be a way to
-// it: own mount namespace with an empty root, no descriptor, no capability, an id of nobody's.
+// it: own mount namespace with an empty root, no descriptor, no capability, an id that no user has.
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,7 +29,7 @@ void drop_everything(Child& child) noexcept {
 // KERNEL 2.6.9: children of a process that ignores SIGCHLD are reaped by the kernel, and so are the
 // orphans that a PID namespace's first process inherits: no wake-up for any of them. wait(2),
 // NOTES. SIGTERM is blocked, so that it queues: with its default action it is not delivered to a
-// first process at all. Before anyone is told that the process is up, because the first SIGTERM may
+// first process at all. Before the report that the process is up, because the first SIGTERM may
 // come right then.
 sigset_t take_signals() noexcept {
   ::signal(SIGCHLD, SIG_IGN);

@@ -44,6 +44,24 @@ const char* step_name(Step step) noexcept {
   return "unknown step";
 }
 
+const char* stage_name(Stage stage) noexcept {
+  switch (stage) {
+    case kStageStarted:
+      return "child";
+    case kStagePlaced:
+      return "placed";
+    case kStageRootfs:
+      return "rootfs";
+    case kStageMounts:
+      return "mounts";
+    case kStageFurnished:
+      return "devices";
+    case kStageReady:
+      return "ready";
+  }
+  return "unknown stage";
+}
+
 ReadReport read_report(int channel, Report* report, int* passed_fd) noexcept {
   *passed_fd = -1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];

@@ -25,7 +25,7 @@ namespace berth::container {
 
 enum class ReportKind : std::uint32_t { created = 1, terminal = 2, failed = 3, ready = 4 };
 
-// In the order in which they happen; `clone` is told by spawn's return value.
+// In the order in which they happen; `clone` is reported by spawn's return value.
 enum class Step : std::uint32_t {
   prepare = 1,  // signals, session, descriptors
   clone,
@@ -56,6 +56,8 @@ enum Stage {
   kStageReady
 };
 constexpr int kStages = 6;
+// "rootfs": for `berth explain`.
+const char* stage_name(Stage stage) noexcept;
 
 struct Report {
   ReportKind kind = ReportKind::failed;

@@ -70,7 +70,7 @@ struct SpawnResult {
 };
 
 // 0, or the errno of what failed before there was a child (EINVAL: the request contradicts the
-// plan). From then on everything is told by reports and by the exit of the process.
+// plan). From then on everything comes by reports and by the exit of the process.
 int spawn(const SpawnRequest& request, SpawnResult* result) noexcept;
 
 }  // namespace berth::container

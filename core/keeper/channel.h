@@ -14,8 +14,8 @@
 
 namespace berth::keeper {
 
-// A received message owns its descriptors: what nobody took is closed when it is overwritten or
-// dies.
+// A received message owns its descriptors: those that were not taken are closed when it is
+// overwritten or destroyed.
 class Incoming {
  public:
   Incoming() = default;

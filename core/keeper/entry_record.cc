@@ -45,4 +45,11 @@ int collect_fds(const Entry& entry, std::uint32_t* bits, int* fds) noexcept {
   return count;
 }
 
+void close_descriptors(Entry& entry) noexcept {
+  for (std::int32_t* fd : {&entry.pidfd, &entry.log, &entry.stream[kStdout], &entry.stream[kStderr],
+                           &entry.stdin_fd}) {
+    UniqueFd closed(std::exchange(*fd, -1));
+  }
+}
+
 }  // namespace berth::keeper

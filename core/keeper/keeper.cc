@@ -7,45 +7,49 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "core/keeper/build_id.h"
 #include "core/keeper/entry_record.h"
+#include "core/keeper/poll.h"
 
 namespace berth::keeper {
 namespace {
 
 constexpr int kMessagesPerTurn = 16;
 
+bool is_handover(MessageType type) noexcept {
+  return type == MessageType::adopt_process || type == MessageType::adopt_held ||
+         type == MessageType::adopt_done;
+}
+
 }  // namespace
 
 Status Keeper::open() {
-  constexpr sys::Mmap::Options kMemory{.protection = PROT_READ | PROT_WRITE,
-                                       .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE};
-  TRY(lives_, sys::Mmap::create(-1, sizeof(Life) * kEntriesMax, kMemory, "keeper lives"));
-  TRY(LogPump pump, LogPump::create(station_.table, ring_, *this));
+  TRY_(lives_.open());
+  TRY(LogPump pump, LogPump::create(environment_.table, ring_, *this));
   pump_.emplace(std::move(pump));
-  if (station_.fresh) {
-    begin_fresh();
+  parts_.emplace(Shared{environment_, ring_, lives_, agent_, outbox_, *pump_});
+  if (environment_.fresh) {
+    parts_->handover.begin();
   } else {
     TRY_(pump_->open_staging());
-    resume();
+    parts_->handover.start_all();
   }
-  watch(station_.listener.get(), POLLIN, {TokenKind::listener, 0, 0, 0});
-  watch(station_.signals.get(), POLLIN, {TokenKind::child_signal, 0, 0, 0});
-  if (station_.connection.valid()) adopt_connection(std::move(station_.connection));
-  if (station_.reexec_request != 0) {
-    greeted_ = true;  // by the program that was here before
-    answer(std::exchange(station_.reexec_request, 0), MessageType::reexec);
+  watch(ring_, environment_.listener.get(), POLLIN, {TokenKind::listener, 0, 0, 0});
+  watch(ring_, environment_.signals.get(), POLLIN, {TokenKind::child_signal, 0, 0, 0});
+  if (environment_.connection.valid()) connect(std::move(environment_.connection));
+  if (environment_.reexec_request != 0) {
+    agent_.set_greeted();  // by the program that was here before
+    agent_.answer(std::exchange(environment_.reexec_request, 0), MessageType::reexec);
   }
-  reap();
+  parts_->exits.reap();
   return {};
 }
 
 Status Keeper::run() {
   while (!done_) {
-    if (reexec_binary_.valid()) try_reexec();
+    if (parts_->reexec.asked()) parts_->reexec.try_now();
     const bool more = pump_->run();
     flush();
     const int failed = ring_.submit_and_wait(more ? 0 : 1);
@@ -55,7 +59,7 @@ Status Keeper::run() {
     ring_.for_each_cqe([this](std::uint64_t data, int result, unsigned) {
       dispatch(Token::unpack(data), result);
     });
-    if (reap_again_) reap();
+    if (parts_->launches.take_reap_wanted()) parts_->exits.reap();
   }
   return {};
 }
@@ -66,61 +70,45 @@ void Keeper::dispatch(Token token, int result) noexcept {
       return;
     case TokenKind::listener:
       accept_agent();
-      watch(station_.listener.get(), POLLIN, token);
-      return;
+      return watch(ring_, environment_.listener.get(), POLLIN, token);
     case TokenKind::child_signal: {
       signalfd_siginfo ignored;
-      while (::read(station_.signals.get(), &ignored, sizeof ignored) > 0) continue;
-      watch(station_.signals.get(), POLLIN, token);
-      reap();
-      return;
+      while (::read(environment_.signals.get(), &ignored, sizeof ignored) > 0) continue;
+      watch(ring_, environment_.signals.get(), POLLIN, token);
+      return parts_->exits.reap();
     }
     case TokenKind::connection_in:
-      if (token.serial != connection_serial_) return;
-      reading_ = false;
-      read_connection();
+      if (agent_.on_readable(token)) read_requests();
       return;
     case TokenKind::connection_out:
-      if (token.serial == connection_serial_) stalled_out_ = false;
-      return;
+      return agent_.on_writable(token);
     case TokenKind::log_write:
-      pump_->on_written(token.index, result);
-      return;
+      return pump_->on_written(token.index, result);
     case TokenKind::log_retry:
-      pump_->on_retry();
-      return;
+      return pump_->on_retry();
     case TokenKind::log_closed:
-      pump_->on_closed();
-      return;
+      return pump_->on_closed();
     default:
-      break;
+      return dispatch_entry(token, result);
   }
-  // About an entry: it may be another one by now.
-  if (token.index >= station_.table.size()) return;
-  const Entry& entry = station_.table.at(token.index);
+}
+
+// The entry may be another process's by now.
+void Keeper::dispatch_entry(Token token, int result) noexcept {
+  if (token.index >= environment_.table.size()) return;
+  const Entry& entry = environment_.table.at(token.index);
   if (!entry.is_process() || static_cast<std::uint16_t>(entry.serial) != token.serial) return;
   if (token.kind == TokenKind::stream && result != -ECANCELED) {
     pump_->on_stream(token.index, static_cast<Stream>(token.arg));
   } else if (token.kind == TokenKind::report) {
-    on_report(token.index);
+    parts_->launches.on_report(token.index);
   } else if (token.kind == TokenKind::pidfd || token.kind == TokenKind::exit_retry) {
-    on_pidfd(token.index);
+    parts_->exits.on_pidfd(token.index);
   }
 }
 
-void Keeper::watch(int fd, unsigned events, Token token) noexcept {
-  io_uring_sqe* sqe = ring_.get_sqe();
-  CHECK(sqe != nullptr);
-  io_uring_prep_poll_add(sqe, fd, events);
-  sqe->user_data = token.pack();
-}
-
-Keeper::Life& Keeper::life(std::uint32_t entry) noexcept {
-  return *(reinterpret_cast<Life*>(lives_.data()) + entry);
-}
-
 void Keeper::accept_agent() noexcept {
-  UniqueFd socket(::accept4(station_.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  UniqueFd socket(::accept4(environment_.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!socket.valid()) return;
   // The mode of the socket file keeps others out; a descriptor that was passed around does not.
   ucred peer{};
@@ -128,220 +116,204 @@ void Keeper::accept_agent() noexcept {
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != 0) {
     return;
   }
-  adopt_connection(std::move(socket));
+  connect(std::move(socket));
 }
 
-void Keeper::adopt_connection(UniqueFd socket) noexcept {
-  drop_connection();
-  connection_ = std::move(socket);
-  reading_ = true;
-  watch(connection_.get(), POLLIN, {TokenKind::connection_in, 0, connection_serial_, 0});
+void Keeper::connect(UniqueFd socket) noexcept {
+  disconnect();
+  agent_.open(std::move(socket));
 }
 
-void Keeper::drop_connection() noexcept {
-  if (!connection_.valid()) return;
-  // Wakes the polls that the kernel holds on it, so that the descriptor really goes away.
-  ::shutdown(connection_.get(), SHUT_RDWR);
-  connection_.reset();
-  ++connection_serial_;
-  stalled_out_ = reading_ = greeted_ = false;
-  stalled_.reset();
-  listing_ = {};
-  reexec_request_ = 0;
-  reexec_binary_.reset();
-  drop_early_fds();
-  // Whoever was to be told is gone. What is worth knowing is in the table.
-  while (first_say_ != kNoEntry) {
-    const std::uint32_t entry = first_say_;
-    Life& state = life(entry);
-    first_say_ = state.next;
-    const bool gone = (state.say & (kSayForgotten | kSayLaunchFailed)) != 0;
-    state.say = state.queued = 0;
-    if (gone) station_.table.free(entry);
-  }
-  last_say_ = kNoEntry;
-  for (std::uint32_t i = 0; i < station_.table.size(); ++i) {
-    life(i).launch_request = life(i).reopen_request = life(i).forget_request = 0;
+void Keeper::disconnect() noexcept {
+  if (!agent_.is_open()) return;
+  agent_.close();
+  parts_->reexec.cancel();
+  parts_->launches.drop_descriptors();
+  outbox_.clear();
+  for (std::uint32_t i = 0; i < environment_.table.size(); ++i) {
+    Life& life = lives_.at(i);
+    life.launch_request = life.reopen_request = life.forget_request = 0;
   }
 }
 
-void Keeper::read_connection() noexcept {
-  for (int i = 0; i < kMessagesPerTurn && connection_.valid(); ++i) {
+void Keeper::read_requests() noexcept {
+  for (int i = 0; i < kMessagesPerTurn && agent_.is_open(); ++i) {
     // One answer at a time: a peer that does not read gets no more of its requests read.
-    if (stalled_out_ || stalled_ || listing_.active || reexec_binary_.valid() || done_) break;
-    Result<bool> received = incoming_.receive(connection_.get());
+    if (!agent_.is_writable() || outbox_.listing() || parts_->reexec.asked() || done_) break;
+    Incoming& incoming = agent_.incoming();
+    Result<bool> received = agent_.receive();
     if (!received.ok() && received.error().sys_errno == EAGAIN) break;
     const bool readable = received.ok() ? *received : received.error().sys_errno == EPROTO;
-    if (!readable) {
-      drop_connection();
-      return;
-    }
+    if (!readable) return disconnect();
     if (!received.ok()) {
-      refuse(incoming_.header().request, incoming_.header().type, EPROTO, "hello",
-             "another version of the protocol");
-      drop_connection();
-      return;
+      agent_.refuse(incoming.header().request, incoming.header().type, EPROTO, "hello",
+                    "another version of the protocol");
+      return disconnect();
     }
-    handle(incoming_);
-    incoming_.close_fds();
+    handle(incoming);
+    incoming.close_fds();
   }
   flush();
 }
 
-bool Keeper::tell(const Header& header, std::span<const std::byte> body,
-                  std::span<const int> fds) noexcept {
-  if (!connection_.valid()) return true;
-  if (stalled_out_) return false;
-  Status sent = send(connection_.get(), header, body, fds);
-  if (sent.ok()) return true;
-  if (sent.error().sys_errno != EAGAIN) {
-    // Its end is at hand: the poll for requests will report it.
+void Keeper::flush() noexcept {
+  if (!agent_.flush() || !outbox_.flush()) return;
+  if (!parts_->reexec.asked()) agent_.watch_requests();
+}
+
+// Every request gets one answer; descriptors that are not taken are closed with the message.
+void Keeper::handle(Incoming& message) noexcept {
+  const Header& header = message.header();
+  if (header.type == MessageType::hello) return greet(header);
+  if (!agent_.greeted()) {
+    return agent_.refuse(header.request, header.type, EPROTO, "hello", "expected first");
+  }
+  if (header.type == MessageType::build) return tell_build(header);
+  if (is_handover(header.type) != environment_.fresh) {
+    return agent_.refuse(header.request, header.type, EBUSY, "handover",
+                         environment_.fresh ? "not done yet" : "done already");
+  }
+  switch (header.type) {
+    case MessageType::launch_fds:
+      return parts_->launches.take_descriptors(message);
+    case MessageType::launch:
+      return parts_->launches.launch(message);
+    case MessageType::list:
+    case MessageType::held:
+      return outbox_.list(header.request, header.type == MessageType::held);
+    case MessageType::record_exit:
+      if (const auto* body = message.body<ExitRecord>(); body != nullptr && body->id.valid()) {
+        return record_exit(header, *body);
+      }
+      break;
+    case MessageType::reexec:
+      if (message.fd_count() != 1) break;
+      return parts_->reexec.ask(message.take_fd(0), header.request);
+    case MessageType::shutdown:
+      return shut_down(header);
+    default:
+      if (is_handover(header.type) && handle_handover(message)) return;
+      if (const auto* body = message.body<NameBody>(); body != nullptr && body->name.valid()) {
+        return handle_named(message, *body);
+      }
+      break;
+  }
+  agent_.refuse(header.request, header.type, EINVAL, "request", "malformed or unknown");
+}
+
+// False: malformed.
+bool Keeper::handle_handover(Incoming& message) noexcept {
+  Handover& handover = parts_->handover;
+  if (message.header().type == MessageType::adopt_done) {
+    if (!handover.adopt_done(message)) disconnect();
     return true;
   }
-  stalled_out_ = true;
-  watch(connection_.get(), POLLOUT, {TokenKind::connection_out, 0, connection_serial_, 0});
-  return false;
-}
-
-void Keeper::answer(std::uint64_t request, MessageType type) noexcept {
-  const Header header{.type = type, .request = request};
-  if (!tell(header, {}, {})) stalled_ = Stalled{header, {}, false};
-}
-
-void Keeper::refuse(std::uint64_t request, MessageType type, int sys_errno, const char* step,
-                    std::string_view text) noexcept {
-  const Header header{.type = type, .request = request, .sys_errno = sys_errno};
-  Refusal body;
-  std::strncpy(body.step, step, sizeof body.step - 1);
-  std::memcpy(body.text, text.data(), std::min(text.size(), sizeof body.text - 1));
-  if (!tell(header, std::as_bytes(std::span(&body, 1)), {})) stalled_ = Stalled{header, body, true};
-}
-
-void Keeper::say(std::uint32_t entry, std::uint8_t what) noexcept {
-  Life& state = life(entry);
-  state.say |= what;
-  if (state.queued != 0) return;
-  state.queued = 1;
-  state.next = kNoEntry;
-  if (last_say_ == kNoEntry) {
-    first_say_ = entry;
-  } else {
-    life(last_say_).next = entry;
+  if (message.header().type == MessageType::adopt_process) {
+    const auto* body = message.body<ProcessRecord>();
+    if (body == nullptr || !body->id.valid()) return false;
+    handover.adopt_process(message, *body);
+    return true;
   }
-  last_say_ = entry;
-}
-
-void Keeper::flush() noexcept {
-  if (stalled_out_) return;
-  if (stalled_) {
-    const Stalled waiting = *stalled_;
-    const auto body = std::as_bytes(std::span(&waiting.body, 1));
-    if (!tell(waiting.header, waiting.has_body ? body : body.first(0), {})) return;
-    stalled_.reset();
-  }
-  if (!flush_listing()) return;
-  while (first_say_ != kNoEntry) {
-    const std::uint32_t entry = first_say_;
-    if (!speak(entry)) return;
-    Life& state = life(entry);
-    first_say_ = state.next;
-    if (first_say_ == kNoEntry) last_say_ = kNoEntry;
-    state.queued = 0;
-  }
-  if (connection_.valid() && !reading_ && !reexec_binary_.valid()) {
-    reading_ = true;
-    watch(connection_.get(), POLLIN, {TokenKind::connection_in, 0, connection_serial_, 0});
-  }
-}
-
-// One after the other, in the order in which they happen in a process's life.
-bool Keeper::speak(std::uint32_t index) noexcept {
-  Life& state = life(index);
-  Entry& entry = station_.table.at(index);
-  const auto done = [&state](std::uint8_t what) { state.say &= static_cast<std::uint8_t>(~what); };
-  if ((state.say & kSayLaunched) != 0) {
-    LaunchAnswer body;
-    int fds[2];
-    int count = 0;
-    body.record = record_of(entry);
-    body.record.fds = kFdPidfd;
-    fds[count++] = entry.pidfd;
-    if ((entry.flags & kTerminal) != 0 && entry.stream[kStdout] >= 0) {
-      body.record.fds |= kFdOut;
-      fds[count++] = entry.stream[kStdout];
-    }
-    std::memcpy(body.stage_ns, state.stage_ns, sizeof body.stage_ns);
-    if (!tell(MessageType::launch, state.launch_request, body,
-              std::span(fds, static_cast<size_t>(count)))) {
-      return false;
-    }
-    state.launch_request = 0;
-    done(kSayLaunched);
-    if (entry.state == EntryState::exited) UniqueFd pidfd(std::exchange(entry.pidfd, -1));
-  }
-  if ((state.say & kSayReopened) != 0) {
-    if (!tell(Header{.type = MessageType::reopen_log, .request = state.reopen_request}, {}, {})) {
-      return false;
-    }
-    state.reopen_request = 0;
-    done(kSayReopened);
-  }
-  if ((state.say & kSayReapPlease) != 0) {
-    if (!tell(MessageType::reap_please, 0, exit_record_of(entry))) return false;
-    done(kSayReapPlease);
-  }
-  if ((state.say & kSayExit) != 0) {
-    if (!tell(MessageType::exited, 0, exit_record_of(entry))) return false;
-    done(kSayExit);
-  }
-  if ((state.say & kSayLaunchFailed) != 0) {
-    const Header header{.type = MessageType::launch,
-                        .request = state.launch_request,
-                        .sys_errno = state.launch_errno};
-    if (!tell(header, {}, {})) return false;
-    done(kSayLaunchFailed);
-    station_.table.free(index);
-  }
-  if ((state.say & kSayForgotten) != 0) {
-    if (!tell(Header{.type = MessageType::forget, .request = state.forget_request}, {}, {})) {
-      return false;
-    }
-    done(kSayForgotten);
-    station_.table.free(index);
-  }
+  const auto* body = message.body<NameBody>();
+  if (body == nullptr || !body->name.valid()) return false;
+  handover.adopt_held(message, *body);
   return true;
 }
 
-// List and held: the entries, then an empty message.
-bool Keeper::flush_listing() noexcept {
-  while (listing_.active) {
-    Table& table = station_.table;
-    while (listing_.next < table.size() &&
-           (listing_.held ? table.at(listing_.next).state != EntryState::held
-                          : !listable(table.at(listing_.next)))) {
-      ++listing_.next;
-    }
-    const MessageType type = listing_.held ? MessageType::held : MessageType::list;
-    if (listing_.next == table.size()) {
-      if (!tell(Header{.type = type, .request = listing_.request}, {}, {})) return false;
-      listing_ = {};
-      return true;
-    }
-    const Entry& entry = table.at(listing_.next);
-    bool told = false;
-    if (listing_.held) {
-      const NameBody body{entry.name};
-      told = tell(type, listing_.request, body, std::span(entry.held, entry.held_count));
-    } else {
-      int fds[kFdBits];
-      ProcessRecord body = record_of(entry);
-      const int count = collect_fds(entry, &body.fds, fds);
-      told = tell(type, listing_.request, body, std::span(fds, static_cast<size_t>(count)));
-    }
-    if (!told) return false;
-    ++listing_.next;
+void Keeper::greet(const Header& header) noexcept {
+  agent_.set_greeted();
+  Table& table = environment_.table;
+  const HelloAnswer body{.pid = ::getpid(),
+                         .processes = table.processes(),
+                         .held = table.held(),
+                         .fresh = environment_.fresh ? std::uint8_t{1} : std::uint8_t{0},
+                         .plan_version = container::kPlanVersion};
+  // A fresh keeper has no staging pipes to share yet: adopt_done's answer carries them.
+  int fds[kLogSlots * 2];
+  const size_t count = environment_.fresh ? 0 : staging_fds(table, fds);
+  // It is the first message of its connection: there is always room for it.
+  if (!agent_.tell(MessageType::hello, header.request, body, std::span(fds, count))) disconnect();
+}
+
+void Keeper::tell_build(const Header& header) noexcept {
+  const NameBody body{.name = own_build()};
+  // The agent connects again.
+  if (!agent_.tell(header.type, header.request, body)) disconnect();
+}
+
+void Keeper::handle_named(Incoming& message, const NameBody& body) noexcept {
+  const Header& header = message.header();
+  Table& table = environment_.table;
+  const std::uint32_t process = table.find_process(body.name.view());
+  switch (header.type) {
+    case MessageType::reopen_log:
+      if (process == kNoEntry) break;
+      return reopen_log(message, process);
+    case MessageType::close_stdin:
+      if (process != kNoEntry) UniqueFd closed(std::exchange(table.at(process).stdin_fd, -1));
+      return agent_.answer(header.request, header.type);
+    case MessageType::forget:
+      if (process == kNoEntry) return agent_.answer(header.request, header.type);
+      return parts_->exits.forget(header.request, process);
+    case MessageType::hold:
+      return parts_->holds.hold(message, body);
+    case MessageType::drop:
+      parts_->holds.drop(body);
+      return agent_.answer(header.request, header.type);
+    default:
+      return agent_.refuse(header.request, header.type, EINVAL, "request", "unknown");
   }
-  return true;
+  agent_.refuse(header.request, header.type, ENOENT, "find process", body.name.view());
+}
+
+void Keeper::reopen_log(Incoming& message, std::uint32_t entry) noexcept {
+  const Header& header = message.header();
+  UniqueFd log = message.take_fd(0);
+  if (!log.valid()) return agent_.refuse(header.request, header.type, EBADF, "reopen_log");
+  Life& life = lives_.at(entry);
+  const char* why_not = nullptr;
+  if (!listable(environment_.table.at(entry)) || life.forgetting != 0) {
+    why_not = "not running";
+  } else if (life.reopen_request != 0) {
+    why_not = "one is being done";
+  }
+  if (why_not != nullptr) {
+    pump_->close_log(log.release());
+    return agent_.refuse(header.request, header.type, EBUSY, "reopen_log", why_not);
+  }
+  life.reopen_request = header.request;
+  pump_->reopen(entry, std::move(log));
+}
+
+// The agent reaped a process whose parent it became when an earlier keeper died.
+void Keeper::record_exit(const Header& header, const ExitRecord& record) noexcept {
+  Table& table = environment_.table;
+  const std::uint32_t entry = table.find_process(record.id.view());
+  if (entry != kNoEntry && table.at(entry).state == EntryState::running &&
+      table.at(entry).adopted != 0) {
+    const bool known = record.exit_known != 0;
+    parts_->exits.ended(entry, known ? std::optional<int>(record.exit_code) : std::nullopt);
+  }
+  agent_.answer(header.request, MessageType::record_exit);
+}
+
+void Keeper::shut_down(const Header& header) noexcept {
+  if (environment_.table.processes() != 0 || environment_.table.held() != 0) {
+    return agent_.refuse(header.request, header.type, EBUSY, "shutdown", "something is still held");
+  }
+  for (const char* name : {"keeper.sock", "keeper.table", "keeper.lock"}) {
+    ::unlinkat(environment_.state_dir.get(), name, 0);
+  }
+  agent_.answer(header.request, header.type);
+  done_ = true;
+}
+
+void Keeper::drained(std::uint32_t entry) {
+  parts_->exits.drained(entry);
+}
+
+void Keeper::log_reopened(std::uint32_t entry) {
+  if (lives_.at(entry).reopen_request != 0) outbox_.say(entry, kSayReopened);
 }
 
 }  // namespace berth::keeper

@@ -18,7 +18,8 @@ struct LogFile {
 // Nothing: `fd` is none, or cannot be looked at.
 std::optional<LogFile> look_at_log(int fd) noexcept;
 
-// Whether the file has an operation for poll(2), which on FUSE asks the server. Asks nobody.
+// Whether the file has an operation for poll(2), which on FUSE asks the server. This function asks
+// no server.
 bool can_poll(int fd) noexcept;
 
 }  // namespace berth::keeper

@@ -57,7 +57,7 @@ bool parse_fd(const char* text, int* fd) {
   return parsed.ec == std::errc() && parsed.ptr == end && *fd >= 3;
 }
 
-int serve(berth::Result<berth::keeper::Station> placed, int connection) {
+int serve(berth::Result<berth::keeper::Environment> placed, int connection) {
   if (!placed.ok()) return give_up(placed.error(), connection);
   berth::sys::ask_for_short_slices();
   berth::RawRing ring;
@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   // The agent names the program by a descriptor, and the kernel would call the process "4".
   ::prctl(PR_SET_NAME, "berth-keeper", 0, 0, 0);
   if (argc == 3 && ::strcmp(argv[1], "--resume") == 0) {
-    return serve(berth::keeper::take_place_again(argv[2]), -1);
+    return serve(berth::keeper::inherit_environment(argv[2]), -1);
   }
   berth::keeper::StartOptions options;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -97,5 +97,5 @@ int main(int argc, char** argv) {
     }
   }
   if (argc % 2 == 0 || options.state_dir.empty() || options.program < 0) return usage();
-  return serve(berth::keeper::take_place(options), options.connection);
+  return serve(berth::keeper::prepare_environment(options), options.connection);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The language of the socket between the agent and the keeper: flat structs over SOCK_SEQPACKET,
 // one message per datagram, descriptors as SCM_RIGHTS. Both programs are built from this file; a
-// change that an older peer would misread raises kVersion, and a peer of another version is told so
-// and disconnected.
+// change that an older peer would misread raises kVersion, and a peer of another version is
+// refused and disconnected.
 //
 //   agent                                 keeper
 //   hello                              -> hello (epoch, `fresh`), the staging pipes
@@ -10,6 +10,7 @@
 //   list, held                         -> one message per entry, then an empty one
 //   launch_fds*                        -> ahead of a launch whose plan has more descriptors than
 //                                         one message carries; with the number of that launch
+//   build                              -> the build ID; refused with EINVAL by older keepers
 //   launch, reopen_log, forget ...     -> one answer each, in any order, with the request's number
 //                                      <- exited, reap_please: events, request number 0
 //
@@ -47,8 +48,9 @@ enum class MessageType : std::uint16_t {
   reexec,
   shutdown,
   launch_fds,    // no answer
+  build,         // answer: NameBody, the build ID of the keeper's program
   exited = 100,  // event: ExitRecord
-  reap_please,   // event: ExitRecord without a code; see ClientRequest record_exit
+  reap_please,   // event: ExitRecord without a code; answered by record_exit
 };
 
 struct Header {

@@ -170,35 +170,36 @@ Result<UniqueFd> open_directory(const char* path) {
 
 }  // namespace
 
-Result<Station> take_place(const StartOptions& options) {
+Result<Environment> prepare_environment(const StartOptions& options) {
   if (::geteuid() != 0) return make_error(Errc::permission_denied, "must be started by root");
   TRY_(forbid_exec(UniqueFd(options.program)));
   TRY_(leave_descriptors(options.connection));
   ::setsid();
   ::umask(022);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return sys_error(errno, "prctl");
-  Station station;
-  TRY(station.signals, set_signals());
+  Environment environment;
+  TRY(environment.signals, set_signals());
   raise_limits();
-  TRY(station.state_dir, open_directory(options.state_dir.c_str()));
-  TRY(station.lock, lock_state(station.state_dir.get(), options.state_dir));
+  TRY(environment.state_dir, open_directory(options.state_dir.c_str()));
+  TRY(environment.lock, lock_state(environment.state_dir.get(), options.state_dir));
   UniqueFd table(
-      ::openat(station.state_dir.get(), "keeper.table", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+      ::openat(environment.state_dir.get(), "keeper.table", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!table.valid()) return sys_error(errno, "open", options.state_dir + "/keeper.table");
-  TRY(station.table, Table::open(std::move(table)));
-  TRY(station.listener, listen_at(station.state_dir.get(), options.state_dir + "/keeper.sock"));
+  TRY(environment.table, Table::open(std::move(table)));
+  TRY(environment.listener,
+      listen_at(environment.state_dir.get(), options.state_dir + "/keeper.sock"));
   TRY_(leave_mounts());
   TRY(sys::UniqueMount proc,
       sys::mount_filesystem("proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-  station.proc_dir = proc.release();
+  environment.proc_dir = proc.release();
   if (options.connection >= 0) {
     ::fcntl(options.connection, F_SETFD, FD_CLOEXEC);
-    station.connection.reset(options.connection);
+    environment.connection.reset(options.connection);
   }
-  return station;
+  return environment;
 }
 
-Result<Station> take_place_again(std::string_view numbers) {
+Result<Environment> inherit_environment(std::string_view numbers) {
   // In the order in which Keeper::try_reexec writes them.
   constexpr int kNumbers = 8;
   std::int64_t values[kNumbers] = {};
@@ -213,22 +214,22 @@ Result<Station> take_place_again(std::string_view numbers) {
     at = parsed.ptr + 1;
   }
   const auto fd = [&values](int i) { return static_cast<int>(values[i]); };
-  Station station;
-  TRY(station.signals, set_signals());
-  station.fresh = false;
-  station.state_dir.reset(fd(0));
-  station.lock.reset(fd(1));
-  station.listener.reset(fd(2));
-  station.proc_dir.reset(fd(3));
-  TRY(station.table, Table::open(UniqueFd(fd(4))));
-  if (fd(5) >= 0) station.connection.reset(fd(5));
-  station.reexec_request = static_cast<std::uint64_t>(values[6]);
+  Environment environment;
+  TRY(environment.signals, set_signals());
+  environment.fresh = false;
+  environment.state_dir.reset(fd(0));
+  environment.lock.reset(fd(1));
+  environment.listener.reset(fd(2));
+  environment.proc_dir.reset(fd(3));
+  TRY(environment.table, Table::open(UniqueFd(fd(4))));
+  if (fd(5) >= 0) environment.connection.reset(fd(5));
+  environment.reexec_request = static_cast<std::uint64_t>(values[6]);
   TRY_(forbid_exec(UniqueFd(fd(7))));
-  if (station.table.started_anew()) {
+  if (environment.table.started_anew()) {
     // The agent starts a fresh keeper and gives it all that it holds.
     return make_error(Errc::failed_precondition, "keeper.table is of another version");
   }
-  return station;
+  return environment;
 }
 
 }  // namespace berth::keeper

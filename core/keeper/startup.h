@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the keeper takes its place: alone on its state directory, in its own session and mount
-// namespace, holding nothing of whoever started it. Every failure is one line that names what to
-// do.
+// namespace, with nothing of the program that started it. Every failure is one line that says what
+// to do.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "core/base/result.h"
-#include "core/keeper/keeper.h"
+#include "core/keeper/environment.h"
 
 namespace berth::keeper {
 
@@ -18,8 +18,8 @@ struct StartOptions {
   int program = -1;     // the mount that this program runs from (program.h)
 };
 
-Result<Station> take_place(const StartOptions& options);
-// After execve: `numbers` is what Keeper::try_reexec wrote.
-Result<Station> take_place_again(std::string_view numbers);
+Result<Environment> prepare_environment(const StartOptions& options);
+// After execve: `numbers` is what Reexec wrote.
+Result<Environment> inherit_environment(std::string_view numbers);
 
 }  // namespace berth::keeper

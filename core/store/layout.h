@@ -9,7 +9,6 @@
 //     snapshots/      LMDB, not durable
 //                                               snapshots/mount-points/
 //                                               artifact-volumes/<container id>/<n>/
-//                                               pods/<pod id>/
 #pragma once
 
 #include <string>
@@ -33,7 +32,6 @@ class Layout {
   std::string cri_socket() const { return state_dir_ + "/berth.sock"; }
   std::string state_store() const { return state_dir_ + "/state"; }
   std::string snapshots_state() const { return state_dir_ + "/snapshots"; }
-
   std::string content() const { return root_dir_ + "/content"; }
   std::string images_store() const { return root_dir_ + "/images"; }
   std::string snapshots() const { return root_dir_ + "/snapshots"; }
@@ -44,10 +42,6 @@ class Layout {
   std::string artifact_volume(std::string_view container_id) const {
     return artifact_volumes() + "/" + std::string(container_id);
   }
-  // Files of a pod that its containers may write to (cri/sandbox/files.h).
-  std::string pods() const { return root_dir_ + "/pods"; }
-  // Pod ids are generated (hexadecimal), so they are safe as a path component.
-  std::string pod(std::string_view pod_id) const { return pods() + "/" + std::string(pod_id); }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

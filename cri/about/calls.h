@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent says of itself and is told about the node.
+// The calls about the agent and the node themselves: Version, Status, RuntimeConfig and
+// UpdateRuntimeConfig.
 #pragma once
 
 #include "core/task/task.h"

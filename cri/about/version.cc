@@ -7,7 +7,7 @@ namespace v1 = runtime::v1;
 
 Task<v1::VersionResponse> version(Node&, const v1::VersionRequest&) {
   v1::VersionResponse response;
-  // "Version of the kubelet runtime API", which has been this since its first release.
+  // "Version of the kubelet runtime API": 0.1.0 since its first release.
   response.set_version("0.1.0");
   response.set_runtime_name("berth");
   response.set_runtime_version(kBerthVersion);

@@ -48,12 +48,17 @@ Error no_stages(Client& client) {
   return make_error(Errc::unimplemented, name + " does not report the stages of a start");
 }
 
+Json stage_json(const Stage& stage) {
+  Json json = {{"name", stage.name}, {"us", stage.us}};
+  for (const Stage& step : stage.steps) json["steps"].push_back(stage_json(step));
+  return json;
+}
+
 Json calls_json(const std::vector<CallTimes>& calls) {
   Json all = Json::array();
   for (const CallTimes& call : calls) {
     Json stages = Json::array();
-    for (const Stage& stage : call.stages)
-      stages.push_back({{"name", stage.name}, {"us", stage.us}});
+    for (const Stage& stage : call.stages) stages.push_back(stage_json(stage));
     all.push_back({{"rpc", call.rpc},
                    {"container", call.of},
                    {"total_us", call.total_us},

@@ -3,6 +3,7 @@
 // ContainerStatus:
 // [{"rpc": "RunPodSandbox", "total_us": 512, "in_progress": false,
 //   "stages": [{"name": "network.attach", "us": 300}]}]
+// A stage may have "steps", with a name and a time each.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ namespace berth::cli {
 struct Stage {
   std::string name;
   std::int64_t us = 0;
+  std::vector<Stage> steps{};
 };
 
 struct CallTimes {

@@ -33,15 +33,16 @@ Task<runtime::v1::ReopenContainerLogResponse> reopen_container_log(
 //
 // SIGKILL for every process of the container. Does not wait.
 Task<void> kill_container(Node& node, std::shared_ptr<Container> container);
-// Whatever is in its cgroup; failures are logged, and found again when the cgroup cannot be
-// removed.
+// SIGKILL for every process in its cgroup. A failure is logged; it shows again when the cgroup cannot
+// be removed.
 Task<void> kill_cgroup(Node& node, std::shared_ptr<Container> container);
-// Until the container has ended; at once if it does not live. deadline_exceeded after kill_ms_max.
+// Waits until the container has ended; returns at once when it does not run. deadline_exceeded after
+// kill_ms_max.
 Task<void> await_end(Node& node, std::shared_ptr<Container> container);
 // Kills, waits, and removes everything of the container. Tolerates that parts are gone. The caller
 // holds the sandbox's lock.
 Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container);
-// Gives the runtime handler the log anew; nothing to do for a container without one.
+// Opens the log file again and gives it to the runtime handler. A container without a log: fine.
 Task<void> reopen_log(Node& node, std::shared_ptr<Container> container);
 // The detached root filesystem of a created container, mounted again if the agent has lost it.
 Task<UniqueFd> mount_rootfs(Node& node, const std::string& container_id);
@@ -50,9 +51,9 @@ runtime::v1::ContainerState state_of(const Container& container);
 runtime::v1::ContainerStatus container_status_message(const Container& container,
                                                       const records::ContainerRecord& record);
 
-// Writes the end of a container to its record and wakes who waits for it.
+// Writes the end of a container to its record and sets Container::ended.
 Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::Exit exit);
-// Takes ends from the runtime handler for ever; ends only by cancellation.
-Task<void> watch_exits(Node& node);
+// Takes exits from one runtime handler for ever; ends only by cancellation.
+Task<void> watch_exits(Node& node, plugins::RuntimeHandler& runtime);
 
 }  // namespace berth::cri

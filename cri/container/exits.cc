@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How processes end: the runtime handler reports it, the record keeps it, who waits is woken.
+// The ends of processes: a runtime handler reports each one, the record keeps it, and the calls that
+// wait for it go on.
 #include "core/base/units.h"
 #include "cri/container/calls.h"
 #include "cri/sandbox/calls.h"
-#include "cri/sandbox/pod_init.h"
 
 namespace berth::cri {
 
@@ -16,12 +16,13 @@ std::string reason_of(const plugins::Exit& exit, bool oom_killed) {
   return *exit.exit_code == 0 ? "Completed" : "Error";
 }
 
-// The CRI has no "unknown" among exit codes; 255 with this reason is what its peers write, too.
+// The CRI has no exit code for "unknown". containerd and CRI-O write 255, too.
 constexpr int kExitCodeUnknown = 255;
 
 constexpr std::int64_t kAgainMs = 1'000;
 
-// A store that takes nothing now must not make a container that ended look alive for ever.
+// Repeats note_end while the store takes no writes: the kubelet must not see an ended container as
+// running for ever.
 Task<void> note_end_later(Node& node, std::shared_ptr<Container> container, plugins::Exit exit) {
   while (container->running()) {
     co_await node.ring.sleep_until(Deadline::after_ms(kAgainMs));
@@ -35,16 +36,17 @@ Task<void> note_end_later(Node& node, std::shared_ptr<Container> container, plug
 // started in it again: the kubelet must see that the sandbox is not ready, and makes another.
 Task<void> stop_without_init(Node& node, std::shared_ptr<Sandbox> sandbox) {
   const Mutex::Guard guard = co_await sandbox->lock.lock();
-  // Who stops the sandbox ends its init as well.
+  // A stop of the sandbox ends its init as well.
   if (!sandbox->ready()) co_return;
   node.log.warn("sandbox", sandbox->id() + " has lost its init: stopped");
   co_await stop_sandbox(node, sandbox);
 }
 
 Task<void> container_ended(Node& node, std::shared_ptr<Container> container, plugins::Exit exit) {
-  if (container->phase == state::v1::CONTAINER_EXITED) co_return;  // told again after a reconnect
+  // Reported again after a restart.
+  if (container->phase == state::v1::CONTAINER_EXITED) co_return;
   if (!container->running()) {
-    // Its launch has been answered but not yet been written down; start_container goes on with it.
+    // StartContainer has not yet written the start to the record; it takes the exit from here.
     container->early_exit = std::move(exit);
     co_return;
   }
@@ -55,25 +57,30 @@ Task<void> container_ended(Node& node, std::shared_ptr<Container> container, plu
   node.attempts.spawn(note_end_later(node, container, std::move(exit)));
 }
 
-Task<void> process_ended(Node& node, plugins::Exit exit) {
+void exec_ended(Node& node, const plugins::Exit& exit) {
   const auto exec = node.pods.execs.find(exit.id);
-  if (exec != node.pods.execs.end()) {
-    exec->second->exit_code = exit.exit_code;
-    exec->second->ended.set();
+  if (exec == node.pods.execs.end()) return;  // its call has ended before
+  exec->second->exit_code = exit.exit_code;
+  exec->second->ended.set();
+}
+
+Task<void> process_ended(Node& node, plugins::RuntimeHandler& runtime, plugins::Exit exit) {
+  if (exit.of == plugins::Exit::Of::exec) {
+    exec_ended(node, exit);
     co_return;
   }
-  const std::shared_ptr<Sandbox> sandbox = node.pods.sandbox(pod_of_init(exit.id));
-  if (sandbox != nullptr) {
-    // Not awaited here: it waits for the ends of containers, which this task tells.
-    node.attempts.spawn(stop_without_init(node, sandbox));
+  if (exit.of == plugins::Exit::Of::sandbox) {
+    // Not awaited: stop_sandbox waits for the ends of containers, which this task reports.
+    const std::shared_ptr<Sandbox> sandbox = node.pods.sandbox(exit.id);
+    if (sandbox != nullptr) node.attempts.spawn(stop_without_init(node, sandbox));
     co_return;
   }
   const std::shared_ptr<Container> container = node.pods.container(exit.id);
   if (container != nullptr) {
     co_await container_ended(node, container, std::move(exit));
   } else {
-    // Nobody will ask for it.
-    co_await node.handler.remove(exit.id);
+    // It has no record, so no call will remove it.
+    co_await runtime.remove(exit.id);
   }
 }
 
@@ -87,8 +94,8 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
     oom_killed = usage.ok() && usage->oom_killed;
   }
   records::ContainerRecord record = co_await records::load_container(node.state, container->id());
-  // The end of a PID namespace takes its processes along; in one that goes on, those that the first
-  // process left would hold its ports and its cgroup.
+  // The end of a PID namespace ends its processes. In a shared one, processes that the first process
+  // left would hold its ports and its cgroup.
   if (record.config().linux().security_context().namespace_options().pid() !=
       runtime::v1::NamespaceMode::CONTAINER) {
     co_await kill_cgroup(node, container);
@@ -98,26 +105,24 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
   record.set_exit_code(exit.exit_code.value_or(kExitCodeUnknown));
   record.set_reason(reason_of(exit, oom_killed));
   if (!exit.exit_code) {
-    record.set_message(
-        "the container ended while neither agent nor keeper could see its exit code");
+    record.set_message("the container ended while its runtime handler could not see the exit code");
   }
   co_await records::save(node.state, record);
   container->phase = state::v1::CONTAINER_EXITED;
-  container->pidfd.reset();
   container->rootfs.reset();
   container->ended.set();
 }
 
-Task<void> watch_exits(Node& node) {
+Task<void> watch_exits(Node& node, plugins::RuntimeHandler& runtime) {
   for (;;) {
-    plugins::Exit exit = co_await node.handler.next_exit();
+    plugins::Exit exit = co_await runtime.next_exit();
     const std::string id = exit.id;
-    Result<void> told = co_await process_ended(node, std::move(exit)).result();
-    if (told.ok()) continue;
-    if (!told.error().is(Errc::cancelled)) {
-      node.log.error("exit", id + ": " + told.error().message());
+    Result<void> done = co_await process_ended(node, runtime, std::move(exit)).result();
+    if (done.ok()) continue;
+    if (!done.error().is(Errc::cancelled)) {
+      node.log.error("exit", id + ": " + done.error().message());
     } else {
-      co_await std::move(told);
+      co_await std::move(done);
     }
   }
 }

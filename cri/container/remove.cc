@@ -22,7 +22,7 @@ Task<void> remove_snapshot(Node& node, const std::string& id) {
   }
 }
 
-// A store without room for the mark must not keep the container from going.
+// A store without room for the new phase does not stop the removal.
 void note_removal(Node& node, records::ContainerRecord& record) {
   if (record.phase() == state::v1::CONTAINER_REMOVING) return;
   record.set_phase(state::v1::CONTAINER_REMOVING);
@@ -32,19 +32,21 @@ void note_removal(Node& node, records::ContainerRecord& record) {
   }
 }
 
-// A start that the keeper's death cut short has failed for us and may yet have made the process: a
-// new keeper finds it alive and refuses to forget it.
+// A start that has failed because the handler's process died may have made the container's process:
+// the handler finds it alive and refuses to forget it.
 Task<void> forget_process(Node& node, std::shared_ptr<Container> container) {
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
   for (;;) {
-    Result<void> forgotten = co_await node.handler.remove(container->id()).result();
+    Result<void> forgotten = co_await runtime->remove(container->id()).result();
     if (forgotten.ok()) co_return;
     if (!forgotten.error().is(Errc::failed_precondition) || deadline.passed()) {
       co_await std::move(forgotten);
     }
     co_await kill_container(node, container);
-    // Its end is told by next_exit only to who still knows it; this is the rare case.
-    co_await node.ring.sleep_until(Deadline::after_ms(5));
+    constexpr std::int64_t kAgainMs = 5;
+    co_await node.ring.sleep_until(Deadline::after_ms(kAgainMs));
   }
 }
 
@@ -57,20 +59,20 @@ Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container
     co_await kill_container(node, container);
     co_await await_end(node, container);
   } else {
-    // What it left behind, where its PID namespace was not its own.
+    // Processes that it left behind in a PID namespace that goes on.
     co_await kill_cgroup(node, container);
   }
   container->phase = state::v1::CONTAINER_REMOVING;
   container->rootfs.reset();
   Result<records::ContainerRecord> record = records::load_container(node.state, id);
+  // A record that cannot be read leaves its image volumes to the reconciler.
   if (record.ok()) note_removal(node, *record);
   co_await forget_process(node, container);
   co_await node.resources.cleanup(sandbox_id, id);
   co_await remove_snapshot(node, id);
   // The volumes of an unreadable record are swept at the next start.
   if (record.ok()) co_await remove_image_volumes(node, *record);
-  Result<bool> erased = node.state.erase(records::kContainers, id);
-  co_await std::move(erased);
+  co_await records::erase_container(node.state, id);
   node.pods.remove(*container);
 }
 

@@ -2,10 +2,10 @@
 // CRI: "ReopenContainerLog asks runtime to reopen the stdout/stderr log file for the container.
 // This is often called after the log file has been rotated. If the container is not running,
 // container runtime can choose to either create a new log file and return nil, or return an error."
-// We return an error: nothing would ever be written to it.
+// berth returns an error: nothing would ever be written to the new file.
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/container/log_file.h"
+#include "cri/container/sources.h"
 
 namespace berth::cri {
 
@@ -20,8 +20,10 @@ Task<void> reopen_log(Node& node, std::shared_ptr<Container> container) {
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
   UniqueFd log = co_await with_deadline(
       node.ring, deadline,
-      open_log(node.log_threads, sandbox.config().log_directory(), record.config().log_path()));
-  co_await node.handler.reopen_log(container->id(), std::move(log));
+      node.sources.open_log(sandbox.config().log_directory(), record.config().log_path()));
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
+  co_await runtime->reopen_log(container->id(), std::move(log));
 }
 
 Task<v1::ReopenContainerLogResponse> reopen_container_log(

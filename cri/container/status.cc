@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "ContainerStatus returns status of the container. If the container is not present, returns
-// an error." `mounts` lists what was asked for, not what the runtime adds.
+// an error." `mounts` lists the mounts of the request, not those that the runtime adds.
 #include "cri/container/calls.h"
 
 namespace berth::cri {

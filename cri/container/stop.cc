@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "StopContainer stops a running container with a grace period (i.e., timeout). This call is
-// idempotent, and must not return an error if the container has already been stopped." Unknown ids
-// are fine too: whoever asks wants it not to run.
+// idempotent, and must not return an error if the container has already been stopped." An unknown id
+// is answered in the same way.
 //
 // No lock is held while the grace period passes, so status, exec and a second, shorter stop go on.
 #include <signal.h>
 
 #include "core/ring/with_deadline.h"
 #include "cri/container/calls.h"
-#include "cri/container/stop_signal.h"
 #include "cri/field.h"
+#include "cri/spec/stop_signal.h"
 
 namespace berth::cri {
 
@@ -19,6 +19,12 @@ namespace {
 
 Task<void> wait_ended(std::shared_ptr<Container> container) {
   co_await container->ended.wait();
+}
+
+Task<void> signal_container(Node& node, std::shared_ptr<Container> container, int signal) {
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
+  co_await runtime->signal(container->id(), signal);
 }
 
 }  // namespace
@@ -32,9 +38,8 @@ Task<void> kill_cgroup(Node& node, std::shared_ptr<Container> container) {
 
 Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
   co_await kill_cgroup(node, container);
-  // The first process is killed by descriptor as well: a cgroup that is gone must not keep it
-  // alive.
-  co_await node.handler.signal(container->id(), SIGKILL);
+  // The handler kills the first process as well, in case the cgroup is gone.
+  co_await signal_container(node, container, SIGKILL);
 }
 
 Task<void> await_end(Node& node, std::shared_ptr<Container> container) {
@@ -57,7 +62,7 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
     const records::ContainerRecord record =
         co_await records::load_container(node.state, container->id());
     const int signal = signal_number(record.stop_signal()).value_or(SIGTERM);
-    co_await node.handler.signal(container->id(), signal);
+    co_await signal_container(node, container, signal);
     const Deadline grace = Deadline::after_ns(request.timeout() > INT64_MAX / kNanosecondsPerSecond
                                                   ? INT64_MAX
                                                   : request.timeout() * kNanosecondsPerSecond);

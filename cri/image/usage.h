@@ -3,7 +3,6 @@
 // writable snapshots of containers are measured each time.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "core/task/task.h"
@@ -12,9 +11,6 @@
 namespace berth::cri {
 
 struct Node;
-
-// The cached usage of committed snapshots, by name. A member of Node; used on the loop only.
-using LayerUsages = std::map<std::string, plugins::SnapshotUsage, std::less<>>;
 
 // not_found: no such committed snapshot.
 Task<plugins::SnapshotUsage> layer_usage(Node& node, std::string chain_id);

@@ -24,16 +24,15 @@ Task<runtime::v1::PodSandboxStatusResponse> pod_sandbox_status(
 Task<runtime::v1::ListPodSandboxResponse> list_pod_sandbox(
     Node& node, const runtime::v1::ListPodSandboxRequest& request);
 
-// The parts that the reconciler uses too. Both tolerate that some or all of it is gone already.
+// Parts that the reconciler and the exits of inits use, too. Both tolerate that some or all of it
+// is gone already.
 //
-// Ends every container, gives back network and namespaces, writes SANDBOX_STOPPED. The caller holds
-// the sandbox's lock.
+// Ends every container, stops the sandbox at its runtime handler, detaches the network, writes
+// SANDBOX_STOPPED. The caller holds the sandbox's lock.
 Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox);
 // Removes containers, cgroup, files and record. Stopped before.
 Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox);
 
-// Which network a sandbox is attached to.
-plugins::Network& network_of(Node& node, const runtime::v1::PodSandboxConfig& config);
 runtime::v1::PodSandboxState state_of(const Sandbox& sandbox);
 
 }  // namespace berth::cri

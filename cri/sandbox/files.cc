@@ -8,7 +8,6 @@
 
 #include <filesystem>
 
-#include "core/base/unique_fd.h"
 #include "core/linux/mount.h"
 #include "core/linux/openat2.h"
 #include "core/ring/offload.h"
@@ -32,7 +31,7 @@ struct PodFile {
 
 std::string resolv_conf_of(const records::SandboxRecord& record) {
   if (record.config().has_dns_config()) return resolv_conf_text(record.config().dns_config());
-  // Without an order of its own the pod resolves as the node does.
+  // A pod without a DNS config resolves as the node does.
   constexpr std::size_t kResolvConfBytesMax = 64 * 1024;
   Result<std::string> host =
       sys::read_small_file(AT_FDCWD, "/etc/resolv.conf", kResolvConfBytesMax);
@@ -60,12 +59,13 @@ bool are_on_disk(const std::string& directory) {
   return true;
 }
 
-// Whole or not there: a container's start must not find half of one that a crash left.
-Status write_on_disk(const store::Layout& layout, const records::SandboxRecord& record) {
-  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pods(), 0711));
-  TRY_(sys::mkdir_if_missing(AT_FDCWD, layout.pod(record.id()), 0711));
+// Each file is renamed into place when it is complete: after a crash it is whole or absent.
+Status write_on_disk(const std::string& pods, const std::string& directory,
+                     const records::SandboxRecord& record) {
+  TRY_(sys::mkdir_if_missing(AT_FDCWD, pods, 0711));
+  TRY_(sys::mkdir_if_missing(AT_FDCWD, directory, 0711));
   for (const PodFile& file : files_of(record)) {
-    const std::string path = layout.pod(record.id()) + "/" + file.name;
+    const std::string path = directory + "/" + file.name;
     if (::access(path.c_str(), F_OK) == 0) continue;
     const std::string aside = path + ".new";
     TRY_(write_file(AT_FDCWD, aside, file.text));
@@ -101,7 +101,7 @@ std::string resolv_conf_text(const v1::DNSConfig& dns) {
   return text;
 }
 
-Result<UniqueFd> make_pod_tmpfs(const records::SandboxRecord& record) {
+Result<UniqueFd> KernelSandboxFiles::make(const records::SandboxRecord& record) {
   TRY(sys::UniqueMount mount,
       sys::mount_filesystem("tmpfs", "mode=755,size=65536k",
                             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
@@ -114,20 +114,21 @@ Result<UniqueFd> make_pod_tmpfs(const records::SandboxRecord& record) {
   return mount.release();
 }
 
-Task<PodFiles> find_pod_files(Node& node, const Sandbox& sandbox,
-                              const records::SandboxRecord& record) {
-  if (node.mount_features.clones_detached) {
-    co_return PodFiles{.directory = sandbox.namespaces.tmpfs.get(),
+Task<PodFiles> KernelSandboxFiles::find(const Sandbox& sandbox,
+                                        const records::SandboxRecord& record) {
+  if (clones_detached_) {
+    co_return PodFiles{.directory = sandbox.tmpfs.get(),
                        .shm = kShm,
                        .hosts = kHosts,
                        .hostname = kHostname,
                        .resolv_conf = kResolvConf};
   }
-  const store::Layout& layout = node.layout;
-  const std::string directory = layout.pod(record.id());
+  const std::string directory = directory_of(record.id());
   if (!are_on_disk(directory)) {
-    const auto write = [&layout, &record]() { return write_on_disk(layout, record); };
-    co_await offload(node.ring, write);
+    const auto write = [this, &directory, &record]() {
+      return write_on_disk(pods_, directory, record);
+    };
+    co_await offload(ring_, write);
   }
   co_return PodFiles{.directory = AT_FDCWD,
                      .shm = {},
@@ -136,16 +137,28 @@ Task<PodFiles> find_pod_files(Node& node, const Sandbox& sandbox,
                      .resolv_conf = directory + "/" + kResolvConf};
 }
 
-Task<void> remove_pod_files(Node& node, std::string pod_id) {
-  const std::string directory = node.layout.pod(pod_id);
+Task<void> KernelSandboxFiles::remove(std::string sandbox_id) {
+  const std::string directory = directory_of(sandbox_id);
   if (::access(directory.c_str(), F_OK) != 0) co_return;
-  const auto remove = [&directory]() -> Status {
+  const auto remove_all = [&directory]() -> Status {
     std::error_code failed;
     std::filesystem::remove_all(directory, failed);
     if (failed) return sys_error(failed.value(), "remove_all", directory);
     return {};
   };
-  co_await offload(node.ring, remove);
+  co_await offload(ring_, remove_all);
+}
+
+std::vector<std::string> KernelSandboxFiles::remove_unknown(
+    const std::function<bool(std::string_view sandbox_id)>& is_known) {
+  std::error_code failed;
+  std::vector<std::string> unknown;
+  for (std::filesystem::directory_iterator entry(pods_, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (!is_known(entry->path().filename().string())) unknown.push_back(entry->path().string());
+  }
+  for (const std::string& path : unknown) std::filesystem::remove_all(path, failed);
+  return unknown;
 }
 
 }  // namespace berth::cri

@@ -19,7 +19,7 @@ Task<v1::ListPodSandboxResponse> list_pod_sandbox(Node& node,
   const v1::PodSandboxFilter& filter = request.filter();
   v1::ListPodSandboxResponse response;
   for (const auto& [id, sandbox] : node.pods.sandboxes()) {
-    // One that is still being made is nobody's yet: its client learns the id when it is ready.
+    // A client learns the id of its sandbox when that is ready; until then it is not listed.
     if (sandbox->phase == state::v1::SANDBOX_CREATING) continue;
     if (!filter.id().empty() && filter.id() != id) continue;
     const v1::PodSandboxState state = state_of(*sandbox);

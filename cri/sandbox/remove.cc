@@ -18,9 +18,8 @@ Task<void> remove_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
     if (container != nullptr) co_await remove_container_now(node, container);
   }
   co_await node.resources.cleanup_pod(sandbox->id());
-  co_await remove_pod_files(node, sandbox->id());
-  Result<bool> erased = node.state.erase(records::kSandboxes, sandbox->id());
-  co_await std::move(erased);
+  co_await node.sandbox_files.remove(sandbox->id());
+  co_await records::erase_sandbox(node.state, sandbox->id());
   sandbox->phase = state::v1::SANDBOX_REMOVING;
   node.pods.remove(*sandbox);
 }

@@ -6,8 +6,8 @@
 // running: a kubelet whose first call timed out gets that call's result, and no name stays
 // reserved. The attempt belongs to the agent, not to the client that began it.
 //
-// A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler takes such a sandbox
-// apart at the next start.
+// A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler removes such a
+// sandbox at the next start.
 #include <utility>
 
 #include "core/base/units.h"
@@ -18,8 +18,10 @@
 #include "cri/sandbox/calls.h"
 #include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
-#include "cri/sandbox/pod_init.h"
+#include "cri/sandbox/port_mappings.h"
 #include "cri/sandbox/validate.h"
+#include "cri/spec/resources.h"
+#include "cri/spec/sysctl.h"
 
 namespace berth::cri {
 
@@ -29,112 +31,123 @@ namespace {
 
 using Request = v1::RunPodSandboxRequest;
 
-records::SandboxRecord new_record(const Node& node, std::string id, const Request& request) {
+// As containerd's and CRI-O's infrastructure process; clamped by the launcher where lowering is not
+// permitted.
+constexpr int kInitOomScoreAdj = -998;
+
+records::SandboxRecord new_record(const Handler& handler, std::string id, const Request& request) {
   records::SandboxRecord record;
   record.set_id(std::move(id));
   record.set_phase(state::v1::SANDBOX_CREATING);
   *record.mutable_config() = request.config();
-  record.set_runtime_handler(request.runtime_handler());
+  record.set_runtime_handler(handler.name);
   record.set_created_at(realtime_now_ns());
-  record.set_network(NamespaceWish::of(request.config()).net
-                         ? std::string(node.pod_network.name())
-                         : std::string(node.host_network.name()));
+  record.set_network(namespaces_of(request.config()).network ? std::string(handler.network->name())
+                                                             : kHostNetwork);
   return record;
 }
 
-// The intent is on record before the first kernel object exists.
-Status write_intent(Node& node, const records::SandboxRecord& record) {
-  return records::save(node.state, record);
-}
-
-Status erase_intent(Node& node, const std::string& id) {
-  TRY([[maybe_unused]] const bool was_there, node.state.erase(records::kSandboxes, id));
-  return {};
-}
-
-Task<void> attach_network(Node& node, Sandbox& sandbox, const Request& request,
-                          records::SandboxRecord& record, AsyncUndo& undo) {
-  plugins::Network& network = network_of(node, request.config());
-  const plugins::NetworkStatus status = network.status();
+// Gives the sandbox's network namespace; not valid: the host's.
+Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record, AsyncUndo& undo) {
+  plugins::Network* const network = co_await node.networks.find(record.network());
+  const plugins::NetworkStatus status = network->status();
   if (!status.ready) {
     co_await fail(Errc::unavailable,
-                  "network " + std::string(network.name()) + " is not ready: " + status.message);
+                  "network " + std::string(network->name()) + " is not ready: " + status.message);
   }
-  const v1::PodSandboxMetadata& metadata = request.config().metadata();
+  const v1::PodSandboxMetadata& metadata = record.config().metadata();
   plugins::NetworkRequest wanted;
-  wanted.pod_id = sandbox.id();
+  wanted.pod_id = record.id();
   wanted.pod_name = metadata.name();
   wanted.pod_namespace = metadata.namespace_();
   wanted.pod_uid = metadata.uid();
-  wanted.port_mappings = co_await port_mappings_of(request.config());
+  wanted.port_mappings = co_await port_mappings_of(record.config());
   const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-  undo.push([&network, id = sandbox.id()]() { return network.detach(id); });
+  undo.push([network, id = record.id()]() { return network->detach(id); });
   plugins::NetworkAttachment attached =
-      co_await with_deadline(node.ring, deadline, network.attach(std::move(wanted)));
-  sandbox.namespaces.net = std::move(attached.netns);
+      co_await with_deadline(node.ring, deadline, network->attach(std::move(wanted)));
   for (const std::string& ip : attached.ips) record.add_ips(ip);
+  co_return std::move(attached.netns);
 }
 
-Task<void> take_namespaces(Node& node, Sandbox& sandbox, const records::SandboxRecord& record) {
-  const v1::PodSandboxConfig& config = record.config();
-  const NamespaceWish wish = NamespaceWish::of(config);
-  if (wish.ipc || wish.uts) {
-    sys::NamespaceSet set = co_await node.ipc_uts.take();
-    if (wish.ipc) sandbox.namespaces.ipc = std::move(set.ipc);
-    if (wish.uts) sandbox.namespaces.uts = std::move(set.uts);
-  }
-  sandbox.namespaces.tmpfs = co_await make_pod_tmpfs(record);
-  co_await configure_namespaces(node, sandbox.namespaces, config);
-}
-
-Task<void> enter_cgroup(Node& node, const Sandbox& sandbox, const v1::PodSandboxConfig& config,
-                        AsyncUndo& undo) {
+Task<void> enter_cgroup(Node& node, const records::SandboxRecord& record, AsyncUndo& undo) {
+  const v1::LinuxPodSandboxConfig& config = record.config().linux();
   plugins::PodCgroup cgroup;
-  cgroup.pod_id = sandbox.id();
-  cgroup.cgroup_parent = config.linux().cgroup_parent();
-  cgroup.resources = co_await resources_of("config.linux.resources", config.linux().resources());
-  undo.push([&node, id = sandbox.id()]() { return node.resources.cleanup_pod(id); });
+  cgroup.pod_id = record.id();
+  cgroup.cgroup_parent = config.cgroup_parent();
+  cgroup.resources = co_await resources_of("config.linux.resources", config.resources());
+  undo.push([&node, id = record.id()]() { return node.resources.cleanup_pod(id); });
   co_await node.resources.prepare_pod(std::move(cgroup));
 }
 
-Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& undo) {
+Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& runtime,
+                         plugins::SandboxRequest request) {
+  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
+  plugins::SandboxStatus status =
+      co_await with_deadline(node.ring, deadline, runtime.start_sandbox(std::move(request)));
+  if (status.kept.size() != 1) {
+    co_await fail(Errc::internal, "the runtime handler did not keep the pod's tmpfs");
+  }
+  sandbox.tmpfs = std::move(status.kept.front());
+}
+
+Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record, UniqueFd netns,
+                                           UniqueFd tmpfs) {
+  const v1::PodSandboxConfig& config = record.config();
+  plugins::SandboxRequest request;
+  request.sandbox_id = record.id();
+  request.namespaces = namespaces_of(config);
+  request.netns = std::move(netns);
+  request.hostname = hostname_of(config);
+  for (const auto& [name, value] : config.linux().sysctls()) {
+    TRY(std::string path, sysctl_path("config.linux.sysctls", name, request.namespaces));
+    request.sysctl[std::move(path)] = value;
+  }
+  request.oom_score_adj = kInitOomScoreAdj;
+  request.kept.push_back(std::move(tmpfs));
+  return request;
+}
+
+Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request& request,
+                               AsyncUndo& undo) {
   std::string id = co_await make_id();
-  records::SandboxRecord record = new_record(node, std::move(id), request);
-  const std::shared_ptr<Sandbox> sandbox = sandbox_of(record);
+  records::SandboxRecord record = new_record(handler, std::move(id), request);
+  const std::shared_ptr<Sandbox> sandbox = new_sandbox(record);
   sandbox->run_stages = std::make_unique<Stages>("RunPodSandbox");
   Stages& stages = *sandbox->run_stages;
 
+  // On record before the first kernel object exists.
   stages.enter("state.intent");
-  co_await write_intent(node, record);
+  co_await records::save(node.state, record);
   node.pods.add(sandbox);
   undo.push([&node, sandbox]() -> Task<void> {
     node.pods.remove(*sandbox);
-    co_await erase_intent(node, sandbox->id());
+    co_await records::erase_sandbox(node.state, sandbox->id());
   });
 
   stages.enter("network.attach");
-  co_await attach_network(node, *sandbox, request, record, undo);
-  stages.enter("namespaces");
-  co_await take_namespaces(node, *sandbox, record);
-  const bool has_init = NamespaceWish::of(request.config()).shared_pid;
-  if (has_init) {
+  UniqueFd netns = co_await attach_network(node, record, undo);
+  stages.enter("files.make");
+  UniqueFd tmpfs = co_await node.sandbox_files.make(record);
+  plugins::SandboxRequest wanted = co_await request_of(record, std::move(netns), std::move(tmpfs));
+  plugins::RuntimeHandler& runtime = *handler.runtime;
+  const auto undo_start = [&runtime, id = sandbox->id()]() { return runtime.stop_sandbox(id); };
+  if (sandbox->namespaces.pid) {
+    // The init starts in the pod's cgroup.
     stages.enter("cgroup.prepare");
-    co_await enter_cgroup(node, *sandbox, request.config(), undo);
-    stages.enter("init.start");
-    undo.push([&node, id = sandbox->id()]() { return end_pod_init(node, id); });
-    co_await start_pod_init(node, *sandbox);
-    record.set_init_pid(sandbox->init_pid);
-  }
-  stages.enter(has_init ? "keeper.hold" : "keeper.hold+cgroup.prepare");
-  undo.push([&node, id = sandbox->id()]() { return drop_namespaces(node, id); });
-  Task<void> held = hold_namespaces(node, sandbox->id(), sandbox->namespaces);
-  if (has_init) {
-    co_await std::move(held);
+    co_await enter_cgroup(node, record, undo);
+    wanted.placement = co_await node.resources.pod_placement(sandbox->id());
+    stages.enter("handler.start");
+    undo.push(undo_start);
+    co_await start_sandbox(node, *sandbox, runtime, std::move(wanted));
   } else {
-    Task<void> prepared = enter_cgroup(node, *sandbox, request.config(), undo);
-    auto outcomes = co_await both(std::move(held), std::move(prepared));
-    auto& [of_hold, of_prepare] = outcomes;
-    co_await std::move(of_hold);
+    stages.enter("handler.start+cgroup.prepare");
+    undo.push(undo_start);
+    Task<void> started = start_sandbox(node, *sandbox, runtime, std::move(wanted));
+    Task<void> prepared = enter_cgroup(node, record, undo);
+    auto outcomes = co_await both(std::move(started), std::move(prepared));
+    auto& [of_start, of_prepare] = outcomes;
+    co_await std::move(of_start);
     co_await std::move(of_prepare);
   }
 
@@ -146,9 +159,9 @@ Task<std::string> make_sandbox(Node& node, const Request& request, AsyncUndo& un
   co_return sandbox->id();
 }
 
-Task<std::string> attempt(Node& node, Request request, std::string name) {
-  const auto body = [&node, &request](AsyncUndo& undo) {
-    return make_sandbox(node, request, undo);
+Task<std::string> attempt(Node& node, const Handler& handler, Request request, std::string name) {
+  const auto body = [&node, &handler, &request](AsyncUndo& undo) {
+    return make_sandbox(node, handler, request, undo);
   };
   Task<std::string> work = with_undo(body);
   Result<std::string> outcome = co_await std::move(work).result();
@@ -158,16 +171,9 @@ Task<std::string> attempt(Node& node, Request request, std::string name) {
 
 }  // namespace
 
-plugins::Network& network_of(Node& node, const v1::PodSandboxConfig& config) {
-  return NamespaceWish::of(config).net ? node.pod_network : node.host_network;
-}
-
 Task<v1::RunPodSandboxResponse> run_pod_sandbox(Node& node, const Request& request) {
   co_await validate(request);
-  if (!request.runtime_handler().empty() && request.runtime_handler() != node.handler.name()) {
-    co_await fail(Errc::not_found,
-                  "runtime_handler: no handler `" + request.runtime_handler() + "` is configured");
-  }
+  const Handler* const handler = co_await node.handlers.find(request.runtime_handler());
   const std::string name = Pods::name_of(request.config().metadata());
   v1::RunPodSandboxResponse response;
   Attempt running;
@@ -184,7 +190,7 @@ Task<v1::RunPodSandboxResponse> run_pod_sandbox(Node& node, const Request& reque
       response.set_pod_sandbox_id(present->id());
       co_return response;
     }
-    running = Shared<std::string>::start(node.attempts, attempt(node, request, name));
+    running = Shared<std::string>::start(node.attempts, attempt(node, *handler, request, name));
     node.pods.attempts[name] = running;
   }
   std::string id = co_await running->wait();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "PodSandboxStatus returns the status of the PodSandbox. If the PodSandbox is not present,
-// returns an error." An id is an id: prefixes are the command line's business.
+// returns an error." Only whole ids are found: the command line completes prefixes.
 #include "core/base/units.h"
 #include "cri/container/calls.h"
 #include "cri/sandbox/calls.h"
@@ -8,6 +8,17 @@
 namespace berth::cri {
 
 namespace v1 = runtime::v1;
+
+namespace {
+
+// 0: the sandbox has no init, or is stopped.
+Task<int> init_pid_of(Node& node, const Sandbox& sandbox) {
+  plugins::RuntimeHandler* const runtime = co_await node.handlers.runtime(sandbox.handler());
+  Result<plugins::SandboxStatus> status = co_await runtime->sandbox_status(sandbox.id()).result();
+  co_return status.ok() ? static_cast<int>(status->init_pid) : 0;
+}
+
+}  // namespace
 
 Task<v1::PodSandboxStatusResponse> pod_sandbox_status(Node& node,
                                                       const v1::PodSandboxStatusRequest& request) {
@@ -41,7 +52,8 @@ Task<v1::PodSandboxStatusResponse> pod_sandbox_status(Node& node,
     auto& info = *response.mutable_info();
     info["stages"] = stages_json({sandbox->run_stages.get()});
     info["network"] = record.network();
-    info["init_pid"] = std::to_string(record.init_pid());
+    const int init_pid = co_await init_pid_of(node, *sandbox);
+    info["init_pid"] = std::to_string(init_pid);
   }
   co_return response;
 }

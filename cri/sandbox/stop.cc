@@ -7,8 +7,6 @@
 #include "cri/container/calls.h"
 #include "cri/field.h"
 #include "cri/sandbox/calls.h"
-#include "cri/sandbox/namespaces.h"
-#include "cri/sandbox/pod_init.h"
 
 namespace berth::cri {
 
@@ -16,19 +14,26 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-// A network that cannot be detached must not keep the pod: it is logged, and the network's
-// recover() finds the leftover at the next start.
-Task<void> detach_network(Node& node, const std::string& id, plugins::Network& network) {
-  const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-  Result<void> outcome = co_await with_deadline(node.ring, deadline, network.detach(id)).result();
+// A network that cannot be detached does not hold the pod up: the failure is logged, and the
+// network's recover() removes the leftover at the next start.
+Task<void> detach_network(Node& node, const records::SandboxRecord& record) {
+  Result<plugins::Network*> network = node.networks.find(record.network());
+  Result<void> outcome;
+  if (network.ok()) {
+    const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
+    outcome = co_await with_deadline(node.ring, deadline, (*network)->detach(record.id())).result();
+  } else {
+    outcome = std::move(network).error();
+  }
   if (!outcome.ok()) {
-    node.log.warn("sandbox", "detach network of " + id + ": " + outcome.error().message());
+    node.log.warn("sandbox", "detach network of " + record.id() + ": " + outcome.error().message());
   }
 }
 
 }  // namespace
 
 Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
+  plugins::RuntimeHandler* const runtime = co_await node.handlers.runtime(sandbox->handler());
   // The list changes while containers end: walk a copy. All are killed before one is waited for.
   const std::vector<std::string> ids = sandbox->container_ids;
   for (const std::string& id : ids) {
@@ -45,19 +50,16 @@ Task<void> stop_sandbox(Node& node, std::shared_ptr<Sandbox> sandbox) {
     if (container != nullptr) co_await await_end(node, container);
   }
   records::SandboxRecord record = co_await records::load_sandbox(node.state, sandbox->id());
-  if (NamespaceWish::of(record.config()).shared_pid) {
-    co_await end_pod_init(node, sandbox->id());
-    sandbox->init_pidfd.reset();
-  }
-  co_await detach_network(node, sandbox->id(), network_of(node, record.config()));
-  co_await drop_namespaces(node, sandbox->id());
+  const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
+  co_await with_deadline(node.ring, deadline, runtime->stop_sandbox(sandbox->id()));
+  co_await detach_network(node, record);
   if (sandbox->phase != state::v1::SANDBOX_STOPPED) {
     record.set_phase(state::v1::SANDBOX_STOPPED);
     co_await records::save(node.state, record);
     sandbox->phase = state::v1::SANDBOX_STOPPED;
   }
-  // Last: a sandbox whose stop did not come to its end has them still.
-  sandbox->namespaces = PodNamespaces();
+  // Last: a sandbox whose stop has failed keeps it.
+  sandbox->tmpfs.reset();
 }
 
 Task<v1::StopPodSandboxResponse> stop_pod_sandbox(Node& node,
@@ -66,7 +68,7 @@ Task<v1::StopPodSandboxResponse> stop_pod_sandbox(Node& node,
   const std::shared_ptr<Sandbox> sandbox = node.pods.sandbox(request.pod_sandbox_id());
   if (sandbox == nullptr) co_return v1::StopPodSandboxResponse();
   const Mutex::Guard guard = co_await sandbox->lock.lock();
-  // Between asking for the lock and having it another stop or remove may have done all of it.
+  // While this call waited for the lock another stop or remove may have done all of it.
   if (sandbox->ready()) co_await stop_sandbox(node, sandbox);
   co_return v1::StopPodSandboxResponse();
 }

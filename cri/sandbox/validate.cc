@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/sandbox/validate.h"
 
-#include <limits>
 #include <string>
 
 #include "core/base/units.h"
 #include "cri/field.h"
+#include "cri/sandbox/namespaces.h"
+#include "cri/sandbox/port_mappings.h"
+#include "cri/spec/resources.h"
+#include "cri/spec/sysctl.h"
 
 namespace berth::cri {
 
@@ -48,95 +51,18 @@ Status check_namespaces(const v1::LinuxPodSandboxConfig& config) {
   return {};
 }
 
-bool is_namespaced_sysctl(const std::string& name) {
-  for (const char* prefix : {"net.", "kernel.shm", "kernel.msg", "fs.mqueue."}) {
-    if (name.rfind(prefix, 0) == 0) return true;
-  }
-  return name == "kernel.sem";
-}
-
-Status check_sysctls(const v1::LinuxPodSandboxConfig& config) {
-  const v1::NamespaceOption& options = config.security_context().namespace_options();
-  for (const auto& [name, value] : config.sysctls()) {
+Status check_sysctls(const v1::PodSandboxConfig& config) {
+  const plugins::SandboxNamespaces namespaces = namespaces_of(config);
+  for (const auto& [name, value] : config.linux().sysctls()) {
     const std::string field = "config.linux.sysctls[" + shown(name) + "]";
     TRY_(check_name(field, name));
     TRY_(check_name_if_set(field, value));
-    if (has_dot_dot(name) || name.find("..") != std::string::npos) {
-      return invalid_field(field, "is no sysctl name");
-    }
-    if (!is_namespaced_sysctl(name)) return invalid_field(field, "is not a namespaced sysctl");
-    const bool of_network = name.rfind("net.", 0) == 0;
-    const v1::NamespaceMode mode = of_network ? options.network() : options.ipc();
-    if (mode == v1::NamespaceMode::NODE) {
-      return invalid_field(field, "would change the host: the pod uses the host's namespace");
-    }
+    TRY_(sysctl_path(field, name, namespaces));
   }
   return {};
 }
 
 }  // namespace
-
-Result<std::vector<plugins::PortMapping>> port_mappings_of(const v1::PodSandboxConfig& config) {
-  std::vector<plugins::PortMapping> mappings;
-  for (int i = 0; i < config.port_mappings_size(); ++i) {
-    const v1::PortMapping& wanted = config.port_mappings(i);
-    const std::string field = "config.port_mappings[" + std::to_string(i) + "]";
-    constexpr int kPortMax = std::numeric_limits<std::uint16_t>::max();
-    if (wanted.container_port() < 1 || wanted.container_port() > kPortMax) {
-      return invalid_field(field + ".container_port", "must be 1..65535");
-    }
-    if (wanted.host_port() < 0 || wanted.host_port() > kPortMax) {
-      return invalid_field(field + ".host_port", "must be 0..65535");
-    }
-    TRY_(check_name_if_set(field + ".host_ip", wanted.host_ip()));
-    if (wanted.protocol() < v1::Protocol::TCP || wanted.protocol() > v1::Protocol::SCTP) {
-      return invalid_field(field + ".protocol", "is unknown");
-    }
-    mappings.push_back({static_cast<plugins::PortMapping::Protocol>(wanted.protocol()),
-                        static_cast<std::uint16_t>(wanted.container_port()),
-                        static_cast<std::uint16_t>(wanted.host_port()), wanted.host_ip()});
-  }
-  return mappings;
-}
-
-Result<plugins::Resources> resources_of(const std::string& field,
-                                        const v1::LinuxContainerResources& from) {
-  const auto at_least = [&field](const char* name, std::int64_t value,
-                                 std::int64_t least) -> Status {
-    if (value >= least) return {};
-    return invalid_field(field + "." + name, "is " + std::to_string(value));
-  };
-  TRY_(at_least("cpu_period", from.cpu_period(), 0));
-  TRY_(at_least("cpu_quota", from.cpu_quota(), -1));
-  TRY_(at_least("cpu_shares", from.cpu_shares(), 0));
-  TRY_(at_least("memory_limit_in_bytes", from.memory_limit_in_bytes(), -1));
-  TRY_(at_least("memory_swap_limit_in_bytes", from.memory_swap_limit_in_bytes(), -1));
-  if (from.oom_score_adj() < -1000 || from.oom_score_adj() > 1000) {
-    return invalid_field(field + ".oom_score_adj", "must be -1000..1000");
-  }
-  TRY_(check_name_if_set(field + ".cpuset_cpus", from.cpuset_cpus()));
-  TRY_(check_name_if_set(field + ".cpuset_mems", from.cpuset_mems()));
-  plugins::Resources to;
-  to.cpu_period = from.cpu_period();
-  to.cpu_quota = from.cpu_quota();
-  to.cpu_shares = from.cpu_shares();
-  to.memory_limit_in_bytes = from.memory_limit_in_bytes();
-  to.memory_swap_limit_in_bytes = from.memory_swap_limit_in_bytes();
-  to.cpuset_cpus = from.cpuset_cpus();
-  to.cpuset_mems = from.cpuset_mems();
-  for (const v1::HugepageLimit& limit : from.hugepage_limits()) {
-    TRY_(check_name(field + ".hugepage_limits.page_size", limit.page_size()));
-    to.hugepage_limits[limit.page_size()] = limit.limit();
-  }
-  for (const auto& [file, value] : from.unified()) {
-    TRY_(check_name(field + ".unified", file));
-    if (file.find('/') != std::string::npos) {
-      return invalid_field(field + ".unified", "`" + shown(file) + "` is no control file");
-    }
-    to.unified[file] = value;
-  }
-  return to;
-}
 
 Status validate(const v1::RunPodSandboxRequest& request) {
   if (!request.has_config()) return invalid_field("config", "is required");
@@ -161,7 +87,7 @@ Status validate(const v1::RunPodSandboxRequest& request) {
   TRY_(resources_of("config.linux.resources", config.linux().resources()));
   TRY_(resources_of("config.linux.overhead", config.linux().overhead()));
   TRY_(check_namespaces(config.linux()));
-  return check_sysctls(config.linux());
+  return check_sysctls(config);
 }
 
 }  // namespace berth::cri

@@ -48,8 +48,11 @@ struct NetworkPod {
 };
 
 struct NetworkStatus {
-  bool ready = false;
-  std::string reason;   // CamelCase, for the CRI condition
+  bool ready = false;  // attach works
+  // A pod has an address that the node and other pods reach, which is what a kubelet needs.
+  bool is_reachable = false;
+  // Of the one that is false: for the CRI's NetworkReady condition.
+  std::string reason;   // CamelCase
   std::string message;  // a sentence
 };
 

@@ -14,14 +14,14 @@ Error no_such_plugin(const char* contract, std::string_view name, const std::str
 }  // namespace
 
 template <typename Plugin>
-Error Shelf<Plugin>::unknown_plugin(const char* contract, std::string_view name,
-                                    const std::string& present) {
+Error PluginSet<Plugin>::unknown_plugin(const char* contract, std::string_view name,
+                                        const std::string& present) {
   return no_such_plugin(contract, name, present);
 }
 
-template class Shelf<Snapshotter>;
-template class Shelf<Network>;
-template class Shelf<ResourcesPlugin>;
-template class Shelf<RuntimeHandler>;
+template class PluginSet<Snapshotter>;
+template class PluginSet<Network>;
+template class PluginSet<ResourcesPlugin>;
+template class PluginSet<RuntimeHandler>;
 
 }  // namespace berth::plugins

@@ -18,10 +18,10 @@ namespace berth::plugins {
 
 // The plugins of one contract.
 template <typename Plugin>
-class Shelf {
+class PluginSet {
  public:
   // `contract` is for messages: "snapshotter".
-  explicit Shelf(const char* contract) : contract_(contract) {}
+  explicit PluginSet(const char* contract) : contract_(contract) {}
 
   // already_exists: two of one name.
   Status add(std::unique_ptr<Plugin> plugin) {
@@ -38,6 +38,9 @@ class Shelf {
     if (found != plugins_.end()) return found->second.get();
     return unknown_plugin(contract_, name, names());
   }
+  const std::map<std::string, std::unique_ptr<Plugin>, std::less<>>& all() const {
+    return plugins_;
+  }
   std::string names() const {
     std::string text;
     for (const auto& [name, plugin] : plugins_) text += (text.empty() ? "" : ", ") + name;
@@ -53,10 +56,10 @@ class Shelf {
 };
 
 struct Registry {
-  Shelf<Snapshotter> snapshotters{"snapshotter"};
-  Shelf<Network> networks{"network"};
-  Shelf<ResourcesPlugin> resources{"resources"};
-  Shelf<RuntimeHandler> runtime_handlers{"runtime handler"};
+  PluginSet<Snapshotter> snapshotters{"snapshotter"};
+  PluginSet<Network> networks{"network"};
+  PluginSet<ResourcesPlugin> resources{"resources"};
+  PluginSet<RuntimeHandler> runtime_handlers{"runtime handler"};
 };
 
 }  // namespace berth::plugins

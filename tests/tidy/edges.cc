@@ -26,13 +26,9 @@ constexpr Edge kEdges[] = {
     {"core/store/", "core/linux/ core/base/"},
     {"core/container/", "core/linux/ core/oci/ core/base/"},
     // Pods' namespaces are made ahead of time, by a task of the agent and its offload threads.
-    {"core/container/namespace_pool",
-     "core/linux/ core/ring/ core/task/ core/base/ core/container/"},
+    {"core/namespaces/", "core/linux/ core/ring/ core/task/ core/base/"},
     // The keeper's program: static and without a heap, so no tasks and no store.
     {"core/keeper/", "core/container/ core/ring/ core/linux/ core/base/"},
-    // The agent's side of the keeper's socket is awaited.
-    {"core/keeper/client",
-     "core/keeper/ core/container/ core/ring/ core/task/ core/linux/ core/oci/ core/base/"},
     {"core/image/http/", "core/ring/ core/task/ core/base/"},
     {"core/image/config/", "core/image/http/ core/oci/ core/base/"},
     {"core/image/registry/",
@@ -62,7 +58,10 @@ constexpr Edge kEdges[] = {
     {"plugins/builtin.h", "plugins/api/ plugins/host/ core/"},
     {"plugins/builtin.cc", "plugins/ snapshotter/ networking/ core/"},
 
-    {"cri/", "cri/proto/ cri/rpc/ plugins/api/ core/"},
+    // Contracts only: processes and namespaces of pods belong to the runtime handlers.
+    {"cri/",
+     "cri/proto/ cri/rpc/ plugins/api/ core/base/ core/task/ core/ring/ core/linux/ core/oci/ "
+     "core/store/ core/image/"},
     {"cri/proto/", ""},
     // A server for any protocol.
     {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},

@@ -43,7 +43,7 @@ await 20 curl -sf http://127.0.0.1:5000/v2/ || fail "no registry"
 
 mkdir -p /run/berth /var/lib/berth /var/log/berth/pods
 berthd --listen "$BERTH_ENDPOINT" --root /var/lib/berth --state /run/berth/state \
-  --cgroup-parent berth --log-level info >/tmp/berthd.log 2>&1 &
+  --cgroup-parent berth --network isolated --log-level info >/tmp/berthd.log 2>&1 &
 await 30 berth version || fail "berthd does not answer"
 
 berth pull "$image"

@@ -34,7 +34,7 @@ class BareRoot : public ::testing::Test {
     EXPECT_EQ(status, 0);
   }
 
-  static std::string output(const oci::Spec& spec) {
+  static std::string output(const LaunchContainer& spec) {
     const sys::UniqueMount rootfs = make_rootfs();
     std::string text;
     int ends[2];
@@ -56,8 +56,8 @@ class BareRoot : public ::testing::Test {
     return text;
   }
 
-  static oci::Spec privileged(const std::string& script) {
-    oci::Spec spec = base_spec({"sh", "-c", script});
+  static LaunchContainer privileged(const std::string& script) {
+    LaunchContainer spec = base_spec({"sh", "-c", script});
     const std::uint64_t all = sys::capability_permitted().value();
     spec.process.capabilities = {all, all, 0, all, 0};
     spec.masked_paths.clear();
@@ -92,7 +92,7 @@ TEST_F(BareRoot, PrivilegedContainerMayPivot) {
 TEST_F(BareRoot, ExecEntersTheContainersRoot) {
   const sys::UniqueMount rootfs = make_rootfs();
   in_bare_root([&](const LaunchOptions& options) {
-    const oci::Spec spec = base_spec({"sleep", "100"});
+    const LaunchContainer spec = base_spec({"sleep", "100"});
     Launch container = launch(encode_container(spec, {.rootfs = rootfs.get()}).value(), options);
     container.wait_started();
     ASSERT_TRUE(container.executed()) << container.failure();

@@ -57,7 +57,7 @@ TEST_F(CgroupJoin, Version2ByTheClone) {
   const sys::Cgroup* cgroup = make(mounts[0]);
   ASSERT_NE(cgroup, nullptr);
   const sys::UniqueMount rootfs = make_rootfs();
-  const oci::Spec spec = base_spec({"sh", "-c", "grep ^0: /proc/self/cgroup; sleep 100"});
+  const LaunchContainer spec = base_spec({"sh", "-c", "grep ^0: /proc/self/cgroup; sleep 100"});
   Launch launched =
       launch(encode_container(spec, {.rootfs = rootfs.get(), .cgroup = cgroup->fd()}).value());
   launched.wait_started();
@@ -98,7 +98,7 @@ TEST_F(CgroupJoin, Version1ByTasks) {
   if (any == nullptr) GTEST_SKIP() << "no v1 hierarchy takes a cgroup";
   const sys::UniqueMount rootfs = make_rootfs();
   fds.rootfs = rootfs.get();
-  oci::Spec spec = base_spec({"sh", "-c", "sleep 100"});
+  LaunchContainer spec = base_spec({"sh", "-c", "sleep 100"});
   Launch launched = launch(encode_container(spec, fds).value());
   launched.wait_started();
   ASSERT_TRUE(launched.executed()) << launched.failure();

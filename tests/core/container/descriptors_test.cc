@@ -31,7 +31,7 @@ struct LeakedDirectory {
   }
 };
 
-Launch start(const oci::Spec& spec, const LaunchOptions& options = {}) {
+Launch start(const LaunchContainer& spec, const LaunchOptions& options = {}) {
   const sys::UniqueMount rootfs = make_rootfs();
   Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value(), options);
   launched.wait_started();
@@ -41,7 +41,7 @@ Launch start(const oci::Spec& spec, const LaunchOptions& options = {}) {
 // As container and as exec; empty: it ran.
 std::vector<std::string> failures_of(std::vector<std::string> args) {
   std::vector<std::string> failures;
-  oci::Spec spec = base_spec(args);
+  LaunchContainer spec = base_spec(args);
   Launch direct = start(spec);
   failures.push_back(direct.failure());
   direct.wait_exit();
@@ -87,7 +87,7 @@ class HostileProgram : public ::testing::Test {
 
   static std::string failure_of(std::vector<std::string> args) {
     const sys::UniqueMount rootfs = make_rootfs("hostile");
-    oci::Spec spec = base_spec(std::move(args));
+    LaunchContainer spec = base_spec(std::move(args));
     Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
     launched.wait_started();
     const std::string failure = launched.failure();
@@ -133,7 +133,7 @@ TEST_F(HostileProgram, ScriptsOfOtherKindsRun) {
 TEST(Descriptors, StartedProcessHasItsStreamsOnly) {
   const LeakedDirectory leaked;
   // The shell's own number 9 shows that the listing is of the right process.
-  oci::Spec spec = base_spec({"sh", "-c", "exec 9</dev/null; ls /proc/1/fd; true"});
+  LaunchContainer spec = base_spec({"sh", "-c", "exec 9</dev/null; ls /proc/1/fd; true"});
   Launch direct = start(spec);
   EXPECT_EQ(direct.read_stdout(), "0\n1\n2\n9\n");
   direct.wait_exit();
@@ -247,7 +247,7 @@ TEST(Descriptors, StdinIsTheNullDeviceOfTheContainer) {
   struct stat host {};
   ASSERT_EQ(::stat("/dev/null", &host), 0);
   for (const bool has_null : {true, false}) {
-    oci::Spec spec = base_spec({"sh", "-c", "cat; sleep 100"});
+    LaunchContainer spec = base_spec({"sh", "-c", "cat; sleep 100"});
     if (!has_null) {
       std::erase_if(spec.devices,
                     [](const oci::Device& device) { return device.path == "/dev/null"; });

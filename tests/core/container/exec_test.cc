@@ -14,7 +14,7 @@
 namespace berth::container::testing {
 namespace {
 
-Launch start(const oci::Spec& spec, LaunchFds fds = {}) {
+Launch start(const LaunchContainer& spec, LaunchFds fds = {}) {
   const sys::UniqueMount rootfs = make_rootfs();
   fds.rootfs = rootfs.get();
   Launch launched = launch(encode_container(spec, fds).value());
@@ -161,20 +161,20 @@ TEST(JoinedNamespaces, ContainersOfAPodShareNetworkIpcAndName) {
   const sys::NamespaceSet pod =
       sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
   ASSERT_TRUE(sys::set_hostname_in(pod.uts.get(), "pod-name").ok());
-  oci::Spec spec = base_spec({"sh", "-c",
-                              "hostname; cat /sys/class/net/lo/flags; "
-                              "for n in net ipc uts; do readlink /proc/self/ns/$n; done"});
-  spec.namespaces.network = {oci::Namespace::Mode::join, pod.netns.get()};
-  spec.namespaces.ipc = {oci::Namespace::Mode::join, pod.ipc.get()};
-  spec.namespaces.uts = {oci::Namespace::Mode::join, pod.uts.get()};
+  LaunchContainer spec = base_spec({"sh", "-c",
+                                    "hostname; cat /sys/class/net/lo/flags; "
+                                    "for n in net ipc uts; do readlink /proc/self/ns/$n; done"});
+  spec.namespaces.network = {PlanNamespaceMode::join, pod.netns.get()};
+  spec.namespaces.ipc = {PlanNamespaceMode::join, pod.ipc.get()};
+  spec.namespaces.uts = {PlanNamespaceMode::join, pod.uts.get()};
   const std::string first = run(spec);
   EXPECT_EQ(first.find("pod-name\n0x9\nnet:["), 0U) << first;
   EXPECT_EQ(run(spec), first);
 }
 
 TEST(JoinedNamespaces, HostNetworkIsTheCallersOwn) {
-  oci::Spec spec = base_spec({"readlink", "/proc/self/ns/net"});
-  spec.namespaces.network.mode = oci::Namespace::Mode::host;
+  LaunchContainer spec = base_spec({"readlink", "/proc/self/ns/net"});
+  spec.namespaces.network.mode = PlanNamespaceMode::host;
   char mine[64] = {};
   ASSERT_GT(::readlink("/proc/self/ns/net", mine, sizeof mine - 1), 0);
   EXPECT_EQ(run(spec), std::string(mine) + "\n");
@@ -205,20 +205,20 @@ TEST(PodInit, HoldsNothingAndEndsOnSigterm) {
 
 TEST(PodInit, ContainersOfThePodSeeEachOther) {
   Launch init = start_pod_init();
-  oci::Spec sleeper = base_spec({"sleep", "100"});
-  sleeper.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
+  LaunchContainer sleeper = base_spec({"sleep", "100"});
+  sleeper.namespaces.pid = {PlanNamespaceMode::join, init.pidfd.get()};
   Launch first = start(sleeper);
   ASSERT_NE(first.find(ReportKind::created), nullptr);
-  oci::Spec looker = base_spec({"sh", "-c",
-                                "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
-                                "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
-                                "cat /proc/1/comm"});
+  LaunchContainer looker = base_spec({"sh", "-c",
+                                      "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
+                                      "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
+                                      "cat /proc/1/comm"});
   // By the process as the tests have it, and by its namespace as the agent has it: the first is
   // no value of procfs' option, so it goes the way of kernels without that option.
   const std::string path = "/proc/" + std::to_string(init.pid) + "/ns/pid";
   const UniqueFd pid_namespace(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   for (const int fd : {init.pidfd.get(), pid_namespace.get()}) {
-    looker.namespaces.pid = {oci::Namespace::Mode::join, fd};
+    looker.namespaces.pid = {PlanNamespaceMode::join, fd};
     const std::string seen = run(looker);
     EXPECT_NE(seen.find("sleep 100"), std::string::npos) << seen;
     EXPECT_NE(seen.find("its own\nberth-pod-init\n"), std::string::npos)
@@ -233,8 +233,8 @@ TEST(PodInit, ContainersOfThePodSeeEachOther) {
 
 TEST(PodInit, ReapsOrphans) {
   Launch init = start_pod_init();
-  oci::Spec spec = base_spec({"sh", "-c", "(sh -c 'true &' ); sleep 100"});
-  spec.namespaces.pid = {oci::Namespace::Mode::join, init.pidfd.get()};
+  LaunchContainer spec = base_spec({"sh", "-c", "(sh -c 'true &' ); sleep 100"});
+  spec.namespaces.pid = {PlanNamespaceMode::join, init.pidfd.get()};
   Launch container = start(spec);
   // The orphan's end and its reaping are one step for the kernel; what is waited for is the shell.
   std::string seen;

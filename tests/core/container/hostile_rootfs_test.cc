@@ -33,7 +33,7 @@ class HostileRootfs : public ::testing::Test {
     fs::create_symlink(target, place("hostile/" + path));
   }
 
-  std::string run_hostile(const oci::Spec& spec) {
+  std::string run_hostile(const LaunchContainer& spec) {
     const sys::UniqueMount rootfs = make_rootfs("hostile");
     return run(spec, nullptr, {.rootfs = rootfs.get()});
   }
@@ -42,7 +42,7 @@ class HostileRootfs : public ::testing::Test {
 TEST_F(HostileRootfs, AbsoluteLinksLeadInsideTheContainer) {
   link("data", place("victim"));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
-  oci::Spec spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim")});
+  LaunchContainer spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim")});
   spec.mounts.push_back({.destination = "/data", .source_fd = volume.get()});
   EXPECT_EQ(run_hostile(spec), "x\n");
 }
@@ -50,7 +50,7 @@ TEST_F(HostileRootfs, AbsoluteLinksLeadInsideTheContainer) {
 TEST_F(HostileRootfs, ClimbingLinksStopAtTheContainersRoot) {
   link("data", "../../../../../../.." + place("victim"));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
-  oci::Spec spec = base_spec({"sh", "-c", "touch /data/sub/x; ls " + place("victim/sub")});
+  LaunchContainer spec = base_spec({"sh", "-c", "touch /data/sub/x; ls " + place("victim/sub")});
   spec.mounts.push_back({.destination = "/data/sub", .source_fd = volume.get()});
   EXPECT_EQ(run_hostile(spec), "x\n");
 }
@@ -61,14 +61,14 @@ TEST_F(HostileRootfs, MagicLinksAreRefused) {
   const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
   link("data", "/proc/self/fd/" + std::to_string(victim.get()));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
-  oci::Spec spec = base_spec({"true"});
+  LaunchContainer spec = base_spec({"true"});
   spec.mounts.push_back({.destination = "/data/made", .source_fd = volume.get()});
   EXPECT_EQ(run_hostile(spec), "mounts /data/made: ELOOP");
 }
 
 TEST_F(HostileRootfs, WorkingDirectoryThroughADescriptorIsRefused) {
   const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
-  oci::Spec spec = base_spec({"touch", "x"});
+  LaunchContainer spec = base_spec({"touch", "x"});
   spec.process.cwd = "/proc/self/fd/" + std::to_string(victim.get());
   EXPECT_EQ(run_hostile(spec), "working directory " + spec.process.cwd + ": ELOOP");
 }
@@ -80,14 +80,14 @@ TEST_F(HostileRootfs, ProcThatIsALinkIsRefused) {
 
 TEST_F(HostileRootfs, DevThatIsALinkGetsItsDevicesInside) {
   link("dev", place("victim"));
-  oci::Spec spec = base_spec({"sh", "-c", "ls /dev/null /dev/pts/ptmx"});
+  LaunchContainer spec = base_spec({"sh", "-c", "ls /dev/null /dev/pts/ptmx"});
   EXPECT_EQ(run_hostile(spec), "/dev/null\n/dev/pts/ptmx\n");
 }
 
 TEST_F(HostileRootfs, MaskedPathThatIsALinkMasksInsideOnly) {
   std::ofstream(place("victim-file")) << "of the host";
   link("etc", place(""));
-  oci::Spec spec = base_spec({"true"});
+  LaunchContainer spec = base_spec({"true"});
   spec.masked_paths.push_back("/etc/victim-file");
   spec.readonly_paths.push_back("/etc/victim-file");
   EXPECT_EQ(run_hostile(spec), "");
@@ -100,7 +100,7 @@ TEST_F(HostileRootfs, MaskedPathThatIsALinkMasksInsideOnly) {
 TEST_F(HostileRootfs, DanglingLinkIsMadeInsideWhereItPoints) {
   link("data", place("victim/deep/er"));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();
-  oci::Spec spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim/deep/er")});
+  LaunchContainer spec = base_spec({"sh", "-c", "touch /data/x; ls " + place("victim/deep/er")});
   spec.mounts.push_back({.destination = "/data", .source_fd = volume.get()});
   EXPECT_EQ(run_hostile(spec), "x\n");
 }
@@ -114,7 +114,8 @@ TEST_F(HostileRootfs, FileMountOnADanglingLinkIsMadeInsideWhereItPoints) {
     link("etc/resolv.conf", target);
     link("etc/second", "../var/lib/third");
     sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("lower-file"), false).value();
-    oci::Spec spec = base_spec({"sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf"});
+    LaunchContainer spec =
+        base_spec({"sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf"});
     spec.mounts.push_back(
         {.destination = "/etc/resolv.conf", .source_fd = file.get(), .destination_is_file = true});
     EXPECT_EQ(run_hostile(spec), "nameserver 10.0.0.1\n" + target + "\n") << target;
@@ -123,7 +124,7 @@ TEST_F(HostileRootfs, FileMountOnADanglingLinkIsMadeInsideWhereItPoints) {
 
 TEST_F(HostileRootfs, FileMountWhoseLinksLoopOrLeadToNoFileIsAnError) {
   sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("lower/bin/busybox"), false).value();
-  oci::Spec spec = base_spec({"true"});
+  LaunchContainer spec = base_spec({"true"});
   spec.mounts.push_back(
       {.destination = "/etc/name", .source_fd = file.get(), .destination_is_file = true});
   link("etc/name", "name");
@@ -136,13 +137,13 @@ TEST_F(HostileRootfs, FileMountWhoseLinksLoopOrLeadToNoFileIsAnError) {
 
 TEST_F(HostileRootfs, LoopOfLinksIsAnError) {
   link("data", "data");
-  oci::Spec spec = base_spec({"true"});
+  LaunchContainer spec = base_spec({"true"});
   spec.process.cwd = "/data/x";
   EXPECT_EQ(run_hostile(spec), "working directory /data/x: ELOOP");
 }
 
 TEST_F(HostileRootfs, DeviceNodeThatIsALinkIsReplacedNotFollowed) {
-  oci::Spec spec = base_spec({"stat", "-c", "%F", "/opt/null"});
+  LaunchContainer spec = base_spec({"stat", "-c", "%F", "/opt/null"});
   fs::create_directories(place("hostile/opt"));
   link("opt/null", place("victim/null"));
   spec.devices.push_back({"/opt/null", S_IFCHR | 0666, 1, 3, 0, 0});
@@ -153,7 +154,7 @@ TEST_F(HostileRootfs, FifoAsAFileDestinationDoesNotHang) {
   ASSERT_EQ(::mkfifo(place("hostile/pipe").c_str(), 0600), 0);
   std::ofstream(place("file")) << "volume";
   sys::UniqueMount volume = sys::open_tree_clone(AT_FDCWD, place("file"), false).value();
-  oci::Spec spec = base_spec({"cat", "/pipe"});
+  LaunchContainer spec = base_spec({"cat", "/pipe"});
   spec.mounts.push_back(
       {.destination = "/pipe", .source_fd = volume.get(), .destination_is_file = true});
   EXPECT_EQ(run_hostile(spec), "volume");

@@ -7,15 +7,23 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <memory>
 
 #include "core/base/units.h"
 #include "core/linux/capability.h"
 #include "core/linux/namespace.h"
-#include "core/linux/seccomp.h"
+#include "cri/spec/seccomp_default.h"
+#include "plugins/native/seccomp_programs.h"
 #include "tests/core/container/launcher.h"
 
 namespace berth::container::testing {
 namespace {
+
+native::SeccompProgram runtime_default(std::uint64_t capabilities) {
+  const auto profile = std::make_shared<const oci::Seccomp>(cri::seccomp_default(capabilities));
+  native::SeccompPrograms programs;
+  return programs.program_of(profile).value();
+}
 
 constexpr int kLaunches = 100;
 constexpr std::int64_t kShortestNsMax = 10 * kNanosecondsPerMillisecond;
@@ -26,15 +34,16 @@ std::int64_t median(std::vector<std::int64_t> values) {
 }
 
 void measure(bool bare_root) {
-  oci::Spec spec = base_spec({"/bin/true"});
+  LaunchContainer spec = base_spec({"/bin/true"});
   const std::uint64_t caps = spec.process.capabilities.bounding;
-  spec.seccomp.instructions = sys::runtime_default_program(caps).value();
+  const native::SeccompProgram filter = runtime_default(caps);
+  spec.seccomp = *filter;
   spec.process.oom_score_adj = 999;
   const sys::NamespaceSet pod =
       sys::make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
-  spec.namespaces.network = {oci::Namespace::Mode::join, pod.netns.get()};
-  spec.namespaces.ipc = {oci::Namespace::Mode::join, pod.ipc.get()};
-  spec.namespaces.uts = {oci::Namespace::Mode::join, pod.uts.get()};
+  spec.namespaces.network = {PlanNamespaceMode::join, pod.netns.get()};
+  spec.namespaces.ipc = {PlanNamespaceMode::join, pod.ipc.get()};
+  spec.namespaces.uts = {PlanNamespaceMode::join, pod.uts.get()};
   std::vector<sys::UniqueMount> roots;
   for (int i = 0; i < kLaunches; ++i) roots.push_back(make_rootfs());
   const UniqueFd proc_fd = enter_bare_root();

@@ -199,9 +199,9 @@ sys::UniqueMount make_rootfs(const std::string& lower) {
   return sys::mount_overlay(sys::MountFeatures::probe(), layers).value();
 }
 
-oci::Spec base_spec(std::vector<std::string> args) {
+LaunchContainer base_spec(std::vector<std::string> args) {
   constexpr std::uint64_t kSafe = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-  oci::Spec spec;
+  LaunchContainer spec;
   spec.process.args = std::move(args);
   spec.process.env = {"PATH=/bin:/usr/bin"};
   spec.process.no_new_privileges = true;
@@ -230,9 +230,9 @@ oci::Spec base_spec(std::vector<std::string> args) {
        .source = "sysfs",
        .flags = kSafe | MOUNT_ATTR_RDONLY},
   };
-  spec.namespaces.ipc.mode = oci::Namespace::Mode::fresh;
-  spec.namespaces.uts.mode = oci::Namespace::Mode::fresh;
-  spec.namespaces.network.mode = oci::Namespace::Mode::fresh;
+  spec.namespaces.ipc.mode = PlanNamespaceMode::fresh;
+  spec.namespaces.uts.mode = PlanNamespaceMode::fresh;
+  spec.namespaces.network.mode = PlanNamespaceMode::fresh;
   const auto device = [&spec](const char* path, unsigned major, unsigned minor) {
     spec.devices.push_back({path, S_IFCHR | 0666, major, minor, 0, 0});
   };
@@ -248,7 +248,7 @@ oci::Spec base_spec(std::vector<std::string> args) {
   return spec;
 }
 
-std::string run(const oci::Spec& spec, int* exit_code, LaunchFds fds) {
+std::string run(const LaunchContainer& spec, int* exit_code, LaunchFds fds) {
   sys::UniqueMount rootfs;
   if (fds.rootfs < 0) {
     rootfs = make_rootfs();

@@ -71,9 +71,9 @@ UniqueFd enter_bare_root();
 // A fresh overlay over place("lower"), or over another directory below the place; detached.
 sys::UniqueMount make_rootfs(const std::string& lower = "lower");
 
-oci::Spec base_spec(std::vector<std::string> args);
+LaunchContainer base_spec(std::vector<std::string> args);
 // Runs to the end and gives what it printed on stdout; the failure text when it did not start.
-std::string run(const oci::Spec& spec, int* exit_code = nullptr, LaunchFds fds = {});
+std::string run(const LaunchContainer& spec, int* exit_code = nullptr, LaunchFds fds = {});
 std::string run_shell(const std::string& script);
 
 }  // namespace berth::container::testing

@@ -23,7 +23,7 @@ std::string host_mounts() {
   return sys::read_small_file(AT_FDCWD, "/proc/self/mountinfo").value();
 }
 
-std::string failure_of(const oci::Spec& spec) {
+std::string failure_of(const LaunchContainer& spec) {
   int code = 0;
   const std::string text = run(spec, &code);
   EXPECT_EQ(code, 127);
@@ -32,14 +32,14 @@ std::string failure_of(const oci::Spec& spec) {
 
 TEST(Spawn, RunsTheCommandAsFirstProcessOfItsNamespace) {
   int code = 0;
-  const oci::Spec spec = base_spec({"sh", "-c", "echo pid $$; exit 7"});
+  const LaunchContainer spec = base_spec({"sh", "-c", "echo pid $$; exit 7"});
   EXPECT_EQ(run(spec, &code), "pid 1\n");
   EXPECT_EQ(code, 7);
 }
 
 TEST(Spawn, PassesEnvironmentArgumentsAndStdin) {
   const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec = base_spec({"/bin/sh", "-c", "cat; echo $WORD $0 $1", "zero", "one two"});
+  LaunchContainer spec = base_spec({"/bin/sh", "-c", "cat; echo $WORD $0 $1", "zero", "one two"});
   spec.process.env.push_back("WORD=of the day");
   Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
   ASSERT_EQ(::write(launched.stdin_end.get(), "in\n", 3), 3);
@@ -59,14 +59,14 @@ TEST(Spawn, CommandThatIsMissingIsAnExecFailureWithItsName) {
 TEST(Spawn, FileThatIsNotExecutableIsAnExecFailureWithEacces) {
   std::ofstream(place("lower/etc/text")) << "plain";
   EXPECT_EQ(failure_of(base_spec({"/etc/text"})), "exec /etc/text: EACCES");
-  oci::Spec spec = base_spec({"text"});
+  LaunchContainer spec = base_spec({"text"});
   spec.process.env = {"PATH=/nowhere:/etc"};
   EXPECT_EQ(failure_of(spec), "exec text: EACCES");
 }
 
 TEST(Spawn, TheSearchPathIsWalkedToTheFirstThatCanBeExecuted) {
   std::ofstream(place("lower/etc/echo")) << "plain";
-  oci::Spec spec = base_spec({"echo", "ran"});
+  LaunchContainer spec = base_spec({"echo", "ran"});
   for (const char* path : {"PATH=/nowhere:/etc:/bin", "PATH=/etc/text:/bin", "PATH=/bin:/etc"}) {
     spec.process.env = {path};
     EXPECT_EQ(run(spec), "ran\n") << path;
@@ -77,7 +77,7 @@ TEST(Spawn, TheSearchPathIsWalkedToTheFirstThatCanBeExecuted) {
 }
 
 TEST(Spawn, FailedMountNamesItsDestination) {
-  oci::Spec spec = base_spec({"true"});
+  LaunchContainer spec = base_spec({"true"});
   spec.mounts.push_back({.destination = "/data", .type = "no-such-filesystem"});
   EXPECT_EQ(failure_of(spec), "mounts /data: ENODEV");
 }
@@ -154,9 +154,10 @@ TEST(Spawn, MaskedPathsAreEmptyAndReadonlyPathsRefuseWrites) {
 
 // A mount below a read-only path is neither writable nor hidden by what lies under it.
 TEST(Spawn, ReadonlyPathsCoverTheMountsBelowThem) {
-  oci::Spec spec = base_spec({"sh", "-c",
-                              "cd /outer; cat inner/passed; touch x || echo outer refused; "
-                              "touch inner/x || echo inner refused; echo y >single || echo file"});
+  LaunchContainer spec =
+      base_spec({"sh", "-c",
+                 "cd /outer; cat inner/passed; touch x || echo outer refused; "
+                 "touch inner/x || echo inner refused; echo y >single || echo file"});
   fs::create_directories(place("below"));
   std::ofstream(place("below/passed")) << "seen\n";
   sys::UniqueMount inner = sys::open_tree_clone(AT_FDCWD, place("below"), false).value();
@@ -180,7 +181,7 @@ TEST(Spawn, MasksAreTheCallersEmptyDirectoryAndFile) {
     EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
     return std::to_string(info.st_ino);
   };
-  oci::Spec spec =
+  LaunchContainer spec =
       base_spec({"sh", "-c",
                  "ls /etc /usr /sys/firmware; stat -c %i /etc /usr; stat -c %i:%s:%F /proc/keys "
                  "/proc/timer_list; exec 2>&-; echo x >/proc/keys || echo refused"});
@@ -192,7 +193,7 @@ TEST(Spawn, MasksAreTheCallersEmptyDirectoryAndFile) {
 }
 
 TEST(Spawn, ReadonlyRootRefusesWritesButWorkingDirectoryWasMade) {
-  oci::Spec spec = base_spec({"sh", "-c", "pwd; stat -c %u:%a .; touch /x || echo refused"});
+  LaunchContainer spec = base_spec({"sh", "-c", "pwd; stat -c %u:%a .; touch /x || echo refused"});
   spec.root_readonly = true;
   spec.process.cwd = "/made/for/me";
   spec.process.user.uid = 1000;
@@ -210,7 +211,7 @@ TEST(Spawn, VolumesAreAttachedWithTheirFlagsAndMissingDestinationsMade) {
   std::ofstream(place("volume/file")) << "from the host";
   sys::UniqueMount directory = sys::open_tree_clone(AT_FDCWD, place("volume"), true).value();
   sys::UniqueMount file = sys::open_tree_clone(AT_FDCWD, place("volume/file"), false).value();
-  oci::Spec spec = base_spec(
+  LaunchContainer spec = base_spec(
       {"sh", "-c", "cat /deep/er/file /srv/data/file; touch /srv/data/x || touch /srv/data/sub/y"});
   spec.mounts.push_back({.destination = "/srv/data",
                          .source_fd = directory.get(),

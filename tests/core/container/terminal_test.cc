@@ -26,9 +26,9 @@ std::string read_terminal(const UniqueFd& master) {
 
 TEST(Terminal, IsTheControllingOneAndTheConsole) {
   const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec = base_spec({"sh", "-c",
-                              "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
-                              "stat -c %u /dev/pts/0"});
+  LaunchContainer spec = base_spec({"sh", "-c",
+                                    "tty; echo on console > /dev/console; echo ctl > /dev/tty; "
+                                    "stat -c %u /dev/pts/0"});
   spec.process.terminal = true;
   spec.process.user.uid = 1000;
   Launch launched = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
@@ -57,9 +57,9 @@ TEST(Terminal, ExecGetsOneOfTheContainersOwn) {
 
 TEST(Terminal, FakeMultiplexerOfAContainerIsRefused) {
   const sys::UniqueMount rootfs = make_rootfs();
-  oci::Spec spec =
+  LaunchContainer spec =
       base_spec({"sh", "-c", "mkdir -p /dev/pts; mknod /dev/pts/ptmx c 1 5; echo ok; sleep 100"});
-  std::erase_if(spec.mounts, [](const oci::Mount& mount) { return mount.type == "devpts"; });
+  std::erase_if(spec.mounts, [](const LaunchMount& mount) { return mount.type == "devpts"; });
   Launch container = launch(encode_container(spec, {.rootfs = rootfs.get()}).value());
   container.wait_started();
   char ok[3];

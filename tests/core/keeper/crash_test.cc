@@ -120,7 +120,7 @@ TEST_F(CrashTest, SecondKeeperDeathAfterAnAgentRestartLosesNothing) {
 TEST_F(CrashTest, ContainersOutliveKeeperAndAgentTogether) {
   const Started started = shell(
       "c1", "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.02; done; exit 4");
-  const pid_t keeper = client_->keeper_pid();
+  const pid_t keeper = client_->pid();
   drop_client();
   ASSERT_EQ(::kill(keeper, SIGKILL), 0);
   ASSERT_EQ(::waitpid(keeper, nullptr, 0), keeper);
@@ -159,7 +159,7 @@ TEST_F(CrashTest, HeldDescriptorsSurviveTheKeeper) {
 TEST_F(CrashTest, LaunchThatTheKeeperDidNotLiveToAnswerIsUndone) {
   for (int i = 0; i < 20; ++i) {
     const std::string id = "c" + std::to_string(i);
-    const pid_t keeper = client_->keeper_pid();
+    const pid_t keeper = client_->pid();
     const unsigned starts = client_->starts();
     const pid_t killer = ::fork();
     if (killer == 0) {

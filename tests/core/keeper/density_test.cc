@@ -23,7 +23,7 @@ TEST_F(KeeperTest, HundredContainersCostTheKeeperLessThanAMegabyte) {
            {.args = {"sh", "-c", "echo up; exec sleep 1000"}, .open_stdin = true});
   }
   ASSERT_TRUE(eventually([&] { return joined_log(log_of("c99")) == "up\n"; }));
-  const std::string proc = "/proc/" + std::to_string(client_->keeper_pid());
+  const std::string proc = "/proc/" + std::to_string(client_->pid());
   const long pss_kib = field_of(proc + "/smaps_rollup", "Pss:");
   std::printf("keeper PSS with 100 containers: %ld KiB\n", pss_kib);
   EXPECT_GT(pss_kib, 0);

@@ -24,12 +24,12 @@ TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {
   std::vector<UniqueFd> fds;
   fds.emplace_back(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   ASSERT_TRUE(run(client_->hold("pod", std::move(fds), soon())).ok());
-  const pid_t keeper = client_->keeper_pid();
+  const pid_t keeper = client_->pid();
   for (int i = 0; i < 5; ++i) {
-    Result<void> done = reexec(options_.keeper_binary);
+    Result<void> done = reexec(options_.binary);
     ASSERT_TRUE(done.ok()) << done.error().message();
   }
-  EXPECT_EQ(client_->keeper_pid(), keeper);
+  EXPECT_EQ(client_->pid(), keeper);
   EXPECT_EQ(client_->starts(), 1u);
   // Still the parent: the exit code is known without anyone's help.
   EXPECT_EQ(wait_exit("flood").exit_code, 6);

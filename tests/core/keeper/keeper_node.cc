@@ -69,7 +69,7 @@ void KeeperTest::SetUp() {
   static int count = 0;
   dir_ = place("node-" + std::to_string(count++));
   fs::create_directories(dir_);
-  options_ = {.keeper_binary = BERTH_KEEPER, .state_dir = dir_};
+  options_ = {.binary = BERTH_KEEPER, .state_dir = dir_};
   ring_ = Ring::create().value();
   connect();
 }
@@ -117,20 +117,20 @@ UniqueFd KeeperTest::open_log(const std::string& path) const {
 }
 
 Result<Started> KeeperTest::try_launch(const std::string& id, LaunchWish wish) {
-  oci::Spec spec = container::testing::base_spec(wish.args);
+  container::LaunchContainer spec = container::testing::base_spec(wish.args);
   spec.process.terminal = wish.terminal;
   spec.process.oom_score_adj = 0;
-  spec.namespaces.network.mode = oci::Namespace::Mode::host;
+  spec.namespaces.network.mode = container::PlanNamespaceMode::host;
   if (wish.change) wish.change(spec);
   sys::UniqueMount rootfs = container::testing::make_rootfs();
   TRY(container::EncodedPlan plan, container::encode_container(spec, {.rootfs = rootfs.get()}));
-  LaunchOrder order;
+  native::KeeperLaunch order;
   order.id = id;
-  order.plan = std::move(plan.memfd);
-  order.plan_fds = std::move(plan.fds);
-  StdioOptions stdio{.terminal = wish.terminal, .open_stdin = wish.open_stdin};
-  if (wish.logged) stdio.log = open_log(log_path(id));
-  TRY(order.stdio, make_stdio(std::move(stdio)));
+  order.plan = std::move(plan);
+  plugins::Stdio stdio;
+  stdio.open_stdin = wish.open_stdin;
+  if (wish.logged) stdio.log_file = open_log(log_path(id));
+  TRY(order.streams, native::make_streams(std::move(stdio), spec.process));
   return run(client_->launch(std::move(order), soon()));
 }
 
@@ -150,17 +150,17 @@ Started KeeperTest::shell(const std::string& id, const std::string& script) {
   return launch(id, {.args = {"sh", "-c", script}});
 }
 
-ProcessExit KeeperTest::wait_exit(const std::string& id) {
+Exit KeeperTest::wait_exit(const std::string& id) {
   for (size_t i = 0; i < aside_.size(); ++i) {
     if (aside_[i].id != id) continue;
-    ProcessExit exit = aside_[i];
+    Exit exit = aside_[i];
     aside_.erase(aside_.begin() + static_cast<std::ptrdiff_t>(i));
     return exit;
   }
   for (;;) {
-    Result<ProcessExit> exit = run(with_deadline(*ring_, soon(), client_->next_exit()));
+    Result<Exit> exit = run(with_deadline(*ring_, soon(), client_->next_exit()));
     EXPECT_TRUE(exit.ok()) << "waiting for the exit of " << id << ": " << exit.error().message();
-    if (!exit.ok() || exit->id == id) return exit.ok() ? *exit : ProcessExit{};
+    if (!exit.ok() || exit->id == id) return exit.ok() ? *exit : Exit{};
     aside_.push_back(*exit);
   }
 }
@@ -171,7 +171,7 @@ void KeeperTest::forget(const std::string& id) {
 }
 
 void KeeperTest::kill_keeper() {
-  const pid_t pid = client_->keeper_pid();
+  const pid_t pid = client_->pid();
   ASSERT_GT(pid, 1);
   ASSERT_EQ(::kill(pid, SIGKILL), 0);
 }

@@ -10,11 +10,17 @@
 #include <string>
 #include <vector>
 
-#include "core/keeper/client.h"
-#include "core/keeper/stdio.h"
+#include "plugins/native/keeper_client.h"
+#include "plugins/native/streams.h"
 #include "tests/core/container/launcher.h"
 
 namespace berth::keeper::testing {
+
+using native::KeeperClient;
+using native::KeeperOptions;
+using native::KnownProcess;
+using plugins::Exit;
+using plugins::Started;
 
 constexpr std::int64_t kLongMs = 20'000;
 
@@ -43,14 +49,14 @@ class KeeperTest : public ::testing::Test {
     bool logged = true;
     bool terminal = false;
     bool open_stdin = false;
-    std::function<void(oci::Spec&)> change = {};
+    std::function<void(container::LaunchContainer&)> change = {};
   };
   Result<Started> try_launch(const std::string& id, LaunchWish wish);
   Started launch(const std::string& id, LaunchWish wish);
   Started shell(const std::string& id, const std::string& script);
   static void kill_process(const Started& started, int signal_number);
   // The next exit of `id`; others are put aside.
-  ProcessExit wait_exit(const std::string& id);
+  Exit wait_exit(const std::string& id);
   void forget(const std::string& id);
   void kill_keeper();
   std::string log_path(const std::string& id) const { return dir_ + "/" + id + ".log"; }
@@ -65,10 +71,10 @@ class KeeperTest : public ::testing::Test {
 
   std::string dir_;
   Log log_{LogLevel::error};
-  ClientOptions options_;
+  KeeperOptions options_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<KeeperClient> client_;
-  std::vector<ProcessExit> aside_;
+  std::vector<Exit> aside_;
 };
 
 }  // namespace berth::keeper::testing

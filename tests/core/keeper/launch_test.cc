@@ -12,9 +12,11 @@ namespace {
 TEST_F(KeeperTest, ReportsExitCodeAfterTheWholeOutputIsInTheLog) {
   const Started started = shell("c1", "echo out; echo err >&2; exit 7");
   EXPECT_GT(started.pid, 1);
-  EXPECT_TRUE(started.pidfd.valid());
-  EXPECT_GT(started.stage_ns[5], started.stage_ns[0]);
-  const ProcessExit exit = wait_exit("c1");
+  ASSERT_EQ(started.stages.size(), 6U);
+  EXPECT_EQ(started.stages[2].first, "rootfs");
+  EXPECT_GE(started.stages[0].second, 0);
+  EXPECT_GE(started.stages[5].second, started.stages[0].second);
+  const Exit exit = wait_exit("c1");
   EXPECT_EQ(exit.exit_code, 7);
   EXPECT_GE(exit.finished_at_ns, started.started_at_ns - kNanosecondsPerSecond);
   const std::string log = log_of("c1");
@@ -37,13 +39,13 @@ TEST_F(KeeperTest, SignalsAreAtTheirDefaultsAndUnblocked) {
 }
 
 TEST_F(KeeperTest, FailedLaunchNamesItsStepAndLeavesNothing) {
-  const int fds = count_fds(client_->keeper_pid());
+  const int fds = count_fds(client_->pid());
   Result<Started> started = try_launch("c1", {.args = {"no-such-command"}});
   ASSERT_FALSE(started.ok());
   EXPECT_TRUE(started.error().is(Errc::not_found)) << started.error().message();
   EXPECT_NE(started.error().message().find("no-such-command"), std::string::npos);
   EXPECT_FALSE(client_->find("c1").has_value());
-  EXPECT_TRUE(eventually([&] { return count_fds(client_->keeper_pid()) == fds; }));
+  EXPECT_TRUE(eventually([&] { return count_fds(client_->pid()) == fds; }));
   // The name is free again.
   shell("c1", "exit 0");
   EXPECT_EQ(wait_exit("c1").exit_code, 0);
@@ -101,8 +103,8 @@ TEST_F(KeeperTest, WithoutALogTheOutputIsDiscarded) {
 
 TEST_F(KeeperTest, GrandchildHoldingThePipeDelaysNeitherExitNorForget) {
   // In the host's PID namespace the grandchild outlives the container's first process.
-  const auto host_pids = [](oci::Spec& spec) {
-    spec.namespaces.pid.mode = oci::Namespace::Mode::host;
+  const auto host_pids = [](container::LaunchContainer& spec) {
+    spec.namespaces.pid.mode = container::PlanNamespaceMode::host;
   };
   launch("c1", {.args = {"sh", "-c", "sleep 300 & echo $!; exit 3"}, .change = host_pids});
   EXPECT_EQ(wait_exit("c1").exit_code, 3);
@@ -137,8 +139,10 @@ TEST_F(KeeperTest, HeldDescriptorsComeBackToANewAgent) {
 TEST_F(KeeperTest, AProcessThatEndsBeforeItsHelperHasBeenLaunchedAllTheSame) {
   const Started target = shell("target", "exec sleep 1000");
   std::vector<std::string> args = {"true"};
-  const auto join = [&target](oci::Spec& spec) {
-    spec.namespaces.pid = {oci::Namespace::Mode::join, target.pidfd.get()};
+  ASSERT_GT(target.pid, 1);
+  const UniqueFd pidfd = sys::pidfd_open(target.pid).value();
+  const auto join = [&pidfd](container::LaunchContainer& spec) {
+    spec.namespaces.pid = {container::PlanNamespaceMode::join, pidfd.get()};
   };
   for (int i = 0; i < 2000; ++i) {
     const std::string id = "c" + std::to_string(i);
@@ -162,11 +166,11 @@ TEST_F(KeeperTest, FiveHundredLaunchesLeakNoDescriptor) {
   };
   once(0);
   once(4);
-  const int before = count_fds(client_->keeper_pid());
+  const int before = count_fds(client_->pid());
   const int ours_before = count_fds(::getpid());
   for (int i = 0; i < 500; ++i) once(i);
-  EXPECT_TRUE(eventually([&] { return count_fds(client_->keeper_pid()) == before; }))
-      << count_fds(client_->keeper_pid()) << " against " << before;
+  EXPECT_TRUE(eventually([&] { return count_fds(client_->pid()) == before; }))
+      << count_fds(client_->pid()) << " against " << before;
   EXPECT_EQ(count_fds(::getpid()), ours_before);
 }
 

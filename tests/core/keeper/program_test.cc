@@ -16,7 +16,7 @@ namespace {
 
 class ProgramTest : public KeeperTest {
  protected:
-  std::string exe() const { return "/proc/" + std::to_string(client_->keeper_pid()) + "/exe"; }
+  std::string exe() const { return "/proc/" + std::to_string(client_->pid()) + "/exe"; }
 
   int exec_errno() const {
     const pid_t child = ::fork();
@@ -43,7 +43,7 @@ class ProgramTest : public KeeperTest {
     EXPECT_EQ(exec_errno(), EACCES);
   }
 
-  static void mask(oci::Spec& spec) {
+  static void mask(container::LaunchContainer& spec) {
     spec.masked_paths = {"/etc", "/proc/keys"};
     const std::uint64_t caps = sys::capability_container_default() | std::uint64_t{1}
                                                                          << 21;  // CAP_SYS_ADMIN
@@ -53,7 +53,7 @@ class ProgramTest : public KeeperTest {
 
 TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
   expect_out_of_reach();
-  ASSERT_TRUE(run(client_->reexec(options_.keeper_binary, soon())).ok());
+  ASSERT_TRUE(run(client_->reexec(options_.binary, soon())).ok());
   expect_out_of_reach();
   // While it runs, a write is ETXTBSY for any program; what counts is what comes after.
   const UniqueFd kept(::open(exe().c_str(), O_PATH | O_CLOEXEC));
@@ -76,8 +76,7 @@ TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
 }
 
 TEST_F(ProgramTest, KeeperIsCalledByItsName) {
-  EXPECT_EQ(read_file("/proc/" + std::to_string(client_->keeper_pid()) + "/comm"),
-            "berth-keeper\n");
+  EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/comm"), "berth-keeper\n");
 }
 
 TEST_F(ProgramTest, ContainerThatRemountsAMaskChangesNothing) {
@@ -103,10 +102,10 @@ TEST_F(ProgramTest, ThreeHundredMountsAreMade) {
   std::vector<UniqueFd> trees;
   launch("many",
          {.args = {"sh", "-c", "grep -c ' /many/' /proc/self/mountinfo"},
-          .change = [&trees](oci::Spec& spec) {
+          .change = [&trees](container::LaunchContainer& spec) {
             for (int i = 0; i < kMounts; ++i) {
               trees.push_back(sys::open_tree_clone(AT_FDCWD, "/tmp", false).value().release());
-              oci::Mount mount;
+              container::LaunchMount mount;
               mount.destination = "/many/" + std::to_string(i);
               mount.source_fd = trees.back().get();
               spec.mounts.push_back(mount);
@@ -119,14 +118,14 @@ TEST_F(ProgramTest, ThreeHundredMountsAreMade) {
 }
 
 TEST_F(ProgramTest, DescriptorsOfALaunchThatDidNotComeAreClosedWithTheNext) {
-  const int before = count_fds(client_->keeper_pid());
+  const int before = count_fds(client_->pid());
   constexpr int kMounts = 300;
   std::vector<UniqueFd> trees;
   LaunchWish wish{
-      .args = {"true"}, .change = [&trees](oci::Spec& spec) {
+      .args = {"true"}, .change = [&trees](container::LaunchContainer& spec) {
         for (int i = 0; i < kMounts; ++i) {
           trees.push_back(sys::open_tree_clone(AT_FDCWD, "/tmp", false).value().release());
-          oci::Mount mount;
+          container::LaunchMount mount;
           mount.destination = "/dev/null/below-a-file";
           mount.source_fd = trees.back().get();
           spec.mounts.push_back(mount);
@@ -134,7 +133,7 @@ TEST_F(ProgramTest, DescriptorsOfALaunchThatDidNotComeAreClosedWithTheNext) {
       }};
   Result<Started> failed = try_launch("broken", std::move(wish));
   EXPECT_FALSE(failed.ok());
-  EXPECT_TRUE(eventually([&] { return count_fds(client_->keeper_pid()) <= before; }));
+  EXPECT_TRUE(eventually([&] { return count_fds(client_->pid()) <= before; }));
 }
 
 }  // namespace

@@ -27,13 +27,13 @@ class ProtocolTest : public KeeperTest {
  protected:
   void SetUp() override {
     KeeperTest::SetUp();
-    keeper_ = client_->keeper_pid();
+    keeper_ = client_->pid();
     drop_client();
   }
   void TearDown() override {
     socket_.reset();
     if (!client_) connect();
-    EXPECT_EQ(client_->keeper_pid(), keeper_) << "the keeper must have lived through it";
+    EXPECT_EQ(client_->pid(), keeper_) << "the keeper must have lived through it";
     EXPECT_EQ(client_->starts(), 0u);
     KeeperTest::TearDown();
   }
@@ -134,8 +134,8 @@ TEST_F(ProtocolTest, HostilePlansAreRefusedAndLeaveNothing) {
   };
   EXPECT_EQ(try_plan({}, true), EMSGSIZE);
   EXPECT_EQ(try_plan({}, false), EINVAL) << "not sealed";
-  oci::Spec spec = container::testing::base_spec({"true"});
-  spec.namespaces.network.mode = oci::Namespace::Mode::host;
+  container::LaunchContainer spec = container::testing::base_spec({"true"});
+  spec.namespaces.network.mode = container::PlanNamespaceMode::host;
   container::EncodedPlan good = container::encode_container(spec, {.rootfs = 0}).value();
   std::vector<std::byte> bytes(good.size);
   ASSERT_EQ(::pread(good.memfd.get(), bytes.data(), bytes.size(), 0),
@@ -233,7 +233,7 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   fs::create_directories(dir);
   std::unique_ptr<Ring> ring = Ring::create().value();
   Log log(LogLevel::error);
-  const ClientOptions options{.keeper_binary = BERTH_KEEPER, .state_dir = dir};
+  const KeeperOptions options{.binary = BERTH_KEEPER, .state_dir = dir};
   auto client = std::move(ring->run_until(KeeperClient::connect_or_start(
                               *ring, log, options, Deadline::after_ms(kLongMs))))
                     .value();
@@ -244,8 +244,7 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   const std::string text = read_file(dir + "/stderr");
-  EXPECT_NE(text.find("another keeper (pid " + std::to_string(client->keeper_pid())),
-            std::string::npos)
+  EXPECT_NE(text.find("another keeper (pid " + std::to_string(client->pid())), std::string::npos)
       << text;
   EXPECT_EQ(lines_of(text).size(), 1u);
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
@@ -304,13 +303,13 @@ TEST(KeeperStart, KeeperOfAnotherPlanVersionGetsTheAgentsProgram) {
   OlderKeeper older(dir);
   std::unique_ptr<Ring> ring = Ring::create().value();
   Log log(LogLevel::error);
-  const ClientOptions options{.keeper_binary = BERTH_KEEPER, .state_dir = dir};
+  const KeeperOptions options{.binary = BERTH_KEEPER, .state_dir = dir};
   auto client = std::move(ring->run_until(KeeperClient::connect_or_start(
                               *ring, log, options, Deadline::after_ms(kLongMs))))
                     .value();
   EXPECT_TRUE(older.replaced);
   EXPECT_EQ(client->starts(), 1u) << "it ended instead, and another was started";
-  EXPECT_NE(client->keeper_pid(), ::getpid());
+  EXPECT_NE(client->pid(), ::getpid());
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
   EXPECT_TRUE(ring->run_until(client->close()).ok());
 }
@@ -319,7 +318,7 @@ TEST(KeeperStart, EveryStartUpErrorIsOneLineAndReachesTheAgent) {
   const auto refusal = [](const std::string& dir) {
     std::unique_ptr<Ring> ring = Ring::create().value();
     Log log(LogLevel::error);
-    const ClientOptions options{.keeper_binary = BERTH_KEEPER, .state_dir = dir};
+    const KeeperOptions options{.binary = BERTH_KEEPER, .state_dir = dir};
     auto outcome = ring->run_until(
         KeeperClient::connect_or_start(*ring, log, options, Deadline::after_ms(2000)));
     return outcome.ok() ? std::string("started") : outcome.error().message();

@@ -157,6 +157,21 @@ TEST(StageTree, ShowsSharesAndTheTimeOutsideAllStages) {
             "total                1 000 µs\n");
 }
 
+TEST(StageTree, StepsAreBelowTheirStage) {
+  const auto calls = parse_stages(
+      R"([{"rpc":"StartContainer","total_us":10,"in_progress":false,
+           "stages":[{"name":"handler.start","us":10,
+                      "steps":[{"name":"clone","us":4},{"name":"mounts","us":6}]}]}])",
+      "");
+  ASSERT_TRUE(calls.ok());
+  EXPECT_EQ(stage_tree(calls.value()),
+            "StartContainer    10 µs  100.0%\n"
+            "└─ handler.start  10 µs  100.0%\n"
+            "   ├─ clone        4 µs   40.0%\n"
+            "   └─ mounts       6 µs   60.0%\n"
+            "total             10 µs\n");
+}
+
 TEST(StageTree, NamesTheStageOfARunningCall) {
   const auto calls = parse_stages(
       R"([{"rpc":"RunPodSandbox","total_us":5,"in_progress":true,

@@ -28,8 +28,29 @@ TEST_F(About, StatusHasBothConditionsTrueAndTheHandlers) {
   std::set<std::string> handlers;
   for (const auto& handler : answer.value.runtime_handlers()) handlers.insert(handler.name());
   EXPECT_TRUE(handlers.count("")) << "the default handler has no name";
-  EXPECT_GE(handlers.size(), 2u);
+  EXPECT_EQ(handlers, (std::set<std::string>{"", "native", "second"}));
   EXPECT_TRUE(answer.value.info().empty()) << "only verbose";
+}
+
+TEST_F(About, AHandlerThatIsAskedForIsTheOneOnRecord) {
+  v1::RunPodSandboxRequest request = pod_request();
+  request.set_runtime_handler("second");
+  const auto made = call(&Runtime::RunPodSandbox, request);
+  ASSERT_TRUE(made.ok()) << made.text();
+  v1::PodSandboxStatusRequest asked;
+  asked.set_pod_sandbox_id(made.value.pod_sandbox_id());
+  const auto answer = call(&Runtime::PodSandboxStatus, asked);
+  ASSERT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(answer.value.status().runtime_handler(), "second");
+  EXPECT_TRUE(remove_pod(made.value.pod_sandbox_id()).ok());
+}
+
+TEST_F(About, AnUnknownHandlerIsRefusedWithTheKnownOnes) {
+  v1::RunPodSandboxRequest request = pod_request();
+  request.set_runtime_handler("kata");
+  const auto answer = call(&Runtime::RunPodSandbox, request);
+  EXPECT_EQ(answer.code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_NE(answer.text().find("native, second"), std::string::npos) << answer.text();
 }
 
 TEST_F(About, RuntimeConfigNamesTheCgroupDriver) {

@@ -160,6 +160,19 @@ TEST_F(StartUp, FullStateFilesystemIsSaid) {
   EXPECT_TRUE(wait_until([&] { return ::umount((base_ + "/state").c_str()) == 0; }, 5));
 }
 
+TEST_F(StartUp, HandlerOfAnUnknownPluginIsNamed) {
+  std::vector<std::string> words = own_directories();
+  words.insert(words.end(), {"--runtime-handler", "sandboxed=no-such-plugin"});
+  expect_one_clear_line(run(words, 10), "no-such-plugin");
+}
+
+// Pods that ask for a network namespace of their own must not get the host's.
+TEST_F(StartUp, HostIsNoNetworkOfAHandler) {
+  std::vector<std::string> words = own_directories();
+  words.insert(words.end(), {"--runtime-handler", "native=native,network=host"});
+  expect_one_clear_line(run(words, 10), "--network");
+}
+
 TEST_F(StartUp, KeeperThatIsNotThereIsNamed) {
   std::vector<std::string> words = own_directories();
   const auto flag = std::find(words.begin(), words.end(), "--keeper");

@@ -14,7 +14,9 @@ class NamedNetwork final : public Network {
   Task<void> recover(std::vector<NetworkPod>) override { co_return; }
   Task<NetworkAttachment> attach(NetworkRequest) override { co_return NetworkAttachment(); }
   Task<void> detach(std::string) override { co_return; }
-  NetworkStatus status() override { return {true, "", ""}; }
+  NetworkStatus status() override {
+    return {.ready = true, .is_reachable = true, .reason = "", .message = ""};
+  }
   Task<void> close() override { co_return; }
 
  private:

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/keeper/reexec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace berth::keeper {
+
+bool Reexec::is_quiet() noexcept {
+  if (!pump_.quiet() || launches_.any() || !outbox_.empty() || !agent_.is_writable()) return false;
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    const Life& state = lives_.at(i);
+    const bool busy = state.exit_waits != 0 || state.forgetting != 0 || state.reopen_request != 0;
+    if (table_.at(i).is_process() && busy) return false;
+  }
+  return true;
+}
+
+void Reexec::keep_across_exec(bool keep) noexcept {
+  const auto mark = [keep](int fd) {
+    if (fd >= 0) ::fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+  };
+  for (const UniqueFd* fd : {&environment_.state_dir, &environment_.lock, &environment_.listener,
+                             &environment_.proc_dir}) {
+    mark(fd->get());
+  }
+  mark(agent_.fd());
+  mark(table_.fd());
+  for (const LogSlot& slot : table_.header().slots) {
+    mark(slot.staging_read);
+    mark(slot.staging_write);
+  }
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    const Entry& entry = table_.at(i);
+    if (entry.state == EntryState::free) continue;
+    for (const int fd :
+         {entry.pidfd, entry.log, entry.stream[0], entry.stream[1], entry.stdin_fd}) {
+      mark(fd);
+    }
+    for (const int fd : entry.held) mark(fd);
+  }
+}
+
+void Reexec::try_now() noexcept {
+  if (!is_quiet()) return;
+  keep_across_exec(true);
+  char numbers[160];
+  ::fcntl(binary_.get(), F_SETFD, 0);
+  ::snprintf(numbers, sizeof numbers, "%d,%d,%d,%d,%d,%d,%llu,%d", environment_.state_dir.get(),
+             environment_.lock.get(), environment_.listener.get(), environment_.proc_dir.get(),
+             table_.fd(), agent_.fd(), static_cast<unsigned long long>(request_), binary_.get());
+  char name[] = "berth-keeper";
+  char resume_option[] = "--resume";
+  char* arguments[] = {name, resume_option, numbers, nullptr};
+  char* environment[] = {nullptr};
+  ::syscall(SYS_execveat, binary_.get(), "", arguments, environment, AT_EMPTY_PATH);
+  const int failed = errno;
+  keep_across_exec(false);
+  binary_.reset();
+  agent_.refuse(std::exchange(request_, 0), MessageType::reexec, failed, "execveat",
+                "the new keeper");
+}
+
+}  // namespace berth::keeper
