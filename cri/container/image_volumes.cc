@@ -150,17 +150,6 @@ Task<void> resolve_image_volumes(Node& node, records::ContainerRecord& record) {
   }
 }
 
-std::vector<store::LedgerRow> image_volume_rows(const records::ContainerRecord& record) {
-  std::vector<store::LedgerRow> rows;
-  for (const state::v1::ImageVolume& volume : record.image_volumes()) {
-    if (volume.snapshot().empty()) continue;
-    rows.push_back({.owner = record.sandbox_id(),
-                    .kind = store::LedgerKind::snapshot,
-                    .id = volume.snapshot()});
-  }
-  return rows;
-}
-
 Task<void> prepare_image_volumes(Node& node, const records::ContainerRecord& record) {
   for (const state::v1::ImageVolume& volume : record.image_volumes()) {
     co_await prepare_one(node, record, volume);
