@@ -19,6 +19,7 @@
 #include "cri/handlers.h"
 #include "cri/pods.h"
 #include "cri/quiet.h"
+#include "cri/state/seccomp_table.h"
 #include "plugins/api/resources.h"
 #include "plugins/api/snapshotter.h"
 
@@ -57,6 +58,7 @@ struct Node {
   Quiet& quiet;
   PodOptions options{};
   LayerUsages layer_usages{};
+  records::SeccompTable seccomp_table{};
 };
 
 }  // namespace berth::cri

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a filter is to say, before it is compiled. Private to core/linux's seccomp files.
+// A filter before it is compiled, in libseccomp's numbers.
 #pragma once
 
 #include <cstdint>

@@ -44,8 +44,6 @@ Task<void> await_end(Node& node, std::shared_ptr<Container> container);
 Task<void> remove_container_now(Node& node, std::shared_ptr<Container> container);
 // Opens the log file again and gives it to the runtime handler. A container without a log: fine.
 Task<void> reopen_log(Node& node, std::shared_ptr<Container> container);
-// The detached root filesystem of a created container, mounted again if the agent has lost it.
-Task<UniqueFd> mount_rootfs(Node& node, const std::string& container_id);
 
 runtime::v1::ContainerState state_of(const Container& container);
 runtime::v1::ContainerStatus container_status_message(const Container& container,

@@ -6,28 +6,24 @@
 // Repeated with the same metadata it gives the container that is there, or joins the running
 // attempt. A crash between two steps leaves a record in CONTAINER_CREATING; the reconciler removes
 // it.
-#include "core/base/units.h"
-#include "core/linux/capability.h"
-#include "core/linux/openat2.h"
-#include "core/ring/with_deadline.h"
+#include <unistd.h>
+
 #include "core/task/both.h"
 #include "core/task/with_undo.h"
 #include "cri/container/calls.h"
-#include "cri/container/capabilities.h"
-#include "cri/container/cgroup_reach.h"
-#include "cri/container/devices.h"
 #include "cri/container/image_volumes.h"
 #include "cri/container/log_file.h"
-#include "cri/container/process.h"
-#include "cri/container/spec.h"
-#include "cri/container/stop_signal.h"
-#include "cri/container/user.h"
+#include "cri/container/sources.h"
+#include "cri/container/stored_spec.h"
 #include "cri/container/validate.h"
 #include "cri/field.h"
 #include "cri/ids.h"
 #include "cri/image/find.h"
 #include "cri/sandbox/namespaces.h"
-#include "cri/sandbox/validate.h"
+#include "cri/spec/cgroup_reach.h"
+#include "cri/spec/resources.h"
+#include "cri/spec/spec.h"
+#include "cri/spec/stop_signal.h"
 
 namespace berth::cri {
 
@@ -37,18 +33,7 @@ namespace {
 
 using Request = v1::CreateContainerRequest;
 
-constexpr std::size_t kUserFileBytesMax = 1_MiB;
-
-// A file of the image's; empty when it has none. What is there must be a regular file: the agent
-// opens nothing else that an image carries.
-Result<std::string> read_user_file(const UniqueFd& rootfs, const char* path) {
-  Result<UniqueFd> file = sys::open_regular_in_root_if_exists(rootfs.get(), path);
-  if (!file.ok()) return std::move(file).error().with("image");
-  if (!file->valid()) return std::string();
-  return sys::read_all(file->get(), kUserFileBytesMax, path);
-}
-
-// What an image says may be nonsense, and docker and CRI-O end such a container by SIGTERM.
+// An image may have an unknown signal. docker and CRI-O end such a container by SIGTERM.
 std::string stop_signal_of(Node& node, const oci::ImageConfig& image,
                            const records::ContainerRecord& record) {
   const v1::Signal wanted = record.config().stop_signal();
@@ -61,31 +46,6 @@ std::string stop_signal_of(Node& node, const oci::ImageConfig& image,
   node.log.warn("container", record.id() + ": the image's StopSignal `" + shown(image.stop_signal) +
                                  "` is no signal, SIGTERM is sent");
   return {};
-}
-
-Status resolve_process(Node& node, records::ContainerRecord& record, const oci::ImageConfig& image,
-                       const UniqueFd& rootfs, const std::string& hostname) {
-  const v1::ContainerConfig& config = record.config();
-  TRY(std::vector<std::string> args, merge_args(image, config));
-  for (std::string& word : args) record.add_args(std::move(word));
-  UserFiles files;
-  TRY(files.passwd, read_user_file(rootfs, "etc/passwd"));
-  TRY(files.group, read_user_file(rootfs, "etc/group"));
-  TRY(const oci::User user, resolve_user(image.user, config.linux().security_context(), files));
-  record.set_uid(user.uid);
-  record.set_gid(user.gid);
-  for (const gid_t group : user.additional_gids) record.add_groups(group);
-  const EnvironmentDefaults defaults{hostname, home_of(user.uid, files.passwd)};
-  for (std::string& variable : merge_env(image, config, defaults)) {
-    record.add_env(std::move(variable));
-  }
-  record.set_working_dir(merge_working_dir(image, config));
-  record.set_stop_signal(stop_signal_of(node, image, record));
-  return {};
-}
-
-Status write_intent(Node& node, const records::ContainerRecord& record) {
-  return records::save(node.state, record);
 }
 
 records::ContainerRecord new_record(const Request& request, const image::ImageEntry& entry,
@@ -104,18 +64,14 @@ records::ContainerRecord new_record(const Request& request, const image::ImageEn
 }
 
 Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
-                        const records::ContainerRecord& record,
-                        std::vector<std::string> device_rules, AsyncUndo& undo) {
-  const v1::LinuxContainerConfig& linux_config = record.config().linux();
-  plugins::ContainerCgroup cgroup;
+                        const records::ContainerRecord& record, const oci::Spec& spec,
+                        AsyncUndo& undo) {
+  plugins::ContainerCgroup cgroup = cgroup_of(spec.linux.resources);
   cgroup.pod_id = record.sandbox_id();
   cgroup.container_id = record.id();
-  cgroup.resources = co_await resources_of("config.linux.resources", linux_config.resources());
-  cgroup.resources.pids_limit = node.options.pids_limit;
-  cgroup.privileged = linux_config.security_context().privileged();
-  cgroup.reach = co_await cgroup_reach_of(linux_config.security_context(),
-                                          container->sandbox->namespaces.pid.valid());
-  cgroup.devices = std::move(device_rules);
+  cgroup.reach = cgroup_reach_of(record.config().linux().security_context(),
+                                 spec.process.capabilities.bounding,
+                                 container->sandbox->namespaces.pid);
   undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
     return node.resources.cleanup(pod, id);
   });
@@ -123,25 +79,34 @@ Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
   container->placement.emplace(std::move(placement));
 }
 
-// What cannot be enforced or does not exist is refused before anything is made.
-Status refuse_early(Node& node, const records::ContainerRecord& record) {
+// Refuses before anything is made.
+Status check_security(Node& node, const records::ContainerRecord& record) {
   const v1::LinuxContainerSecurityContext& security = record.config().linux().security_context();
-  TRY_(check_profiles(security));
-  // Compiled with the same capabilities as at the start, so that it is in the cache by then.
-  TRY(const std::uint64_t available, sys::capability_permitted());
-  TRY(const oci::Capabilities capabilities, capabilities_of(security, available));
-  TRY([[maybe_unused]] const auto program,
-      node.seccomp.program_of(security, capabilities.bounding));
+  const bool has_apparmor = ::access("/sys/kernel/security/apparmor", F_OK) == 0;
+  TRY_(check_apparmor(security, has_apparmor));
   const v1::NamespaceOption& options = security.namespace_options();
   if (options.pid() != v1::NamespaceMode::TARGET) return {};
+  constexpr const char* kField = "config.linux.security_context.namespace_options.target_id";
   TRY(const std::shared_ptr<Container> target,
-      node.pods.need_container("config.linux.security_context.namespace_options.target_id",
-                               options.target_id()));
+      node.pods.need_container(kField, options.target_id()));
   if (target->item.pod_sandbox_id() != record.sandbox_id() || !target->running()) {
-    return invalid_field("config.linux.security_context.namespace_options.target_id",
-                         "the target does not run in this sandbox");
+    return invalid_field(kField, "the target does not run in this sandbox");
   }
   return {};
+}
+
+// The root filesystem is mounted, the process is resolved with its user files, and the handler has
+// no objection.
+Task<void> complete_spec(Node& node, const Container& container, const oci::ImageConfig& image,
+                         const std::string& hostname, const records::ContainerRecord& record,
+                         oci::Spec& spec) {
+  const UserFiles files = co_await node.sources.read_user_files(container.rootfs);
+  const ProcessInput input{.config = record.config(), .image = image, .files = files,
+                           .hostname = hostname};
+  co_await resolve_process(spec.process, input);
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container.sandbox->handler());
+  co_await runtime->check(spec);
 }
 
 Task<std::string> make_container(Node& node, const Request& request,
@@ -158,39 +123,38 @@ Task<std::string> make_container(Node& node, const Request& request,
   const std::string id = co_await make_id();
   record.set_id(id);
   co_await resolve_image_volumes(node, record);
-  stages->enter("profile.check");
-  co_await refuse_early(node, record);
-  const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
-  ContainerDevices devices = co_await with_deadline(
-      node.ring, deadline, find_devices(node.device_threads, record.config()));
+  stages->enter("spec.resolve");
+  co_await check_security(node, record);
+  const std::shared_ptr<Container> container = new_container(record, sandbox);
+  oci::Spec spec = co_await resolve_spec(node, container, record);
 
   stages->enter("state.intent");
-  co_await write_intent(node, record);
-  const std::shared_ptr<Container> container = container_of(record, sandbox);
+  co_await records::save(node.state, record);
   node.pods.add(container);
   undo.push([&node, container]() { return remove_container_now(node, container); });
 
   stages->enter("snapshot.prepare");
   std::vector<plugins::SnapshotMount> mounts =
       co_await node.snapshotter.prepare(id, record.parent_snapshot());
-  static_cast<void>(mounts);
   if (record.image_volumes_size() > 0) {
     stages->enter("image_volumes.prepare");
     co_await prepare_image_volumes(node, record);
   }
   stages->enter("rootfs.mount+cgroup.prepare");
-  Task<UniqueFd> mounted = mount_rootfs(node, id);
-  Task<void> entered = enter_cgroup(node, container, record, std::move(devices.rules), undo);
+  Task<UniqueFd> mounted = node.sources.open_rootfs(node, std::move(mounts));
+  Task<void> entered = enter_cgroup(node, container, record, spec, undo);
   auto outcomes = co_await both(std::move(mounted), std::move(entered));
   auto& [rootfs, cgroup] = outcomes;
   container->rootfs = co_await std::move(rootfs);
   co_await std::move(cgroup);
-  stages->enter("process.resolve");
-  co_await resolve_process(node, record, entry.image->config.config, container->rootfs,
-                           hostname_of(pod.config()));
+  stages->enter("process.resolve+handler.check");
+  const oci::ImageConfig& image = entry.image->config.config;
+  co_await complete_spec(node, *container, image, hostname_of(pod.config()), record, spec);
+  record.set_stop_signal(stop_signal_of(node, image, record));
 
   stages->enter("state.commit");
   record.set_phase(state::v1::CONTAINER_CREATED);
+  co_await store_spec(node, spec, record);
   co_await records::save(node.state, record);
   container->phase = state::v1::CONTAINER_CREATED;
   stages->done();

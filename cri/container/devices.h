@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nodes in a container's /dev: the six that OCI runtimes always make, the request's, and for a
-// privileged container the host's own.
+// Looks at the devices of the host that a container gets.
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "core/oci/spec.h"
 #include "core/ring/may_hang.h"
 #include "core/task/task.h"
 #include "cri/proto/services.grpc.pb.h"
+#include "cri/spec/devices.h"
 
 namespace berth::cri {
 
-struct ContainerDevices {
-  std::vector<oci::Device> nodes;
-  std::vector<std::string> rules;  // "c 1:3 rwm" for each of the request, for the resources plugin
-};
-
-// As they are on the host now. Errors name config.devices[N].host_path: invalid_argument for what
-// is no device, is not there or has too much below it.
-Task<ContainerDevices> find_devices(HangingThreads& threads,
-                                    const runtime::v1::ContainerConfig& config);
+// As they are on the host now. Errors name config.devices.host_path: invalid_argument for a path that
+// is not a device, does not exist or has too many files below it.
+Task<FoundDevices> find_devices(HangingThreads& threads, const runtime::v1::ContainerConfig& config);
 
 }  // namespace berth::cri

@@ -2,28 +2,25 @@
 // CRI: "ExecSync runs a command in a container synchronously." "timeout: Timeout in seconds to stop
 // the command. Default: 0 (run forever)." "The output is truncated to 16MB."
 //
-// Kubelet and crictl refuse an answer of more than 16 MiB, and with it the exit code: so it is both
-// streams together that are cut to what fits into one, a short one last.
+// Kubelet and crictl refuse an answer of more than 16 MiB, and with it the exit code. So both streams
+// together are cut to that size, the longer one first.
 //
-// The process decides when it is over, not its pipes: a grandchild that holds one does not keep the
-// call. After the end only what is already in the pipes is read. On timeout everything that the
-// exec started is killed by its cgroup's process group and the call fails with DEADLINE_EXCEEDED.
+// The call ends with the process, not with its pipes: a grandchild that holds a pipe does not keep the
+// call. After the end only what is already in the pipes is read. On timeout the process group of the
+// exec is killed and the call fails with DEADLINE_EXCEEDED.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "core/base/units.h"
-#include "core/linux/capability.h"
-#include "core/linux/pidfd.h"
 #include "core/ring/with_deadline.h"
 #include "core/task/scope.h"
 #include "cri/container/calls.h"
-#include "cri/container/spec.h"
+#include "cri/container/stored_spec.h"
 #include "cri/field.h"
 #include "cri/ids.h"
 
@@ -92,21 +89,16 @@ void fit(std::string& out, std::string& err) {
 }
 
 Task<plugins::ExecRequest> prepare(Node& node, const v1::ExecSyncRequest& request,
-                                   const Container& container) {
-  records::ContainerRecord record = co_await records::load_container(node.state, container.id());
-  record.mutable_args()->Assign(request.cmd().begin(), request.cmd().end());
-  record.mutable_config()->set_tty(false);
-  const std::uint64_t available = co_await sys::capability_permitted();
-  const SpecWish wish{.record = record,
-                      .namespaces = container.sandbox->namespaces,
-                      .available_capabilities = available,
-                      .seccomp = node.seccomp};
+                                   std::shared_ptr<Container> container) {
+  records::ContainerRecord record = co_await records::load_container(node.state, container->id());
+  oci::Spec spec = co_await load_spec(node, container, record);
   plugins::ExecRequest exec;
-  exec.container_id = container.id();
+  exec.container_id = container->id();
   exec.exec_id = co_await make_id();
-  exec.process = co_await process_of(wish);
-  exec.seccomp = co_await node.seccomp.program_of(record.config().linux().security_context(),
-                                                  exec.process.capabilities.bounding);
+  exec.process = std::move(spec.process);
+  exec.process.args.assign(request.cmd().begin(), request.cmd().end());
+  exec.process.terminal = false;
+  exec.seccomp = std::move(spec.linux.seccomp);
   exec.placement = co_await node.resources.placement(record.sandbox_id(), record.id());
   co_return exec;
 }
@@ -129,17 +121,9 @@ Task<void> wait_exec(ExecWait& wait) {
   co_await wait.ended.wait();
 }
 
-// KERNEL 6.9: PIDFD_SIGNAL_PROCESS_GROUP signals the group of the process, which leads its own
-// session. Before that, the process alone.
-void kill_group(int pidfd) {
-  constexpr unsigned kProcessGroup = 1U << 2;
-  if (::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, kProcessGroup) == 0) return;
-  Status killed = sys::pidfd_send_signal(pidfd, SIGKILL);
-  static_cast<void>(killed);
-}
-
-Task<void> kill_and_wait(Node& node, const plugins::Launched& launched, ExecWait& wait) {
-  kill_group(launched.pidfd.get());
+Task<void> kill_and_wait(Node& node, plugins::RuntimeHandler& runtime, std::string exec_id,
+                         ExecWait& wait) {
+  co_await runtime.kill_exec(std::move(exec_id));
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
   Result<void> ended = co_await with_deadline(node.ring, deadline, wait_exec(wait)).result();
   if (!ended.ok()) node.log.warn("exec", "a process does not end after SIGKILL");
@@ -170,7 +154,7 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
     co_await fail(Errc::failed_precondition,
                   "container_id: container `" + container->id() + "` is not running");
   }
-  plugins::ExecRequest exec = co_await prepare(node, request, *container);
+  plugins::ExecRequest exec = co_await prepare(node, request, container);
   Pipe out_pipe = co_await make_pipe();
   Pipe err_pipe = co_await make_pipe();
   exec.stdio.out = std::move(out_pipe.write);
@@ -179,18 +163,20 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
   const auto err = std::make_shared<Output>();
   out->pipe = std::move(out_pipe.read);
   err->pipe = std::move(err_pipe.read);
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
   ExecWait wait;
-  const ExecEntry entry(node.pods, exec.exec_id, wait);
-  // The time is for all of it: an execve on a volume that is gone does not end either.
-  Task<plugins::Launched> launching = node.handler.exec(std::move(exec));
-  const plugins::Launched launched =
-      co_await with_deadline(node.ring, deadline, std::move(launching));
+  const std::string exec_id = exec.exec_id;
+  const ExecEntry entry(node.pods, exec_id, wait);
+  // The deadline includes the start: an execve on a volume that is gone does not end either.
+  Task<plugins::Started> starting = runtime->exec(std::move(exec));
+  co_await with_deadline(node.ring, deadline, std::move(starting));
 
   Scope readers(node.ring.ready(), [](Error) {});
   readers.spawn(collect(node.ring, out));
   readers.spawn(collect(node.ring, err));
   Result<void> ended = co_await with_deadline(node.ring, deadline, wait_exec(wait)).result();
-  if (!ended.ok()) co_await shield(kill_and_wait(node, launched, wait));
+  if (!ended.ok()) co_await shield(kill_and_wait(node, *runtime, exec_id, wait));
   readers.cancel();
   co_await readers.close();
   co_await std::move(ended);

@@ -4,24 +4,27 @@
 //
 //   resolve (before the record) --> prepare (Create) --> mount (Start, again and again) --> remove
 //
-// What a volume consists of belongs to the container: a view of the image's layers in the
-// snapshotter, and for an artifact a directory of hard links to its blobs. So an image that is
-// removed meanwhile, by whomever, takes nothing away from a container that is there; and the record
-// finds everything again after a restart of the agent.
+// The container owns the parts of its volumes: a view of the image's layers in the snapshotter, and
+// for an artifact a directory of hard links to its blobs. So the removal of an image takes nothing
+// away from a container, and after a restart of the agent the record names every part.
 //
 // The tree is an overlay without an upper layer: also a privileged container cannot remount it
 // writable, because the filesystem itself is not.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "core/linux/mount.h"
 #include "core/task/task.h"
-#include "cri/container/mounts.h"
 #include "cri/node.h"
 #include "cri/state/records.h"
 
 namespace berth::cri {
+
+// Detached trees by the index of their mount in config.mounts.
+using ImageTrees = std::map<int, sys::UniqueMount>;
 
 // The snapshot key of a container's volume, and the container of such a key (or of any other key).
 std::string image_volume_key(const std::string& container_id, int mount_index);

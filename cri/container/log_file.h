@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CRI log of a container: log_directory of the pod joined with log_path of the container. The
-// path stays inside the directory, whatever links a stranger has put there.
+// The CRI log of a container: log_directory of the pod joined with log_path of the container. No
+// symbolic link leads out of the directory.
 #pragma once
 
 #include <string>

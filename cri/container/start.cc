@@ -4,19 +4,13 @@
 // the same.
 //
 // Repeated for a container that runs it is fine: a client whose call timed out asks again.
-#include <fcntl.h>
-
 #include "core/base/units.h"
-#include "core/linux/capability.h"
 #include "core/ring/with_deadline.h"
 #include "core/task/both.h"
 #include "cri/container/calls.h"
-#include "cri/container/devices.h"
-#include "cri/container/image_volumes.h"
-#include "cri/container/log_file.h"
-#include "cri/container/spec.h"
-#include "cri/sandbox/files.h"
-#include "cri/sandbox/namespaces.h"
+#include "cri/container/sources.h"
+#include "cri/container/stored_spec.h"
+#include "cri/spec/mounts.h"
 
 namespace berth::cri {
 
@@ -24,100 +18,67 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-// What runc's callers show for a process that never was: 128, "StartError".
+// As other CRI runtimes report a process that was never started: 128, "StartError".
 constexpr int kExitCodeStartError = 128;
 
-Task<MountPlan> open_mounts(Node& node, std::shared_ptr<Container> container,
-                            const records::ContainerRecord& record,
-                            const records::SandboxRecord& pod) {
-  PodFiles files = co_await find_pod_files(node, *container->sandbox, pod);
-  std::vector<plugins::CgroupView> views =
-      co_await node.resources.views(container->item.pod_sandbox_id(), container->id());
-  sys::UniqueMount view_root = co_await node.cgroup_view.with(views);
-  const bool privileged = record.config().linux().security_context().privileged();
-  co_await check_propagation(record.config(), privileged);
-  ImageTrees images = co_await mount_image_volumes(node, record);
-  HostTrees hosts = co_await node.volumes.open(record.config());
-  MountWish wish{
-      .config = record.config(),
-      .privileged = privileged,
-      .cgroup_v2 = node.resources.name() == "cgroup2",
-      .cgroup_views = std::move(views),
-      .cgroup_view_root = std::move(view_root),
-      .host_shm = !NamespaceWish::of(pod.config()).ipc,
-      .images = &images,
-      .hosts = &hosts,
-      .pod = std::move(files),
-  };
-  MountPlan plan = co_await plan_mounts(std::move(wish));
-  co_return plan;
+Task<UniqueFd> open_rootfs(Node& node, std::shared_ptr<Container> container) {
+  if (container->rootfs.valid()) co_return std::move(container->rootfs);
+  // The agent was restarted after Create.
+  std::vector<plugins::SnapshotMount> mounts = co_await node.snapshotter.mounts(container->id());
+  UniqueFd rootfs = co_await node.sources.open_rootfs(node, std::move(mounts));
+  co_return rootfs;
 }
 
 Task<UniqueFd> open_log_of(Node& node, const records::ContainerRecord& record,
                            const records::SandboxRecord& pod) {
   if (record.log_path().empty()) co_return UniqueFd();
   UniqueFd log =
-      co_await open_log(node.log_threads, pod.config().log_directory(), record.config().log_path());
+      co_await node.sources.open_log(pod.config().log_directory(), record.config().log_path());
   co_return log;
 }
 
-// The PID namespace of the container that a debug container looks at.
-Result<UniqueFd> target_pid_namespace(const Node& node, const records::ContainerRecord& record) {
-  const v1::NamespaceOption& options =
-      record.config().linux().security_context().namespace_options();
-  if (options.pid() != v1::NamespaceMode::TARGET) return UniqueFd();
-  const std::shared_ptr<Container> target = node.pods.container(options.target_id());
-  if (target == nullptr || !target->running()) {
-    return make_error(Errc::failed_precondition,
-                      "the target container `" + options.target_id() + "` does not run");
+Task<plugins::Placement> placement_of(Node& node, std::shared_ptr<Container> container) {
+  if (container->placement) {
+    plugins::Placement placement = std::move(*container->placement);
+    container->placement.reset();
+    co_return placement;
   }
-  return sys::open_namespace_of(target->pid, target->pidfd.get(), "pid");
+  plugins::Placement placement =
+      co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
+  co_return placement;
 }
 
-Task<plugins::Launched> launch(Node& node, std::shared_ptr<Container> container,
-                               const records::ContainerRecord& record,
-                               const records::SandboxRecord& pod, Stages& stages) {
-  plugins::LaunchRequest request;
+Task<plugins::Started> launch(Node& node, std::shared_ptr<Container> container,
+                              records::ContainerRecord& record, const records::SandboxRecord& pod,
+                              Stages& stages) {
+  plugins::RuntimeHandler* const runtime =
+      co_await node.handlers.runtime(container->sandbox->handler());
+  stages.enter("spec.load");
+  co_await check_propagation(record.config());
+  plugins::StartRequest request;
+  request.sandbox_id = container->item.pod_sandbox_id();
   request.container_id = container->id();
+  request.spec = co_await load_spec(node, container, record);
   stages.enter("rootfs.mount");
-  request.rootfs = std::move(container->rootfs);
-  if (!request.rootfs.valid()) request.rootfs = co_await mount_rootfs(node, container->id());
+  request.rootfs = co_await open_rootfs(node, container);
   stages.enter("log.open+mounts.open");
   Task<UniqueFd> log = open_log_of(node, record, pod);
-  Task<MountPlan> mounts = open_mounts(node, container, record, pod);
+  Task<OpenedMounts> mounts = node.sources.open_mounts(node, *container->sandbox, pod, record,
+                                                       std::move(request.spec.mounts));
   auto opened = co_await both(std::move(log), std::move(mounts));
   auto& [of_log, of_mounts] = opened;
-  MountPlan plan = co_await std::move(of_mounts);
+  OpenedMounts sources = co_await std::move(of_mounts);
+  request.spec.mounts = std::move(sources.mounts);
+  request.mounts = std::move(sources.trees);
   request.stdio.log_file = co_await std::move(of_log);
-  stages.enter("spec.build");
-  co_await check_complete(pod.id(), container->sandbox->namespaces,
-                          NamespaceWish::of(pod.config()));
-  UniqueFd target = co_await target_pid_namespace(node, record);
-  const std::uint64_t available = co_await sys::capability_permitted();
-  const SpecWish wish{.record = record,
-                      .namespaces = container->sandbox->namespaces,
-                      .target_pid_namespace = target.get(),
-                      .available_capabilities = available,
-                      .seccomp = node.seccomp};
-  request.spec = co_await spec_of(wish);
-  request.spec.mounts = std::move(plan.mounts);
-  ContainerDevices devices = co_await find_devices(node.device_threads, record.config());
-  request.spec.devices = std::move(devices.nodes);
-  request.owned_fds = std::move(plan.owned_fds);
-  if (target.valid()) request.owned_fds.push_back(std::move(target));
-  stages.enter("cgroup.placement");
-  if (container->placement) {
-    request.placement = std::move(*container->placement);
-    container->placement.reset();
-  } else {
-    request.placement =
-        co_await node.resources.placement(container->item.pod_sandbox_id(), container->id());
-  }
   request.stdio.open_stdin = record.config().stdin();
   request.stdio.stdin_once = record.config().stdin_once();
-  stages.enter("keeper.launch");
-  plugins::Launched launched = co_await node.handler.launch(std::move(request));
-  co_return launched;
+  stages.enter("cgroup.placement");
+  request.placement = co_await placement_of(node, container);
+  stages.enter("handler.start");
+  plugins::Started started = co_await runtime->start(std::move(request));
+  stages.add_steps(started.stages);
+  co_return started;
 }
 
 Task<void> note_failure(Node& node, std::shared_ptr<Container> container,
@@ -141,30 +102,29 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
   const records::SandboxRecord pod =
       co_await records::load_sandbox(node.state, container->item.pod_sandbox_id());
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
-  Result<plugins::Launched> launched =
+  Result<plugins::Started> started =
       co_await with_deadline(node.ring, deadline, launch(node, container, record, pod, stages))
           .result();
-  if (!launched.ok()) {
-    // Cancelled is what the agent is when it ends, not the container: the record stays as it was,
-    // and should the keeper have made a process of it, the next agent finds that.
-    if (!launched.error().is(Errc::cancelled)) {
-      co_await note_failure(node, container, record, launched.error());
+  if (!started.ok()) {
+    // Cancelled: the agent ends. The record stays as it was; if the handler has made the process, the
+    // next agent finds it.
+    if (!started.error().is(Errc::cancelled)) {
+      co_await note_failure(node, container, record, started.error());
     }
     stages.done();
-    co_await fail(std::move(launched).error().with("start container `" +
+    co_await fail(std::move(started).error().with("start container `" +
                                                    container->item.metadata().name() + "`"));
   }
   stages.enter("state.commit");
   record.set_phase(state::v1::CONTAINER_RUNNING);
-  record.set_pid(launched->pid);
-  record.set_started_at(launched->started_at_ns);
+  record.set_pid(started->pid);
+  record.set_started_at(started->started_at_ns);
   Status saved = records::save(node.state, record);
-  // Nothing runs that is not on record. What is left of it goes with the container.
+  // A container that is not on record does not run. Its parts are removed with it.
   if (!saved.ok()) co_await kill_container(node, container);
   co_await std::move(saved);
   container->phase = state::v1::CONTAINER_RUNNING;
-  container->pid = launched->pid;
-  container->pidfd = std::move(launched->pidfd);
+  container->pid = started->pid;
   stages.done();
   if (container->early_exit) {
     plugins::Exit exit = std::move(*container->early_exit);

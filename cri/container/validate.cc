@@ -5,7 +5,6 @@
 
 #include "core/base/units.h"
 #include "cri/field.h"
-#include "cri/sandbox/validate.h"
 
 namespace berth::cri {
 
@@ -185,7 +184,6 @@ Status validate(const v1::CreateContainerRequest& request) {
   if (!config.log_path().empty()) {
     TRY_(check_relative_path("config.log_path", config.log_path()));
   }
-  TRY_(resources_of("config.linux.resources", config.linux().resources()));
   return check_security(config);
 }
 

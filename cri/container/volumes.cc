@@ -12,34 +12,25 @@
 
 namespace berth::cri {
 
-namespace v1 = runtime::v1;
-
 namespace {
 
 // Paths that may hang at a time; each costs a stack until its server answers or the agent ends.
 constexpr unsigned kThreadsMax = 32;
 constexpr std::size_t kNotBegun = ~std::size_t{0};
 
-struct HostPath {
-  int index = 0;
-  std::string path;
-
-  std::string field() const { return "config.mounts[" + std::to_string(index) + "].host_path"; }
-};
-
 Result<HostTree> open_one(const HostPath& wanted) {
   std::error_code failed;
   if (!std::filesystem::exists(wanted.path, failed) && failed != std::errc::permission_denied) {
     std::filesystem::create_directories(wanted.path, failed);
-    if (failed) return sys_error(failed.value(), "mkdir", wanted.path).with(wanted.field());
+    if (failed) return sys_error(failed.value(), "mkdir", wanted.path).with(wanted.field);
   }
   HostTree opened;
-  Result<sys::UniqueMount> tree = sys::open_tree_clone(AT_FDCWD, wanted.path, true);
-  if (!tree.ok()) return std::move(tree).error().with(wanted.field());
+  Result<sys::UniqueMount> tree = sys::open_tree_clone(AT_FDCWD, wanted.path, wanted.recursive);
+  if (!tree.ok()) return std::move(tree).error().with(wanted.field);
   opened.tree = std::move(*tree);
   struct stat status {};
   if (::fstatat(opened.tree.get(), "", &status, AT_EMPTY_PATH) != 0) {
-    return sys_error(errno, "fstat", wanted.path).with(wanted.field());
+    return sys_error(errno, "fstat", wanted.path).with(wanted.field);
   }
   opened.is_directory = S_ISDIR(status.st_mode);
   return opened;
@@ -47,7 +38,7 @@ Result<HostTree> open_one(const HostPath& wanted) {
 
 }  // namespace
 
-// Shared by the thread that looks and by who waits for it.
+// Shared by the thread that looks and the task that waits for it.
 struct Volumes::Look {
   std::vector<HostPath> wanted;
   std::atomic<std::size_t> at = kNotBegun;
@@ -59,7 +50,7 @@ Result<HostTrees> Volumes::open_all(Look& look) {
   HostTrees trees;
   for (std::size_t i = 0; i < look.wanted.size(); ++i) {
     look.at = i;
-    TRY(trees[look.wanted[i].index], open_one(look.wanted[i]));
+    TRY(trees[look.wanted[i].mount], open_one(look.wanted[i]));
   }
   return trees;
 }
@@ -74,7 +65,7 @@ Status Volumes::check_known(const Look& look) {
     return make_error(Errc::unavailable, "`" + wanted.path +
                                              "` has not answered since an earlier start of a "
                                              "container")
-        .with(wanted.field());
+        .with(wanted.field);
   }
   return {};
 }
@@ -89,16 +80,13 @@ Error Volumes::given_up(const std::shared_ptr<Look>& look, Error error) {
   hanging_.push_back({path.path, look});
   error.op = "open";
   error.subject = path.path;
-  return std::move(error).with(path.field());
+  return std::move(error).with(path.field);
 }
 
-Task<HostTrees> Volumes::open(const v1::ContainerConfig& config) {
+Task<HostTrees> Volumes::open(std::vector<HostPath> wanted) {
+  if (wanted.empty()) co_return HostTrees();
   auto look = std::make_shared<Look>();
-  for (int i = 0; i < config.mounts_size(); ++i) {
-    if (!config.mounts(i).image().image().empty()) continue;
-    look->wanted.push_back({i, config.mounts(i).host_path()});
-  }
-  if (look->wanted.empty()) co_return HostTrees();
+  look->wanted = std::move(wanted);
   Status known = check_known(*look);
   co_await std::move(known);
   auto work = [look]() { return open_all(*look); };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host paths of a container's volumes. A kubelet mounts them, and behind each may be a server
-// that does not answer any more: looking at such a path takes for ever. So that is done on threads
-// that nobody waits for beyond a deadline, and a path that keeps one of them is refused until it
-// has come back: a container that is tried again and again holds one thread, not one for each try.
+// The host paths of a container's volumes. A kubelet mounts them, and a server that does not answer
+// may be behind each: a look at such a path never ends. So it is done on a thread, the caller waits
+// until its deadline, and a path that keeps a thread is refused until the look has ended: a container
+// that is tried again and again holds one thread, not one for each try.
 #pragma once
 
 #include <map>
@@ -14,26 +14,32 @@
 #include "core/linux/mount.h"
 #include "core/ring/may_hang.h"
 #include "core/task/task.h"
-#include "cri/proto/services.grpc.pb.h"
 
 namespace berth::cri {
+
+struct HostPath {
+  std::size_t mount = 0;  // index in the mounts of the specification
+  std::string path{};
+  std::string field{};     // for errors
+  bool recursive = false;  // with the mounts below it
+};
 
 struct HostTree {
   sys::UniqueMount tree;  // detached
   bool is_directory = false;
 };
-// By the index of their mount in config.mounts.
-using HostTrees = std::map<int, HostTree>;
+// By the index of their mount.
+using HostTrees = std::map<std::size_t, HostTree>;
 
 // Owned by main, used on the loop.
 class Volumes {
  public:
   explicit Volumes(Ring& ring);
 
-  // A clone of the tree at every host_path. A missing one becomes a directory, as the kubelet's
-  // other runtimes do it. Errors name config.mounts[i].host_path and the path, also cancelled,
-  // which comes at once; unavailable: an earlier look at that path still hangs.
-  Task<HostTrees> open(const runtime::v1::ContainerConfig& config);
+  // A clone of the tree at every path. A missing path becomes a directory, as other CRI runtimes do
+  // it. Errors name the field and the path, also cancelled, which comes at once; unavailable: an
+  // earlier look at that path has not ended.
+  Task<HostTrees> open(std::vector<HostPath> wanted);
 
  private:
   struct Look;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What image and request make of a command and an environment.
-#include "cri/container/process.h"
+#include "cri/spec/process.h"
 
 #include <gtest/gtest.h>
 

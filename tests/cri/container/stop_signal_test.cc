@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/stop_signal.h"
+#include "cri/spec/stop_signal.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

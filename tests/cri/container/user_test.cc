@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Users and groups as images really write them.
-#include "cri/container/user.h"
+#include "cri/spec/user.h"
 
 #include <gtest/gtest.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/user.h"
+#include "cri/spec/user.h"
 
 #include <limits.h>
 

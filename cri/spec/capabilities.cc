@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/capabilities.h"
+#include "cri/spec/capabilities.h"
 
 #include "core/linux/capability.h"
 #include "cri/field.h"

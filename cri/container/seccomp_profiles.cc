@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/seccomp_cache.h"
+#include "cri/container/seccomp_profiles.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "core/base/units.h"
 #include "core/linux/openat2.h"
-#include "core/linux/seccomp.h"
 #include "cri/field.h"
+#include "cri/spec/seccomp_default.h"
+#include "cri/spec/seccomp_profile.h"
 
 namespace berth::cri {
 
@@ -43,17 +44,20 @@ Result<Wanted> wanted_of(const v1::LinuxContainerSecurityContext& security) {
 
 }  // namespace
 
-Result<oci::SeccompProgram> SeccompCache::runtime_default(std::uint64_t capabilities) {
-  const std::string key = "default:" + std::to_string(capabilities);
-  const auto cached = programs_.find(key);
-  if (cached != programs_.end()) return cached->second;
-  TRY(sys::SeccompInstructions compiled, sys::runtime_default_program(capabilities));
-  if (programs_.size() >= kProgramsMax) programs_.clear();
-  return programs_[key] = oci::SeccompProgram{std::move(compiled)};
+SeccompProfiles::Profile SeccompProfiles::keep(const std::string& key, oci::Seccomp profile) {
+  if (profiles_.size() >= kProfilesMax) profiles_.clear();
+  return profiles_[key] = std::make_shared<const oci::Seccomp>(std::move(profile));
 }
 
-Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference,
-                                                    std::uint64_t capabilities) {
+Result<SeccompProfiles::Profile> SeccompProfiles::runtime_default(std::uint64_t capabilities) {
+  const std::string key = "default:" + std::to_string(capabilities);
+  const auto known = profiles_.find(key);
+  if (known != profiles_.end()) return known->second;
+  return keep(key, seccomp_default(capabilities));
+}
+
+Result<SeccompProfiles::Profile> SeccompProfiles::localhost(const std::string& reference,
+                                                            std::uint64_t capabilities) {
   if (reference.empty()) return invalid_field(kField, "localhost_ref is required");
   if (has_dot_dot(reference)) return invalid_field(kField, "localhost_ref must not contain `..`");
   const std::string path = reference.front() == '/' ? reference : root_ + "/" + reference;
@@ -69,25 +73,24 @@ Result<oci::SeccompProgram> SeccompCache::localhost(const std::string& reference
                           std::to_string(status.st_mtim.tv_sec) + "." +
                           std::to_string(status.st_mtim.tv_nsec) + ":" +
                           std::to_string(capabilities);
-  const auto cached = programs_.find(key);
-  if (cached != programs_.end()) return cached->second;
+  const auto known = profiles_.find(key);
+  if (known != profiles_.end()) return known->second;
   TRY(const UniqueFd file, sys::open_regular(*found, path));
   TRY(const std::string text, sys::read_all(file.get(), kProfileBytesMax, path));
-  Result<sys::SeccompInstructions> compiled = sys::profile_program(text, capabilities);
-  if (!compiled.ok()) {
-    return std::move(compiled).error().with(std::string(kField) + " `" + shown(path) + "`");
+  Result<oci::Seccomp> profile = parse_seccomp_profile(text, capabilities);
+  if (!profile.ok()) {
+    return std::move(profile).error().with(std::string(kField) + " `" + shown(path) + "`");
   }
-  if (programs_.size() >= kProgramsMax) programs_.clear();
-  return programs_[key] = oci::SeccompProgram{std::move(*compiled)};
+  return keep(key, *std::move(profile));
 }
 
-Result<oci::SeccompProgram> SeccompCache::program_of(
+Result<SeccompProfiles::Profile> SeccompProfiles::profile_of(
     const v1::LinuxContainerSecurityContext& security, std::uint64_t capabilities) {
-  if (security.privileged()) return oci::SeccompProgram();
+  if (security.privileged()) return Profile();
   TRY(const Wanted wanted, wanted_of(security));
   switch (wanted.type) {
     case v1::SecurityProfile::Unconfined:
-      return oci::SeccompProgram();
+      return Profile();
     case v1::SecurityProfile::RuntimeDefault:
       return runtime_default(capabilities);
     case v1::SecurityProfile::Localhost:

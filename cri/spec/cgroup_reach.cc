@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/cgroup_reach.h"
+#include "cri/spec/cgroup_reach.h"
 
 #include <linux/capability.h>
 
 #include "core/linux/capability.h"
-#include "cri/container/capabilities.h"
 
 namespace berth::cri {
 
@@ -14,7 +13,7 @@ using plugins::CgroupReach;
 namespace {
 
 // Without CAP_SYS_ADMIN this profile refuses mount(2), fsopen(2), unshare(2), setns(2) and
-// clone(2) with namespaces (core/linux/seccomp_default.cc). Of any other nothing is known.
+// clone(2) with namespaces (cri/spec/seccomp_default.cc). Other profiles are not examined.
 bool has_default_profile(const v1::LinuxContainerSecurityContext& security) {
   if (security.has_seccomp()) {
     return security.seccomp().profile_type() == v1::SecurityProfile::RuntimeDefault;
@@ -25,18 +24,14 @@ bool has_default_profile(const v1::LinuxContainerSecurityContext& security) {
 
 }  // namespace
 
-Result<CgroupReach> cgroup_reach_of(const v1::LinuxContainerSecurityContext& security,
-                                    bool pod_shares_processes) {
-  // Who sees its processes in /proc can join their cgroup namespace with CAP_SYS_ADMIN.
+CgroupReach cgroup_reach_of(const v1::LinuxContainerSecurityContext& security,
+                            std::uint64_t bounding, bool pod_shares_processes) {
+  // With CAP_SYS_ADMIN a process can join the cgroup namespace of each process in its /proc.
   const v1::NamespaceMode pid = security.namespace_options().pid();
   const bool shares_processes =
       (pid == v1::NamespaceMode::POD && pod_shares_processes) || pid == v1::NamespaceMode::TARGET;
   if (security.privileged() || shares_processes) return CgroupReach::administrator;
-  TRY(const std::uint64_t available, sys::capability_permitted());
-  TRY(const oci::Capabilities capabilities, capabilities_of(security, available));
-  if ((capabilities.bounding & sys::capability_bit(CAP_SYS_ADMIN)) != 0) {
-    return CgroupReach::administrator;
-  }
+  if ((bounding & sys::capability_bit(CAP_SYS_ADMIN)) != 0) return CgroupReach::administrator;
   return has_default_profile(security) ? CgroupReach::none : CgroupReach::user_namespace;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Localhost profiles: docker's format (includes and excludes, archMap, minKernel) and the OCI's
 // (architectures, args) are one format with optional members.
+#include "cri/spec/seccomp_profile.h"
+
 #include <errno.h>
 #include <sys/utsname.h>
 
@@ -12,8 +14,9 @@
 
 #include "core/linux/capability.h"
 #include "core/linux/seccomp_rules.h"
+#include "cri/spec/seccomp_default.h"
 
-namespace berth::sys {
+namespace berth::cri {
 namespace {
 
 using Json = nlohmann::json;
@@ -45,31 +48,24 @@ Result<std::uint64_t> number(const Json& object, const char* member, std::uint64
   return object[member].get<std::uint64_t>();
 }
 
-Result<SeccompArgument> parse_argument(const Json& from) {
-  static constexpr struct {
-    const char* name;
-    SeccompCompare compare;
-  } kOperators[] = {{"SCMP_CMP_NE", SeccompCompare::ne},
-                    {"SCMP_CMP_LT", SeccompCompare::lt},
-                    {"SCMP_CMP_LE", SeccompCompare::le},
-                    {"SCMP_CMP_EQ", SeccompCompare::eq},
-                    {"SCMP_CMP_GE", SeccompCompare::ge},
-                    {"SCMP_CMP_GT", SeccompCompare::gt},
-                    {"SCMP_CMP_MASKED_EQ", SeccompCompare::masked_eq}};
+constexpr std::string_view kOperators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE",
+                                           "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
+                                           "SCMP_CMP_MASKED_EQ"};
+
+Result<oci::SeccompArg> parse_argument(const Json& from) {
   if (!from.is_object()) return invalid("an argument is not an object");
-  SeccompArgument argument;
+  oci::SeccompArg argument;
   TRY(const std::uint64_t index, number(from, "index", 0));
   if (index > 5) return invalid("argument index " + std::to_string(index) + " is above 5");
   argument.index = static_cast<unsigned>(index);
   TRY(argument.value, number(from, "value", 0));
   TRY(argument.value_two, number(from, "valueTwo", 0));
-  TRY(const std::string name, string_member(from, "op"));
-  for (const auto& entry : kOperators) {
-    if (name != entry.name) continue;
-    argument.compare = entry.compare;
-    return argument;
+  TRY(argument.op, string_member(from, "op"));
+  if (std::find(std::begin(kOperators), std::end(kOperators), argument.op) ==
+      std::end(kOperators)) {
+    return invalid("operator `" + argument.op + "` is unknown");
   }
-  return invalid("operator `" + name + "` is unknown");
+  return argument;
 }
 
 bool kernel_is_at_least(const std::string& wanted) {
@@ -111,8 +107,8 @@ Result<Condition> evaluate(const Json& rule, const char* member, std::uint64_t c
   };
   TRY(const std::vector<std::string> caps, strings(object, "caps"));
   for (const std::string& name : caps) {
-    const std::optional<int> number = capability_from_name(name);
-    note(number.has_value() && (capabilities & capability_bit(*number)) != 0);
+    const std::optional<int> number = sys::capability_from_name(name);
+    note(number.has_value() && (capabilities & sys::capability_bit(*number)) != 0);
   }
   TRY(const std::vector<std::string> arches, strings(object, "arches"));
   bool on_arch = arches.empty();
@@ -123,87 +119,96 @@ Result<Condition> evaluate(const Json& rule, const char* member, std::uint64_t c
   return condition;
 }
 
-// A rule that names an argument twice means "or": peers make a rule of each argument then.
-bool repeats_argument(const SeccompRule& rule) {
+// A rule that names an argument twice means "or": other runtimes make a rule of each argument then.
+bool repeats_argument(const oci::SeccompSyscall& rule) {
   std::set<unsigned> seen;
-  return std::any_of(
-      rule.arguments.begin(), rule.arguments.end(),
-      [&seen](const SeccompArgument& argument) { return !seen.insert(argument.index).second; });
+  return std::any_of(rule.args.begin(), rule.args.end(), [&seen](const oci::SeccompArg& argument) {
+    return !seen.insert(argument.index).second;
+  });
 }
 
-void add_rule(SeccompRule rule, SeccompFilter& filter) {
+void add_rule(oci::SeccompSyscall rule, oci::Seccomp& profile) {
   if (!repeats_argument(rule)) {
-    filter.rules.push_back(std::move(rule));
+    profile.syscalls.push_back(std::move(rule));
     return;
   }
-  for (const SeccompArgument& argument : rule.arguments) {
-    filter.rules.push_back({rule.names, rule.action, {argument}});
+  for (const oci::SeccompArg& argument : rule.args) {
+    profile.syscalls.push_back({rule.names, rule.action, rule.errno_ret, {argument}});
   }
+}
+
+// Refuses an action that berth does not know; gives the errno of one that has it.
+Result<std::optional<std::uint32_t>> errno_of(const std::string& action,
+                                              std::uint64_t errno_value) {
+  const auto number = static_cast<std::uint32_t>(errno_value & 0xffff);
+  TRY([[maybe_unused]] const sys::SeccompAction known, sys::action_from_name(action, number));
+  if (action != "SCMP_ACT_ERRNO" && action != "SCMP_ACT_TRACE") {
+    return std::optional<std::uint32_t>();
+  }
+  return std::optional(number);
 }
 
 // Without a value: the rule is for another machine or another set of capabilities.
-Result<std::optional<SeccompRule>> parse_rule(const Json& from, std::uint64_t capabilities,
-                                              std::uint32_t default_errno) {
+Result<std::optional<oci::SeccompSyscall>> parse_rule(const Json& from,
+                                                      std::uint64_t capabilities) {
   if (!from.is_object()) return invalid("a rule is not an object");
   TRY(const Condition includes, evaluate(from, "includes", capabilities));
   TRY(const Condition excludes, evaluate(from, "excludes", capabilities));
-  if (!includes.holds_all || excludes.holds_any) return std::optional<SeccompRule>();
-  SeccompRule rule;
+  if (!includes.holds_all || excludes.holds_any) return std::optional<oci::SeccompSyscall>();
+  oci::SeccompSyscall rule;
   TRY(rule.names, strings(from, "names"));
   TRY(const std::string name, string_member(from, "name"));
   if (!name.empty()) rule.names.push_back(name);
   if (rule.names.empty()) return invalid("a rule names no system call");
-  TRY(const std::string action, string_member(from, "action"));
-  TRY(const std::uint64_t errno_value, number(from, "errnoRet", default_errno));
-  TRY(rule.action, action_from_name(action, static_cast<std::uint32_t>(errno_value & 0xffff)));
+  TRY(rule.action, string_member(from, "action"));
+  TRY(const std::uint64_t errno_value, number(from, "errnoRet", EPERM));
+  TRY(rule.errno_ret, errno_of(rule.action, errno_value));
   if (!from.contains("args") || from["args"].is_null()) return std::optional(std::move(rule));
   if (!from["args"].is_array()) return invalid("args is not a list");
   for (const Json& entry : from["args"]) {
-    TRY(const SeccompArgument argument, parse_argument(entry));
-    rule.arguments.push_back(argument);
+    TRY(oci::SeccompArg argument, parse_argument(entry));
+    rule.args.push_back(std::move(argument));
   }
   return std::optional(std::move(rule));
 }
 
-Status add_architectures(const Json& profile, SeccompFilter& filter) {
-  TRY(std::vector<std::string> names, strings(profile, "architectures"));
+Status add_architectures(const Json& profile, oci::Seccomp& to) {
+  TRY(const std::vector<std::string> names, strings(profile, "architectures"));
   if (profile.contains("archMap") && profile["archMap"].is_array()) {
-    // Each entry of the map is one machine; ours gets its secondary ones.
-    filter.architectures = secondary_architectures();
+    // Each entry of the map is one machine; this one gets its secondary architectures.
+    to.architectures = secondary_architectures();
   }
   for (const std::string& name : names) {
-    TRY(const std::uint32_t token, architecture_from_name(name));
-    const std::vector<std::uint32_t> ours = secondary_architectures();
-    for (const std::uint32_t possible : ours) {
-      if (token == possible) filter.architectures.push_back(token);
-    }
+    // Refuses a name that does not exist. The compiler passes over those of other machines.
+    TRY([[maybe_unused]] const std::uint32_t token, sys::architecture_from_name(name));
+    to.architectures.push_back(name);
   }
   return {};
 }
 
 }  // namespace
 
-Result<SeccompInstructions> profile_program(std::string_view json, std::uint64_t capabilities) {
-  const Json profile = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (profile.is_discarded() || !profile.is_object()) return invalid("not a JSON object");
-  if (profile.contains("listenerPath")) {
+Result<oci::Seccomp> parse_seccomp_profile(std::string_view json, std::uint64_t capabilities) {
+  const Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded() || !document.is_object()) return invalid("not a JSON object");
+  if (document.contains("listenerPath")) {
     return make_error(Errc::unimplemented, "seccomp profile: listenerPath is not supported");
   }
-  SeccompFilter filter;
-  TRY(const std::string action, string_member(profile, "defaultAction"));
-  TRY(const std::uint64_t errno_value, number(profile, "defaultErrnoRet", EPERM));
-  TRY(filter.default_action,
-      action_from_name(action, static_cast<std::uint32_t>(errno_value & 0xffff)));
-  filter.newer_is_absent = !lets_through(filter.default_action);
-  TRY_(add_architectures(profile, filter));
-  if (profile.contains("syscalls") && !profile["syscalls"].is_null()) {
-    if (!profile["syscalls"].is_array()) return invalid("syscalls is not a list");
-    for (const Json& entry : profile["syscalls"]) {
-      TRY(std::optional<SeccompRule> rule, parse_rule(entry, capabilities, EPERM));
-      if (rule.has_value()) add_rule(*std::move(rule), filter);
+  oci::Seccomp profile;
+  TRY(profile.default_action, string_member(document, "defaultAction"));
+  TRY(const std::uint64_t errno_value, number(document, "defaultErrnoRet", EPERM));
+  TRY(profile.default_errno_ret, errno_of(profile.default_action, errno_value));
+  TRY(const sys::SeccompAction action, sys::action_from_name(profile.default_action, EPERM));
+  profile.newer_is_absent = !sys::lets_through(action);
+  TRY_(add_architectures(document, profile));
+  if (document.contains("syscalls") && !document["syscalls"].is_null()) {
+    if (!document["syscalls"].is_array()) return invalid("syscalls is not a list");
+    for (const Json& entry : document["syscalls"]) {
+      TRY(std::optional<oci::SeccompSyscall> rule, parse_rule(entry, capabilities));
+      if (rule.has_value()) add_rule(*std::move(rule), profile);
     }
   }
-  return compile_filter(filter);
+  return profile;
 }
 
-}  // namespace berth::sys
+}  // namespace berth::cri

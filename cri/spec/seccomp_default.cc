@@ -3,6 +3,8 @@
 // that runs there runs here. What is left out is left out on purpose: io_uring (it walks around
 // filters), kexec, modules, swap, keyrings, userfaultfd, and mounting and namespaces without
 // CAP_SYS_ADMIN. docs/decisions/0012 compares it with its peers.
+#include "cri/spec/seccomp_default.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -11,11 +13,11 @@
 
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "core/linux/capability.h"
-#include "core/linux/seccomp_rules.h"
 
-namespace berth::sys {
+namespace berth::cri {
 namespace {
 
 // Allowed always, by subject. Names that an architecture lacks are skipped.
@@ -119,42 +121,50 @@ std::vector<std::string> split(std::string_view names) {
   return list;
 }
 
-}  // namespace
-
-Result<SeccompInstructions> runtime_default_program(std::uint64_t capabilities) {
-  TRY(const SeccompAction allow, action_from_name("SCMP_ACT_ALLOW", 0));
-  TRY(const SeccompAction refuse, action_from_name("SCMP_ACT_ERRNO", EPERM));
-  TRY(const SeccompAction absent, action_from_name("SCMP_ACT_ERRNO", ENOSYS));
-  SeccompFilter filter{.default_action = refuse,
-                       .architectures = secondary_architectures(),
-                       .newer_is_absent = true};
-  for (const std::string_view names : kAlways) filter.rules.push_back({split(names), allow});
-  // Virtual machine sockets reach past the network namespace; the kernel's cryptography has had
-  // holes and no container needs it. The family is an int.
-  filter.rules.push_back({{"socket"},
-                          allow,
-                          {{.compare = SeccompCompare::ne, .value = AF_VSOCK, .is_int = true},
-                           {.compare = SeccompCompare::ne, .value = AF_ALG, .is_int = true}}});
-  filter.rules.push_back({{"personality"},
-                          allow,
-                          {{.compare = SeccompCompare::masked_eq,
-                            .value = static_cast<std::uint32_t>(~kPersonalityBits),
-                            .value_two = PER_LINUX,
-                            .is_int = true}}});
-  filter.rules.push_back({{"personality"}, allow, {{.value = kPersonalityAsk, .is_int = true}}});
-  for (const WithCapability& entry : kWithCapability) {
-    if ((capabilities & capability_bit(entry.capability)) == 0) continue;
-    filter.rules.push_back({split(entry.names), allow});
-  }
-  if ((capabilities & capability_bit(CAP_SYS_ADMIN)) == 0) {
-    // clone takes an unsigned long; every namespace is in its low word, the only one it looks at.
-    filter.rules.push_back(
-        {{"clone"},
-         allow,
-         {{.compare = SeccompCompare::masked_eq, .value = kCloneNamespaces, .value_two = 0}}});
-    filter.rules.push_back({{"clone3"}, absent});
-  }
-  return compile_filter(filter);
+oci::SeccompSyscall allow(std::string_view names, std::vector<oci::SeccompArg> args = {}) {
+  return {.names = split(names), .action = "SCMP_ACT_ALLOW", .args = std::move(args)};
 }
 
-}  // namespace berth::sys
+}  // namespace
+
+std::vector<std::string> secondary_architectures() {
+#if defined(__x86_64__)
+  return {"SCMP_ARCH_X86", "SCMP_ARCH_X32"};
+#elif defined(__aarch64__)
+  return {"SCMP_ARCH_ARM"};
+#else
+  return {};
+#endif
+}
+
+oci::Seccomp seccomp_default(std::uint64_t capabilities) {
+  oci::Seccomp profile;
+  profile.default_action = "SCMP_ACT_ERRNO";
+  profile.default_errno_ret = EPERM;
+  profile.architectures = secondary_architectures();
+  profile.newer_is_absent = true;
+  std::vector<oci::SeccompSyscall>& rules = profile.syscalls;
+  for (const std::string_view names : kAlways) rules.push_back(allow(names));
+  // Virtual machine sockets reach past the network namespace; the kernel's cryptography has had
+  // holes and no container needs it. The family is an int.
+  rules.push_back(allow("socket", {{.value = AF_VSOCK, .op = "SCMP_CMP_NE", .is_int = true},
+                                   {.value = AF_ALG, .op = "SCMP_CMP_NE", .is_int = true}}));
+  rules.push_back(allow("personality", {{.value = static_cast<std::uint32_t>(~kPersonalityBits),
+                                         .value_two = PER_LINUX,
+                                         .op = "SCMP_CMP_MASKED_EQ",
+                                         .is_int = true}}));
+  rules.push_back(
+      allow("personality", {{.value = kPersonalityAsk, .op = "SCMP_CMP_EQ", .is_int = true}}));
+  for (const WithCapability& entry : kWithCapability) {
+    if ((capabilities & sys::capability_bit(entry.capability)) == 0) continue;
+    rules.push_back(allow(entry.names));
+  }
+  if ((capabilities & sys::capability_bit(CAP_SYS_ADMIN)) == 0) {
+    // clone takes an unsigned long; every namespace is in its low word, the only one it looks at.
+    rules.push_back(allow("clone", {{.value = kCloneNamespaces, .op = "SCMP_CMP_MASKED_EQ"}}));
+    rules.push_back({.names = {"clone3"}, .action = "SCMP_ACT_ERRNO", .errno_ret = ENOSYS});
+  }
+  return profile;
+}
+
+}  // namespace berth::cri

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/container/process.h"
+#include "cri/spec/process.h"
 
 #include <string_view>
 #include <unordered_map>
