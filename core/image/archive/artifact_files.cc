@@ -27,7 +27,8 @@ Status check_component(const LayerInfo& layer, std::string_view component) {
   return {};
 }
 
-// Makes the directories before the last '/', which are ours alone: nobody else has `root`.
+// Makes the directories before the last '/'. No other process can change them: only this one has
+// `root` open.
 Result<UniqueFd> parent_of(int root, const LayerInfo& layer, std::string& name) {
   UniqueFd directory(::fcntl(root, F_DUPFD_CLOEXEC, 0));
   for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/')) {
@@ -76,7 +77,7 @@ Status link_artifact_files(const ContentStore& content, const CachedImage& artif
     TRY(std::string name, artifact_file_name(layer));
     TRY(const UniqueFd blob, content.open_blob(layer.digest));
     TRY(const UniqueFd parent, parent_of(root.get(), layer, name));
-    // The content store is root's alone; in a container any user reads its volume.
+    // Blobs are readable by root only; in a container any user may read its volume.
     if (::fchmod(blob.get(), 0444) != 0) return sys_error(errno, "chmod", layer.digest.text());
     if (::linkat(blob.get(), "", parent.get(), name.c_str(), AT_EMPTY_PATH) == 0) continue;
     if (errno == EEXIST) return refused(layer, "is that of another blob too");

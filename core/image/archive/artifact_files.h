@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An artifact as a directory. Each blob of the manifest becomes one file; its name is the blob's
-// title (org.opencontainers.image.title), which a stranger wrote, or its digest where it has none.
+// title (org.opencontainers.image.title), which is untrusted, or its digest if it has none.
 //
-// The files are hard links to the blobs: no space, and what a sweep removes from the content store
-// stays here as long as the directory does.
+// The files are hard links to the blobs: they use no space, and they stay when a sweep removes the
+// blobs from the content store.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@
 
 namespace berth::image {
 
-// The path of a file inside the volume. invalid_argument: the title leads out of the directory, is
-// no path, or is longer than the kernel takes.
+// The path of the file inside the volume. invalid_argument: the title leads out of the directory,
+// is not a path, or is longer than the kernel takes.
 Result<std::string> artifact_file_name(const LayerInfo& layer);
 
 // Fills the empty directory `dir`. Blocks. invalid_argument (two files of one name, a file where

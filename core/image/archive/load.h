@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tar archive of images into the content store: oci-layout (index.json) or docker-archive
-// (manifest.json); where both are there, as `docker save` writes it today, the layout is read.
+// Loads a tar archive of images into the content store: an OCI layout (index.json), or a
+// docker-archive (manifest.json). An archive with both, as `docker save` writes it today, is loaded
+// as a layout.
 //
-// Every blob is verified on its way; nothing is recorded here: Puller::add_local makes images of
-// what has come in. Whatever goes wrong leaves at most blobs that nobody names, for the sweep.
+// Every blob is verified. Nothing is recorded here: Puller::add_local makes images of the loaded
+// manifests. A failed load leaves at most blobs that no image uses, which the next sweep removes.
 //
 // A layout may hold more than images for this node: signatures, attestations, images for other
-// platforms, unknown media types. If it holds an image, these entries are passed over and named.
+// platforms, unknown media types. If it holds an image, these entries are skipped and listed.
 //
-// Errors name the member or the field: invalid_argument (no such archive, a field or a name that
-// cannot be), data_loss (a digest is wrong), not_found (no image for this platform, with what was
-// passed over), resource_exhausted.
+// Errors name the member or the field: invalid_argument (not such an archive, an invalid field or
+// name), data_loss (a wrong digest), not_found (no image for this platform, with the skipped
+// entries), resource_exhausted.
 #pragma once
 
 #include <string>
@@ -31,7 +32,7 @@ struct ArchivedImage {
 
 struct PassedOver {
   std::string digest;
-  std::string reason;  // of strangers' words, for a reader: "is for linux/s390x"
+  std::string reason;  // for a reader, with untrusted words: "is for linux/s390x"
 };
 
 struct LoadedArchive {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// An image as one tar archive, read piece by piece: nothing but the documents is ever in memory.
+// Images as one tar archive, read piece by piece: only the documents are held in memory. Formats:
 //
 //   oci_layout      image-spec 1.1, image-layout.md: oci-layout, index.json,
-//   blobs/<algorithm>/<hex> docker_archive  what `docker save` writes and everybody loads:
-//   manifest.json, and the same blobs
+//                   blobs/<algorithm>/<hex>
+//   docker_archive  the format of `docker save`: manifest.json, and the same blobs
 //
-// The blobs go in as they are stored, so digests stay what they were. The same images give the same
-// bytes.
+// The blobs are written as they are stored, so their digests do not change. The same images give
+// the same bytes.
 #pragma once
 
 #include <cstddef>
@@ -35,9 +35,9 @@ class ArchiveSource {
   static Result<ArchiveSource> open(const ContentStore& content,
                                     const std::vector<SavedImage>& images, ArchiveFormat format);
 
-  // Fills the front of `into`; 0 at the end of the archive.
+  // Writes to the begin of `into` and returns the number of bytes; 0 at the end of the archive.
   Result<std::size_t> read(std::span<char> into);
-  // Of the whole archive.
+  // The number of bytes of the whole archive.
   std::uint64_t size() const;
 
  private:
@@ -57,8 +57,8 @@ class ArchiveSource {
 
   const ContentStore* content_;
   std::vector<Member> members_;
-  std::size_t next_ = 0;  // member to begin
-  std::string small_;     // header, document or padding to hand out first
+  std::size_t next_ = 0;  // the member after the current one
+  std::string small_;     // header, document or padding to return first
   std::size_t small_at_ = 0;
   UniqueFd blob_;
   std::uint64_t blob_left_ = 0;

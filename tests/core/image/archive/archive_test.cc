@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is saved can be read by anybody and loaded again; what a stranger made is refused by name
-// before anything of it is believed.
+// Promise: other tools read a saved archive, and it can be loaded again. A malformed archive is
+// refused with the name of the member or field.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -356,7 +356,7 @@ TEST_F(Archive, HostileArchivesAreRefusedByNameAndNothingBecomesVisible) {
     EXPECT_EQ(loaded.error().code, c.code) << c.what << ": " << loaded.error().message();
     EXPECT_NE(loaded.error().message().find(c.says), std::string::npos)
         << c.what << ": " << loaded.error().message();
-    // Whatever came in is whole and is what its name says.
+    // Every stored blob is complete and has its digest.
     const std::vector<BlobInfo> blobs_now = *other_->list();
     for (const BlobInfo& blob : blobs_now) {
       EXPECT_EQ(oci::digest_of(*other_->read(blob.digest, 8 << 20)), blob.digest) << c.what;
@@ -375,8 +375,8 @@ TEST_F(Archive, BytesThatAreNoArchiveAndOneThatIsCutShortAreRefused) {
   EXPECT_TRUE(load(whole).ok());
 }
 
-// libarchive takes the size from GNU's realsize field, and the bytes from the size field: fewer
-// are filled up with zeros, more are given.
+// libarchive takes the member's size from GNU's realsize field and its bytes from the size field.
+// It pads missing bytes with zeros and returns surplus bytes.
 TEST_F(Archive, AMemberThatHasNotTheBytesItsHeaderSaysIsRefused) {
   for (const std::size_t bytes : {101u, 3'000'000u}) {
     std::string lying = fuzz::tar_member("manifest.json", std::string(bytes, ' '));
@@ -394,7 +394,7 @@ TEST_F(Archive, AMemberThatHasNotTheBytesItsHeaderSaysIsRefused) {
   }
 }
 
-// What is passed over must be inflated to be passed over.
+// A member of a compressed archive is inflated even when it is skipped.
 TEST_F(Archive, AMemberNobodyAsksForCannotBeLargerThanItSaysEither) {
   std::string lying = fuzz::tar_member("bomb", std::string(3'000'000, ' '));
   std::memcpy(&lying[257], "ustar  ", 8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An artifact's blobs become files with the names that its author gave, and only below one
-// directory.
+// Promise: an artifact's blobs become files with the titles of the manifest, and no file is made
+// outside the directory.
 #include "core/image/archive/artifact_files.h"
 #include "tests/support/temporary_dir.h"
 

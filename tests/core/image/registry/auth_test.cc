@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: credentials in every form of the CRI, for the host they are for only; challenges as RFC
-// 9110 has them.
+// Promise: credentials are read in every form of the CRI and used for their host only; challenges
+// are parsed as RFC 9110 specifies.
 #include "core/image/registry/auth.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ TEST(EffectiveAuth, TakesThePairOutOfAuth) {
 
 TEST(EffectiveAuth, RefusesGarbageWithoutQuotingIt) {
   AuthConfig config;
-  config.auth = "c2VjcmV0";  // "secret", no pair
+  config.auth = "c2VjcmV0";  // "secret", not a pair
   Result<AuthConfig> effective = effective_auth(config, "r.io");
   ASSERT_FALSE(effective.ok());
   EXPECT_EQ(effective.error().message().find("c2VjcmV0"), std::string::npos);

@@ -23,7 +23,7 @@ namespace berth::image {
 class DockerRegistry {
  public:
   // Everything is below `dir`, which exists. `http` and `rest` are lines of the configuration: the
-  // keys below `http:`, indented by two, and other top-level keys. Port 0: one that is free.
+  // keys below `http:`, indented by two, and other top-level keys. Port 0: a free port.
   DockerRegistry(std::string dir, const std::string& http, const std::string& rest, int port = 0)
       : dir_(std::move(dir)), host_("127.0.0.1:" + std::to_string(port != 0 ? port : free_port())) {
     std::ofstream(dir_ + "/config.yml")
@@ -82,7 +82,7 @@ class DockerRegistry {
                                        O_CREAT | O_WRONLY | O_APPEND, 0600);
     ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
     const std::string config = dir_ + "/config.yml";
-    // It dies with the test, however that ends.
+    // The kernel kills it when the test ends in any way.
     const char* const argv[] = {"setpriv", "--pdeathsig",  "KILL", "docker-registry",
                                 "serve",   config.c_str(), nullptr};
     const char* const env[] = {"PATH=/usr/bin:/bin", "OTEL_TRACES_EXPORTER=none", nullptr};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: hosts.toml and registries.conf mean here what they mean elsewhere, and what is wrong in
-// them is named by file, line and key; proxies as everywhere.
+// Promise: hosts.toml, registries.conf and proxy variables have the same meaning as in other tools;
+// an error names file, line and key.
 #include <gtest/gtest.h>
 
 #include "core/image/config/hosts_toml.h"
@@ -86,7 +86,7 @@ TEST(HostsToml, WhatIsWrongIsNamed) {
   EXPECT_NE(hosts_error("[host\n").find("/d/hosts.toml:1: not TOML"), std::string::npos);
 }
 
-// What the parser asserts, or calls unreachable, of right input only.
+// Invalid input on which the parser's own assertions, or its unreachable code, would abort.
 TEST(HostsToml, WhatBreaksTheParsersOwnAssumptionsIsAnError) {
   for (const char* text : {"[$", "[[$", "[\x01]", "$ = 1", "a = _", "\xcc\x96", "\xc3\xa9 = 1",
                            "[\xc2\xa1]", "a\xcc\x96 = 1", "a = \xe3\x81\x82", "a = {\xd2\x99",
@@ -96,7 +96,7 @@ TEST(HostsToml, WhatBreaksTheParsersOwnAssumptionsIsAnError) {
   EXPECT_EQ(hosts_error("unknown = \"\"\"\\\n\xc3\xa9\"\"\" # \xcc\x96\n"), "");
 }
 
-// Tables are destroyed by recursion: a megabyte of "a.a.a" ended the process.
+// Tables are destroyed by recursion: a megabyte of "a.a.a" overflows the stack.
 TEST(HostsToml, AKeyOfManyPartsIsRefused) {
   const auto key_of = [](int parts) {
     std::string key = "a";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: mirrors are asked in the order of the configuration, a dead one costs its time-out once,
-// and a changed file counts from the next pull on.
+// Promise: mirrors are asked in the order of the configuration, a dead mirror costs its time-out
+// once, and a changed file is in force from the next pull on.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -35,7 +35,7 @@ TEST_F(HostsRouteTest, TheFirstMirrorThatHasItServes) {
   EXPECT_EQ(empty.server().requests().size(), 1u);
   EXPECT_EQ(empty.server().requests()[0].path, "/v2/app/manifests/1?ns=registry.test");
   EXPECT_TRUE(registry_.server().requests().empty());
-  // Nobody has it: the last one's word counts, and the others are named.
+  // No endpoint has it: the error is that of the last, and names the others.
   Result<RemoteDocument> none = manifest(at_test(), "2");
   EXPECT_EQ(none.error().code, Errc::not_found);
   EXPECT_NE(none.error().message().find(empty.host() + ": HTTP 404"), std::string::npos)
@@ -56,8 +56,8 @@ TEST_F(HostsRouteTest, CapabilitiesDecideWhoIsAsked) {
   EXPECT_EQ(mirror.server().requests().size(), 1u);
 }
 
-// A listener whose queue is full: connecting to it hangs, as to a host that drops packets, until
-// it comes back.
+// A listener with a full queue: connecting to it hangs, as to a host that drops packets, until
+// come_back() empties the queue.
 class DeadMirror {
  public:
   DeadMirror() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
@@ -105,7 +105,7 @@ TEST_F(HostsRouteTest, ADeadMirrorCostsItsTimeoutOnce) {
   ASSERT_TRUE(manifest(at_test(), "1").ok());
   EXPECT_GE(watch.ms(), 390);
   EXPECT_NE(log_text().find("rests"), std::string::npos);
-  // From here on it would notice being asked, by any later pull.
+  // From here on the listener counts every connection, also of a later pull.
   mirror.come_back();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(fetch(at_test(), digest, bytes.size()), "");
   EXPECT_EQ(mirror.connections(), 0);
@@ -169,7 +169,7 @@ TEST_F(HostsRouteTest, WhoSentWrongBytesIsNotAskedForThemAgain) {
   client.reject(*oci::Digest::parse(digest));
   EXPECT_EQ(fetch(client, digest, bytes.size()), "");
   EXPECT_EQ(sink_->bytes, "right");
-  // Documents are verified here.
+  // get_manifest verifies documents itself.
   oci::Descriptor config;
   config.digest = *oci::Digest::parse(digest);
   EXPECT_EQ(*ring_->run_until(client.get_document(config)), "right");
@@ -221,7 +221,7 @@ TEST_F(HostsRouteTest, AChangedFileCountsFromTheNextPullOn) {
   EXPECT_EQ(manifest(at_test(), "1")->bytes, "{}");
   mirrors({"http://" + other.host()});
   EXPECT_EQ(manifest(at_test(), "1")->bytes, "{\"other\":1}");
-  // A slip of an editor: what was good stays in force, and the log says where the slip is.
+  // An editing mistake: the earlier configuration stays in force, and the log names the place.
   write_hosts("registry.test", "[host.\"http://x\"]\nskip_verify = \"yes\"\n");
   EXPECT_EQ(manifest(at_test(), "1")->bytes, "{\"other\":1}");
   EXPECT_EQ(manifest(at_test(), "1")->bytes, "{\"other\":1}");
@@ -244,7 +244,7 @@ TEST_F(HostsRouteTest, AFileThatWasNeverGoodFailsThePullAndNamesItself) {
   broken = try_open("registry.test/app");
   EXPECT_NE(broken.error().message().find("registry.test/missing.pem"), std::string::npos)
       << broken.error().message();
-  // Others are not concerned.
+  // Other registries are not affected.
   EXPECT_TRUE(try_open("other.test/app").ok());
 }
 
@@ -275,7 +275,7 @@ TEST_F(HostsRouteTest, AnInsecureLocationIsAskedByPlainHttpWhenItHasNoTls) {
   RegistrySession& client = session();
   ASSERT_TRUE(manifest(client, "1").ok());
   const std::size_t connections = registry_.server().connections();
-  // And TLS is not tried again for every request.
+  // TLS is not tried again for every request.
   ASSERT_TRUE(manifest(client, "1").ok());
   EXPECT_EQ(registry_.server().connections(), connections + 1);
 }
@@ -294,7 +294,7 @@ TEST_F(HostsRouteTest, ShortNamesAreResolvedByTheConfiguration) {
   ASSERT_EQ(all->size(), 2u);
   EXPECT_EQ((*all)[1].text(), "b.test:5000/busybox:1");
   EXPECT_EQ(ring_->run_until(client_->candidates("tool:2"))->front().text(), "c.test/team/tool:2");
-  // A drop-in counts over it, without a restart.
+  // A drop-in file overrides it, without a restart.
   write_file("registries.conf.d/50-mode.conf", "short-name-mode = \"enforcing\"\n");
   Result<std::vector<oci::Reference>> refused = ring_->run_until(client_->candidates("busybox"));
   ASSERT_FALSE(refused.ok());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A name as it means where nothing is configured.
+// The meaning of a name without any configuration.
 #pragma once
 
 #include <string>

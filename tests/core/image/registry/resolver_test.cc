@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a name server that does not answer costs the transfer that asks it, and no other.
+// Promise: a name server that does not answer delays only the transfer that needs its answer.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -23,8 +23,8 @@
 namespace berth::image {
 namespace {
 
-// The calling thread, and those it makes, ask a name server on loopback that never answers; each
-// question to it hangs for three seconds.
+// The calling thread, and the threads it makes, query a name server on loopback that never answers.
+// Each query hangs for three seconds.
 class DeafNameServer {
  public:
   DeafNameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -87,7 +87,7 @@ Outcomes ask_both(const std::string& host) {
 
 TEST(HttpResolver, ANameServerThatIsSilentHoldsUpNoOtherTransfer) {
   if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
-  // Its answer comes after the other transfer has been given up.
+  // The answer comes after the other transfer has timed out.
   FakeServer server([](const ServerRequest&) {
     return ServerResponse{.status = 200, .headers = {}, .body = "x", .stall_ms = 600};
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: credentials go to whom they are for, in the form that was asked for, and nowhere else:
-// not to another host, not into a text, not onto the disk.
+// Promise: credentials go only to their own host, in the form that the challenge asks for. They
+// are not sent to another host, not printed, and not written to disk.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -17,7 +17,7 @@ const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
 
 class RegistryAuthTest : public SessionTest {
  protected:
-  // Lets pass who sends `wanted`, and asks the others with `challenge`.
+  // Serves requests that send `wanted`, and answers any other with `challenge`.
   void require(const std::string& wanted, const std::string& challenge) {
     registry_.add_manifest("app", "1", kManifestType, "{}");
     registry_.set_hook([=](const ServerRequest& request) {
@@ -154,7 +154,7 @@ TEST_F(RegistryAuthTest, A401LoopEnds) {
   require("never", bearer(tokens));
   EXPECT_EQ(manifest(session(), "1").error().code, Errc::unauthenticated);
   EXPECT_LE(registry_.server().requests().size(), 2u);
-  // Every token is new, and none is good.
+  // Every token is new, and the registry refuses all of them.
   std::atomic<int> issued{0};
   FakeServer fresh([&](const ServerRequest&) {
     return ServerResponse{
@@ -193,7 +193,7 @@ TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
   const std::string digest = registry_.add_blob("app", bytes);
   FakeServer elsewhere(
       [&](const ServerRequest& request) {
-        // It asks who we are, and is not told.
+        // Its challenge is not answered.
         const bool first = request.path.find("again") == std::string::npos;
         return ServerResponse{
             .status = first ? 200 : 401, .headers = {"WWW-Authenticate: Basic"}, .body = bytes};
@@ -224,8 +224,8 @@ TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
   }
 }
 
-// Whoever stores the blobs of a registry could name a token server of its own, which would be told
-// name and password.
+// The host that stores a registry's blobs could name a token server of its own, which would receive
+// user name and password.
 TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
   const std::string bytes = "the blob";
   const std::string digest = registry_.add_blob("app", bytes);
@@ -246,7 +246,7 @@ TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
         .status = 307, .headers = {"Location: http://" + elsewhere.host() + "/store"}, .body = ""};
   });
   RegistrySession& client = session(pair("me", "pw-of-mine"));
-  // The first call learns what the registry wants, the second one knows it already.
+  // The first call is challenged, the second sends credentials at once.
   for (std::size_t call = 1; call <= 2; ++call) {
     const std::string refused = fetch(client, digest, bytes.size());
     EXPECT_NE(refused.find("HTTP 401"), std::string::npos) << refused;
@@ -258,7 +258,7 @@ TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
   }
 }
 
-// An address that is not of 127.0.0.0/8, on the loopback device of the test's own network.
+// An address outside 127.0.0.0/8, on the loopback device of the test's own network.
 bool add_address(const char* address) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
@@ -269,7 +269,8 @@ bool add_address(const char* address) {
          ::ioctl(socket.get(), SIOCSIFADDR, &request) == 0;
 }
 
-// On its way there, anybody could read name and password, which the mirror only has to ask for.
+// Without TLS, user name and password could be read on the way to a mirror, which only has to send
+// a challenge to get them.
 TEST_F(RegistryAuthTest, AMirrorBeyondThisMachineWithoutTlsIsNotToldWhoWeAre) {
   if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
   ASSERT_TRUE(add_address("192.0.2.1"));
@@ -324,7 +325,7 @@ TEST_F(RegistryAuthTest, AProxyCarriesRequestsAndIsToldNothingOfOurs) {
   EXPECT_TRUE(manifest(open("plain.test/app:1"), "1").ok());
   ASSERT_EQ(proxy.requests().size(), 1u);
   EXPECT_EQ(proxy.requests()[0].path, "http://plain.test/v2/app/manifests/1");
-  // Through a tunnel nothing of the request is the proxy's to see; the token would be sent at once.
+  // In a tunnel the proxy sees nothing of the request. The token would be sent at once.
   AuthConfig token;
   token.registry_token = "token-of-the-registry";
   Result<RemoteDocument> refused = manifest(open("secure.test/app:1", token), "1");
@@ -333,7 +334,7 @@ TEST_F(RegistryAuthTest, AProxyCarriesRequestsAndIsToldNothingOfOurs) {
   ASSERT_EQ(proxy.requests().size(), 2u);
   EXPECT_EQ(proxy.requests()[1].method, "CONNECT");
   EXPECT_EQ(proxy.requests()[1].header("authorization"), "");
-  // Loopback and exceptions are asked directly.
+  // Requests to loopback and to exceptions go directly.
   registry_.add_manifest("app", "1", kManifestType, "{}");
   EXPECT_TRUE(manifest(session(), "1").ok());
   EXPECT_FALSE(manifest(open("direct.test/app:1"), "1").ok());
@@ -351,7 +352,7 @@ TEST_F(RegistryAuthTest, AHostThatRepeatsSecretsDoesNotGetThemIntoTexts) {
                           .body = R"({"errors":[{"code":"DENIED","message":"you sent )" + sent +
                                   " and hunter22 and " + request.header("x-key") + "\"}]}"};
   });
-  // Two hosts, so that the log is told of the one that rests.
+  // With two hosts, the log has a line about the one that rests.
   write_hosts(registry_.host(), "[host.\"http://" + registry_.host() + "\"]\n[host.\"http://" +
                                     registry_.host() + "\".header]\nX-Key = \"header-secret\"\n");
   RegistrySession& client = session(pair("me", "hunter22"));

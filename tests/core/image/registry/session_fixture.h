@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A registry client in a network of its own, and registries that can misbehave.
+// A registry client in a network namespace of its own, and registries that can misbehave.
 #pragma once
 
 #include <fcntl.h>
@@ -59,7 +59,7 @@ class SessionTest : public testing::Test {
     ring_.reset();
   }
 
-  // With the options of this moment.
+  // Uses the current value of options_.
   void make_client() {
     session_.reset();
     client_.reset();

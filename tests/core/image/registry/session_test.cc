@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: right bytes, or a sentence that says what the registry did, whatever it did.
+// Promise: whatever a registry does, the result is the right bytes or an error that says what the
+// registry did.
 #include "tests/core/image/registry/session_fixture.h"
 
 namespace berth::image {
@@ -185,7 +186,7 @@ TEST_F(RegistrySessionTest, WaitsAsLongAsTheRegistrySays) {
   const Stopwatch watch;
   EXPECT_TRUE(manifest(session(), "1").ok());
   EXPECT_GE(watch.ms(), 990);
-  // But no longer than our own patience.
+  // But not longer than our own limit.
   options_.retry_delay_ms_max = 20;
   make_client();
   failures = 1;
@@ -280,8 +281,8 @@ TEST_F(RegistrySessionTest, ARedirectLoopAndAForeignSchemeEnd) {
 }
 
 TEST_F(RegistrySessionTest, GarbageInsteadOfHttpIsAnError) {
-  // Header lines without end, a status of nonsense, chunks that lie: whatever libcurl says of it,
-  // it ends, with an error or with bytes whose digest is then wrong.
+  // Endless header lines, an invalid status, wrong chunk sizes: the transfer ends, with libcurl's
+  // error or with bytes of the wrong digest.
   for (const std::string& raw :
        {std::string("\x16\x03\x01garbage"), "HTTP/1.1 200 OK\r\nX: " + std::string(200'000, 'h'),
         std::string("HTTP/1.1 999999 What\r\n\r\n"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certificates for tests: an authority, and what it signs, for names on loopback. Keys are RSA, so
-// that a Go program of Debian 12 takes them for TLS and for tokens alike.
+// Certificates for tests: an authority, and certificates that it signs for names on loopback. Keys
+// are RSA, which a Go program of Debian 12 accepts both for TLS and for tokens.
 #pragma once
 
 #include <openssl/evp.h>

@@ -30,7 +30,7 @@ bool send_all(int socket, const char* bytes, std::size_t size) {
   return true;
 }
 
-// Until one side ends.
+// Copies bytes both ways until one side closes.
 void pump(SSL* tls, int client, int server) {
   char bytes[16'384];
   while (true) {

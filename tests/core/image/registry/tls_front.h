@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS before a FakeServer: an address of its own that asks everyone for a client certificate, takes
-// any and none, counts, and passes on what is said inside.
+// A TLS server before a FakeServer, on its own address: requests a client certificate, accepts any
+// or none, counts them, and forwards the decrypted bytes.
 #pragma once
 
 #include <openssl/ssl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: who we are is told to the registry alone. A client certificate, credentials and headers
-// of its own never reach where it redirects to or sends us for a token, be it another port of the
-// same host; and what began with TLS never goes on without it.
+// Promise: only the registry gets our client certificate, credentials and configured headers. The
+// target of a redirect and a token server do not, not even on another port of the same host. A
+// request that began with TLS never continues without it.
 #include "tests/core/image/registry/session_fixture.h"
 #include "tests/core/image/registry/test_certificates.h"
 #include "tests/core/image/registry/tls_front.h"
@@ -11,8 +11,8 @@ namespace {
 
 class RegistryTrustTest : public SessionTest {
  protected:
-  // A registry with TLS that knows us by a certificate, a header and a password, and another place
-  // on another port of its host.
+  // A registry with TLS that authenticates us by a certificate, a header and a password, and a
+  // second server on another port of its host.
   void SetUp() override {
     SessionTest::SetUp();
     if (IsSkipped()) return;
@@ -31,7 +31,7 @@ class RegistryTrustTest : public SessionTest {
     digest_ = oci::digest_of(kBytes).text();
   }
   RegistrySession& at_home() { return open(home_->host() + "/app:1", pair("me", "pw-of-mine")); }
-  // Whom it knows, it sends to `location` for blobs.
+  // Redirects authenticated requests for blobs to `location`.
   void redirect_to(const std::string& location) {
     registry_.set_hook([location](const ServerRequest& request) {
       ServerResponse response{.status = 401, .headers = {"WWW-Authenticate: Basic"}, .body = ""};
@@ -125,7 +125,7 @@ TEST_F(RegistryTrustTest, ATokenOfTheRegistryItselfIsAskedForWithTheCertificate)
     return response;
   });
   EXPECT_EQ(fetch(at_home(), digest_, 8), "");
-  // Each answer closes its connection, so the token's had a handshake of its own.
+  // Each answer closes its connection, so the token request made a handshake of its own.
   EXPECT_EQ(home_->handshakes(), 3);
   EXPECT_EQ(home_->certificates(), 3);
 }
