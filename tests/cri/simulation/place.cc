@@ -50,7 +50,7 @@ Place::Place(bool is_told)
   auto kernel = std::make_unique<VirtualBackend>();
   backend = kernel.get();
   ring = Ring::create(std::move(kernel), {}).value();
-  layers = std::make_unique<snapshotter::LayerStore>(*ring, unused_snapshotter, layout.snapshots());
+  layers = std::make_unique<cri::SnapshotLayers>(*ring, unused_snapshotter, layout.snapshots());
   puller =
       std::make_unique<image::Puller>(*ring, *content, *images, *layers, log, image::PullOptions());
   quiet = std::make_unique<cri::Quiet>(*ring, []() {});

@@ -5,15 +5,15 @@
 #include <memory>
 
 #include "core/base/log.h"
-#include "core/image/content.h"
-#include "core/image/image_store.h"
-#include "core/image/pull.h"
+#include "core/image/content/content.h"
+#include "core/image/store/image_store.h"
+#include "core/image/pull/puller.h"
 #include "core/linux/overlay_mount.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
 #include "core/store/state.h"
 #include "cri/quiet.h"
-#include "snapshotter/layer_store.h"
+#include "cri/layers/snapshot_layers.h"
 #include "tests/cri/simulation/virtual_backend.h"
 #include "tests/support/fakes/snapshotter.h"
 #include "tests/support/temporary_dir.h"
@@ -51,7 +51,7 @@ class Place {
   std::unique_ptr<image::ImageStore> images;
   std::unique_ptr<image::ContentStore> content;
   fakes::FakeSnapshotter unused_snapshotter{no_snapshots_, no_faults_};
-  std::unique_ptr<snapshotter::LayerStore> layers;
+  std::unique_ptr<cri::SnapshotLayers> layers;
   std::unique_ptr<image::Puller> puller;
   sys::MountFeatures mount_features;
   std::unique_ptr<cri::Quiet> quiet;
