@@ -109,6 +109,9 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
     // Cancelled: the agent ends. The record stays as it was; if the handler has made the process, the
     // next agent finds it.
     if (!started.error().is(Errc::cancelled)) {
+      // The handler may have made the process and its answer been lost.
+      Result<void> killed = co_await kill_container(node, container).result();
+      static_cast<void>(killed);
       co_await note_failure(node, container, record, started.error());
     }
     stages.done();
