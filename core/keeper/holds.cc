@@ -14,8 +14,8 @@ void Holds::hold(Incoming& message, const NameBody& body) noexcept {
   const std::uint32_t known = table_.find_held(body.name.view());
   Result<std::uint32_t> made = table_.allocate();
   if (!made.ok()) {
-    return agent_.refuse(header.request, header.type, made.error().sys_errno, made.error().op.c_str(),
-                         "keeper.table");
+    return agent_.refuse(header.request, header.type, made.error().sys_errno,
+                         made.error().op.c_str(), "keeper.table");
   }
   if (known != kNoEntry) drop_entry(known);
   Entry& entry = table_.at(*made);

@@ -80,8 +80,8 @@ void Launches::start_launch(Incoming& message) noexcept {
   }
   Result<std::uint32_t> made = table_.allocate();
   if (!made.ok()) {
-    return agent_.refuse(header.request, header.type, made.error().sys_errno, made.error().op.c_str(),
-                         "keeper.table");
+    return agent_.refuse(header.request, header.type, made.error().sys_errno,
+                         made.error().op.c_str(), "keeper.table");
   }
   const std::uint32_t index = *made;
   Entry& entry = table_.at(index);

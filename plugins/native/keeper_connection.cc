@@ -22,20 +22,6 @@ using keeper::LaunchAnswer;
 using keeper::MessageType;
 using keeper::Refusal;
 
-// Error::op is a literal; the keeper's step comes as text.
-const char* literal_step(const char* step) {
-  for (int i = 1; i <= static_cast<int>(container::Step::exec); ++i) {
-    const char* name = container::step_name(static_cast<container::Step>(i));
-    if (::strcmp(name, step) == 0) return name;
-  }
-  for (const char* name :
-       {"launch", "hello", "handover", "request", "forget", "reopen_log", "hold", "adopt",
-        "shutdown", "execveat", "find process", "fallocate", "start berth-keeper"}) {
-    if (::strcmp(name, step) == 0) return name;
-  }
-  return "berth-keeper";
-}
-
 // "start berth-keeper: another keeper (pid 7) serves /run/berth".
 std::string text_of(const Refusal& refusal) {
   return std::string(refusal.step, ::strnlen(refusal.step, sizeof refusal.step)) + ": " +
@@ -47,7 +33,7 @@ Error refusal_error(const Header& header, std::span<const std::byte> body) {
   Refusal refusal;
   ::memcpy(&refusal, body.data(), sizeof refusal);
   refusal.step[sizeof refusal.step - 1] = refusal.text[sizeof refusal.text - 1] = '\0';
-  return sys_error(header.sys_errno, literal_step(refusal.step), refusal.text);
+  return sys_error(header.sys_errno, std::string(refusal.step), refusal.text);
 }
 
 Error keeper_died() {
