@@ -9,7 +9,6 @@
 #include <memory>
 #include <utility>
 
-#include "core/container/report.h"
 #include "core/ring/with_deadline.h"
 
 namespace berth::native {
@@ -33,7 +32,7 @@ Error refusal_error(const Header& header, std::span<const std::byte> body) {
   Refusal refusal;
   ::memcpy(&refusal, body.data(), sizeof refusal);
   refusal.step[sizeof refusal.step - 1] = refusal.text[sizeof refusal.text - 1] = '\0';
-  return sys_error(header.sys_errno, std::string(refusal.step), refusal.text);
+  return sys_error(header.sys_errno, refusal.step, refusal.text);
 }
 
 Error keeper_died() {
