@@ -27,14 +27,12 @@ bool is_handover(MessageType type) noexcept {
 
 Status Keeper::open() {
   TRY_(lives_.open());
-  TRY(LogPump pump, LogPump::create(environment_.table, ring_, *this));
-  pump_.emplace(std::move(pump));
-  parts_.emplace(Shared{environment_, ring_, lives_, agent_, outbox_, *pump_});
+  TRY_(pump_.open());
   if (environment_.fresh) {
-    parts_->handover.begin();
+    parts_.handover.begin();
   } else {
-    TRY_(pump_->open_staging());
-    parts_->handover.start_all();
+    TRY_(pump_.open_staging());
+    parts_.handover.start_all();
   }
   watch(ring_, environment_.listener.get(), POLLIN, {TokenKind::listener, 0, 0, 0});
   watch(ring_, environment_.signals.get(), POLLIN, {TokenKind::child_signal, 0, 0, 0});
@@ -43,14 +41,14 @@ Status Keeper::open() {
     agent_.set_greeted();  // by the program that was here before
     agent_.answer(std::exchange(environment_.reexec_request, 0), MessageType::reexec);
   }
-  parts_->exits.reap();
+  parts_.exits.reap();
   return {};
 }
 
 Status Keeper::run() {
   while (!done_) {
-    if (parts_->reexec.asked()) parts_->reexec.try_now();
-    const bool more = pump_->run();
+    if (parts_.reexec.asked()) parts_.reexec.try_now();
+    const bool more = pump_.run();
     flush();
     const int failed = ring_.submit_and_wait(more ? 0 : 1);
     if (failed != 0 && failed != -EINTR && failed != -EBUSY && failed != -EAGAIN) {
@@ -59,7 +57,7 @@ Status Keeper::run() {
     ring_.for_each_cqe([this](std::uint64_t data, int result, unsigned) {
       dispatch(Token::unpack(data), result);
     });
-    if (parts_->launches.take_reap_wanted()) parts_->exits.reap();
+    if (parts_.launches.take_reap_wanted()) parts_.exits.reap();
   }
   return {};
 }
@@ -75,7 +73,7 @@ void Keeper::dispatch(Token token, int result) noexcept {
       signalfd_siginfo ignored;
       while (::read(environment_.signals.get(), &ignored, sizeof ignored) > 0) continue;
       watch(ring_, environment_.signals.get(), POLLIN, token);
-      return parts_->exits.reap();
+      return parts_.exits.reap();
     }
     case TokenKind::connection_in:
       if (agent_.on_readable(token)) read_requests();
@@ -83,11 +81,11 @@ void Keeper::dispatch(Token token, int result) noexcept {
     case TokenKind::connection_out:
       return agent_.on_writable(token);
     case TokenKind::log_write:
-      return pump_->on_written(token.index, result);
+      return pump_.on_written(token.index, result);
     case TokenKind::log_retry:
-      return pump_->on_retry();
+      return pump_.on_retry();
     case TokenKind::log_closed:
-      return pump_->on_closed();
+      return pump_.on_closed();
     default:
       return dispatch_entry(token, result);
   }
@@ -99,11 +97,11 @@ void Keeper::dispatch_entry(Token token, int result) noexcept {
   const Entry& entry = environment_.table.at(token.index);
   if (!entry.is_process() || static_cast<std::uint16_t>(entry.serial) != token.serial) return;
   if (token.kind == TokenKind::stream && result != -ECANCELED) {
-    pump_->on_stream(token.index, static_cast<Stream>(token.arg));
+    pump_.on_stream(token.index, static_cast<Stream>(token.arg));
   } else if (token.kind == TokenKind::report) {
-    parts_->launches.on_report(token.index);
+    parts_.launches.on_report(token.index);
   } else if (token.kind == TokenKind::pidfd || token.kind == TokenKind::exit_retry) {
-    parts_->exits.on_pidfd(token.index);
+    parts_.exits.on_pidfd(token.index);
   }
 }
 
@@ -127,8 +125,8 @@ void Keeper::connect(UniqueFd socket) noexcept {
 void Keeper::disconnect() noexcept {
   if (!agent_.is_open()) return;
   agent_.close();
-  parts_->reexec.cancel();
-  parts_->launches.drop_descriptors();
+  parts_.reexec.cancel();
+  parts_.launches.drop_descriptors();
   outbox_.clear();
   for (std::uint32_t i = 0; i < environment_.table.size(); ++i) {
     Life& life = lives_.at(i);
@@ -139,7 +137,7 @@ void Keeper::disconnect() noexcept {
 void Keeper::read_requests() noexcept {
   for (int i = 0; i < kMessagesPerTurn && agent_.is_open(); ++i) {
     // One answer at a time: a peer that does not read gets no more of its requests read.
-    if (!agent_.is_writable() || outbox_.listing() || parts_->reexec.asked() || done_) break;
+    if (!agent_.is_writable() || outbox_.listing() || parts_.reexec.asked() || done_) break;
     Incoming& incoming = agent_.incoming();
     Result<bool> received = agent_.receive();
     if (!received.ok() && received.error().sys_errno == EAGAIN) break;
@@ -158,7 +156,7 @@ void Keeper::read_requests() noexcept {
 
 void Keeper::flush() noexcept {
   if (!agent_.flush() || !outbox_.flush()) return;
-  if (!parts_->reexec.asked()) agent_.watch_requests();
+  if (!parts_.reexec.asked()) agent_.watch_requests();
 }
 
 // Every request gets one answer; descriptors that are not taken are closed with the message.
@@ -175,9 +173,9 @@ void Keeper::handle(Incoming& message) noexcept {
   }
   switch (header.type) {
     case MessageType::launch_fds:
-      return parts_->launches.take_descriptors(message);
+      return parts_.launches.take_descriptors(message);
     case MessageType::launch:
-      return parts_->launches.launch(message);
+      return parts_.launches.launch(message);
     case MessageType::list:
     case MessageType::held:
       return outbox_.list(header.request, header.type == MessageType::held);
@@ -188,7 +186,7 @@ void Keeper::handle(Incoming& message) noexcept {
       break;
     case MessageType::reexec:
       if (message.fd_count() != 1) break;
-      return parts_->reexec.ask(message.take_fd(0), header.request);
+      return parts_.reexec.ask(message.take_fd(0), header.request);
     case MessageType::shutdown:
       return shut_down(header);
     default:
@@ -203,7 +201,7 @@ void Keeper::handle(Incoming& message) noexcept {
 
 // False: malformed.
 bool Keeper::handle_handover(Incoming& message) noexcept {
-  Handover& handover = parts_->handover;
+  Handover& handover = parts_.handover;
   if (message.header().type == MessageType::adopt_done) {
     if (!handover.adopt_done(message)) disconnect();
     return true;
@@ -254,11 +252,11 @@ void Keeper::handle_named(Incoming& message, const NameBody& body) noexcept {
       return agent_.answer(header.request, header.type);
     case MessageType::forget:
       if (process == kNoEntry) return agent_.answer(header.request, header.type);
-      return parts_->exits.forget(header.request, process);
+      return parts_.exits.forget(header.request, process);
     case MessageType::hold:
-      return parts_->holds.hold(message, body);
+      return parts_.holds.hold(message, body);
     case MessageType::drop:
-      parts_->holds.drop(body);
+      parts_.holds.drop(body);
       return agent_.answer(header.request, header.type);
     default:
       return agent_.refuse(header.request, header.type, EINVAL, "request", "unknown");
@@ -278,11 +276,11 @@ void Keeper::reopen_log(Incoming& message, std::uint32_t entry) noexcept {
     why_not = "one is being done";
   }
   if (why_not != nullptr) {
-    pump_->close_log(log.release());
+    pump_.close_log(log.release());
     return agent_.refuse(header.request, header.type, EBUSY, "reopen_log", why_not);
   }
   life.reopen_request = header.request;
-  pump_->reopen(entry, std::move(log));
+  pump_.reopen(entry, std::move(log));
 }
 
 // The agent reaped a process whose parent it became when an earlier keeper died.
@@ -292,7 +290,7 @@ void Keeper::record_exit(const Header& header, const ExitRecord& record) noexcep
   if (entry != kNoEntry && table.at(entry).state == EntryState::running &&
       table.at(entry).adopted != 0) {
     const bool known = record.exit_known != 0;
-    parts_->exits.ended(entry, known ? std::optional<int>(record.exit_code) : std::nullopt);
+    parts_.exits.ended(entry, known ? std::optional<int>(record.exit_code) : std::nullopt);
   }
   agent_.answer(header.request, MessageType::record_exit);
 }
@@ -309,7 +307,7 @@ void Keeper::shut_down(const Header& header) noexcept {
 }
 
 void Keeper::drained(std::uint32_t entry) {
-  parts_->exits.drained(entry);
+  parts_.exits.drained(entry);
 }
 
 void Keeper::log_reopened(std::uint32_t entry) {

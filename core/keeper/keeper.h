@@ -30,13 +30,15 @@ class Keeper final : private LogPump::Owner {
       : environment_(environment),
         ring_(ring),
         agent_(ring),
-        outbox_(environment.table, lives_, agent_) {}
+        outbox_(environment.table, lives_, agent_),
+        pump_(environment.table, ring, *this),
+        parts_(Shared{environment, ring, lives_, agent_, outbox_, pump_}) {}
   Status open();
   // Until shutdown. An error is the end of the program.
   Status run();
 
  private:
-  // The parts that need the pump, which can fail to be made.
+  // In the order in which they know each other.
   struct Parts {
     explicit Parts(const Shared& shared)
         : launches(shared),
@@ -77,8 +79,8 @@ class Keeper final : private LogPump::Owner {
   Lives lives_;
   AgentConnection agent_;
   Outbox outbox_;
-  std::optional<LogPump> pump_;
-  std::optional<Parts> parts_;
+  LogPump pump_;
+  Parts parts_;
   bool done_ = false;
 };
 

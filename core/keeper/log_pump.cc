@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <utility>
@@ -21,8 +22,9 @@ constexpr std::uint8_t kDrainPieces = 24;  // a full pipe of the default size, a
 constexpr int kPiecesPerTurn = 32;         // then the keeper looks at its other duties
 constexpr std::int64_t kRetryNs = 200 * kNanosecondsPerMillisecond;
 
-std::uint8_t bit(Stream stream) noexcept {
-  return static_cast<std::uint8_t>(1u << stream);
+int bytes_in(int pipe) noexcept {
+  int bytes = 0;
+  return pipe >= 0 && ::ioctl(pipe, FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
 // What was recorded before must be in the table when the phase is, whenever a kill comes.
@@ -34,12 +36,16 @@ void set_phase(LogSlot& piece, SlotPhase phase) noexcept {
 
 }  // namespace
 
+Status LogPump::open() {
+  return log_.open();
+}
+
 bool LogPump::run() noexcept {
   for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
-    const int slot_index = free_slot();
-    const std::uint32_t entry = slot_index < 0 ? kNoEntry : take_next();
+    const int slot_index = queue_.free_slot();
+    const std::uint32_t entry = slot_index < 0 ? kNoEntry : queue_.take_next();
     if (entry == kNoEntry) return false;
-    Flow& state = flow(entry);
+    LogFlow& state = log_.flow(entry);
     if (state.slot != 0 || state.ready == 0) continue;
     // Both streams ready: they take turns.
     Stream stream = state.ready == 1 ? kStdout : kStderr;
@@ -47,13 +53,13 @@ bool LogPump::run() noexcept {
     state.last = stream;
     carry(entry, stream, static_cast<std::uint32_t>(slot_index));
   }
-  return first_ != kNoEntry;
+  return queue_.first() != kNoEntry;
 }
 
 void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index) noexcept {
-  Entry& process = table_->at(entry);
-  Flow& state = flow(entry);
-  LogSlot& piece = slot(slot_index);
+  Entry& process = log_.table().at(entry);
+  LogFlow& state = log_.flow(entry);
+  LogSlot& piece = log_.slot(slot_index);
   piece.entry = entry;
   piece.serial = process.serial;
   piece.stream = stream;
@@ -71,7 +77,7 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
     if (state.draining != 0 && state.budget > 0) --state.budget;
     piece.raw_bytes = static_cast<std::uint32_t>(moved);
     set_phase(piece, SlotPhase::staged);
-    if (fill_raw(piece, table_->raw(static_cast<int>(slot_index)))) {
+    if (fill_raw(piece, log_.table().raw(static_cast<int>(slot_index)))) {
       begin_batch(slot_index);
     } else {
       release(slot_index);
@@ -81,7 +87,7 @@ void LogPump::carry(std::uint32_t entry, Stream stream, std::uint32_t slot_index
   state.ready &= static_cast<std::uint8_t>(~bit(stream));
   if (moved < 0 && errno == EAGAIN) {
     release(slot_index);
-    arm(entry, stream);
+    streams_.arm(entry, stream);
     check_drained(entry);
     return;
   }
@@ -107,20 +113,20 @@ bool LogPump::fill_raw(LogSlot& piece, std::byte* raw) noexcept {
 }
 
 void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
-  Entry& process = table_->at(piece.entry);
+  LogSlot& piece = log_.slot(slot_index);
+  Entry& process = log_.table().at(piece.entry);
   const bool nothing_to_say = piece.at_eof != 0 && process.partial[piece.stream] == 0;
   if ((process.flags & kLogged) == 0 || nothing_to_say) {
     piece.batch_start = piece.raw_done;
     piece.batch_raw = piece.raw_bytes - piece.raw_done;
-    states_[slot_index].partial_after = false;
+    log_.working(slot_index).partial_after = false;
     end_batch(slot_index);
     return;
   }
   const std::optional<LogFile> log = look_at_log(process.log);
-  states_[slot_index].device = log ? log->device : 0;
+  log_.working(slot_index).device = log ? log->device : 0;
   if (!log) {
-    if (flow(piece.entry).reopening != 0) {
+    if (log_.flow(piece.entry).reopening != 0) {
       take_new_log(slot_index);
     } else {
       block(slot_index, EBADF);
@@ -133,7 +139,7 @@ void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
   piece.log_inode = log->inode;
   piece.log_size_before = log->size;
   format_batch(slot_index);
-  if (states_[slot_index].out_bytes == 0) {
+  if (log_.working(slot_index).out_bytes == 0) {
     end_batch(slot_index);
     return;
   }
@@ -145,38 +151,38 @@ void LogPump::begin_batch(std::uint32_t slot_index) noexcept {
 
 // From the slot's record alone, so that a successor gets the same bytes.
 void LogPump::format_batch(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
-  const std::byte* raw = table_->raw(static_cast<int>(slot_index));
+  LogSlot& piece = log_.slot(slot_index);
+  const std::byte* raw = log_.table().raw(static_cast<int>(slot_index));
   const FormatInput input{
       .raw = std::span(raw + piece.batch_start, piece.raw_bytes - piece.batch_start),
       .stream = static_cast<Stream>(piece.stream),
       .time_ns = piece.batch_time_ns,
       .partial = piece.batch_partial != 0};
-  const Formatted done = piece.at_eof != 0 ? format_end(input, out(slot_index))
-                                           : format_records(input, out(slot_index));
+  const Formatted done = piece.at_eof != 0 ? format_end(input, log_.out(slot_index))
+                                           : format_records(input, log_.out(slot_index));
   piece.batch_raw = static_cast<std::uint32_t>(done.raw_bytes);
-  states_[slot_index].out_bytes = static_cast<std::uint32_t>(done.out_bytes);
-  states_[slot_index].out_done = 0;
-  states_[slot_index].partial_after = done.partial;
+  log_.working(slot_index).out_bytes = static_cast<std::uint32_t>(done.out_bytes);
+  log_.working(slot_index).out_done = 0;
+  log_.working(slot_index).partial_after = done.partial;
 }
 
 void LogPump::submit(std::uint32_t slot_index) noexcept {
-  SlotState& state = states_[slot_index];
-  const int log = table_->at(slot(slot_index).entry).log;
-  WriteBy& write_by = flow(slot(slot_index).entry).write_by;
-  if (write_by == WriteBy::unknown) {
-    write_by = can_poll(log) ? WriteBy::worker : WriteBy::submitter;
+  LogSlotState& state = log_.working(slot_index);
+  const int log = log_.table().at(log_.slot(slot_index).entry).log;
+  LogWriteBy& write_by = log_.flow(log_.slot(slot_index).entry).write_by;
+  if (write_by == LogWriteBy::unknown) {
+    write_by = can_poll(log) ? LogWriteBy::worker : LogWriteBy::submitter;
   }
-  io_uring_sqe* sqe = ring_->get_sqe();
+  io_uring_sqe* sqe = ring_.get_sqe();
   CHECK(sqe != nullptr);
   // Offset -1: at the file's position, which O_APPEND makes its end.
-  io_uring_prep_write(sqe, log, out(slot_index).data() + state.out_done,
+  io_uring_prep_write(sqe, log, log_.out(slot_index).data() + state.out_done,
                       state.out_bytes - state.out_done, static_cast<std::uint64_t>(-1));
   // KERNEL 6.18: a write that would have to wait is given to a worker, but of a file that can be
   // polled the submitting thread polls first, and poll(2) of a file of FUSE waits for its server.
   // Proof: tests/core/keeper/fuse_log_test.cc. Ordinary files cannot be polled, and a worker costs
   // them much.
-  if (write_by == WriteBy::worker) sqe->flags |= IOSQE_ASYNC;
+  if (write_by == LogWriteBy::worker) sqe->flags |= IOSQE_ASYNC;
   sqe->user_data = Token{TokenKind::log_write, 0, 0, slot_index}.pack();
   state.in_flight = true;
   state.blocked = false;
@@ -184,26 +190,26 @@ void LogPump::submit(std::uint32_t slot_index) noexcept {
 }
 
 void LogPump::on_written(std::uint32_t slot_index, int result) noexcept {
-  SlotState& state = states_[slot_index];
+  LogSlotState& state = log_.working(slot_index);
   CHECK(slot_index < kLogSlots && state.in_flight && in_flight_ > 0);
   state.in_flight = false;
   --in_flight_;
-  if (slot(slot_index).entry == kNoEntry) {
+  if (log_.slot(slot_index).entry == kNoEntry) {
     // Its container was forgotten meanwhile.
-    set_phase(slot(slot_index), SlotPhase::free);
+    set_phase(log_.slot(slot_index), SlotPhase::free);
     state = {};
     return;
   }
   if (result > 0) {
     state.full = false;
-    flow(slot(slot_index).entry).odd = 0;
+    log_.flow(log_.slot(slot_index).entry).odd = 0;
   }
   if (result > 0) state.out_done += static_cast<std::uint32_t>(result);
   if (state.out_done >= state.out_bytes) {
     end_batch(slot_index);
   } else if (result > 0 || result == -EINTR) {
     submit(slot_index);
-  } else if (flow(slot(slot_index).entry).reopening != 0) {
+  } else if (log_.flow(log_.slot(slot_index).entry).reopening != 0) {
     take_new_log(slot_index);
   } else {
     block(slot_index, -result);
@@ -211,15 +217,15 @@ void LogPump::on_written(std::uint32_t slot_index, int result) noexcept {
 }
 
 void LogPump::end_batch(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
-  Entry& process = table_->at(piece.entry);
+  LogSlot& piece = log_.slot(slot_index);
+  Entry& process = log_.table().at(piece.entry);
   // Absolute values: doing this twice is harmless.
-  process.partial[piece.stream] = states_[slot_index].partial_after ? 1 : 0;
+  process.partial[piece.stream] = log_.working(slot_index).partial_after ? 1 : 0;
   piece.raw_done = piece.batch_start + piece.batch_raw;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   piece.writing = 0;
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (flow(piece.entry).reopening != 0) switch_log(piece.entry);
+  if (log_.flow(piece.entry).reopening != 0) switch_log(piece.entry);
   if (piece.raw_done < piece.raw_bytes) {
     begin_batch(slot_index);
     return;
@@ -229,43 +235,43 @@ void LogPump::end_batch(std::uint32_t slot_index) noexcept {
 
 // Its bytes are in the log, or nobody wants them.
 void LogPump::finish_piece(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
+  LogSlot& piece = log_.slot(slot_index);
   const std::uint32_t entry = piece.entry;
   const Stream stream = static_cast<Stream>(piece.stream);
   const bool at_eof = piece.at_eof != 0;
   release(slot_index);
   if (at_eof) {
-    close_stream(entry, stream);
+    streams_.close(entry, stream);
   } else {
-    flow(entry).ready |= bit(stream);
-    enqueue(entry);
+    log_.flow(entry).ready |= bit(stream);
+    queue_.enqueue(entry);
   }
   check_drained(entry);
 }
 
 void LogPump::release(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
+  LogSlot& piece = log_.slot(slot_index);
   const std::uint32_t entry = piece.entry;
   set_phase(piece, SlotPhase::free);
-  states_[slot_index] = {};
-  Flow& state = flow(entry);
+  log_.working(slot_index) = {};
+  LogFlow& state = log_.flow(entry);
   state.slot = state.overdue = 0;
-  if (state.ready != 0) enqueue(entry);
+  if (state.ready != 0) queue_.enqueue(entry);
 }
 
 void LogPump::block(std::uint32_t slot_index, int sys_errno) noexcept {
-  SlotState& state = states_[slot_index];
+  LogSlotState& state = log_.working(slot_index);
   state.blocked = true;
   // EBADF: its log was lost with a keeper and an agent, and is brought again. Device 0 is those
   // logs'.
   state.full = sys_errno == ENOSPC || sys_errno == EBADF;
-  flow(slot(slot_index).entry).odd = state.full ? 0 : 1;
+  log_.flow(log_.slot(slot_index).entry).odd = state.full ? 0 : 1;
   arm_retry();
-  check_drained(slot(slot_index).entry);
+  check_drained(log_.slot(slot_index).entry);
   // Of those in line some wait for nothing now.
-  for (std::uint32_t entry = first_; entry != kNoEntry;) {
-    const std::uint32_t next = flow(entry).next;
-    if (flow(entry).draining != 0) check_drained(entry);
+  for (std::uint32_t entry = queue_.first(); entry != kNoEntry;) {
+    const std::uint32_t next = log_.flow(entry).next;
+    if (log_.flow(entry).draining != 0) check_drained(entry);
     entry = next;
   }
 }
@@ -273,7 +279,7 @@ void LogPump::block(std::uint32_t slot_index, int sys_errno) noexcept {
 void LogPump::arm_retry() noexcept {
   if (retry_armed_) return;
   static __kernel_timespec period{0, kRetryNs};
-  io_uring_sqe* sqe = ring_->get_sqe();
+  io_uring_sqe* sqe = ring_.get_sqe();
   CHECK(sqe != nullptr);
   io_uring_prep_timeout(sqe, &period, 0, 0);
   sqe->user_data = Token{TokenKind::log_retry, 0, 0, 0}.pack();
@@ -283,75 +289,75 @@ void LogPump::arm_retry() noexcept {
 void LogPump::on_retry() noexcept {
   retry_armed_ = false;
   for (std::uint32_t i = 0; i < kLogSlots; ++i) {
-    if (!states_[i].blocked) continue;
-    if (states_[i].lost) {
+    if (!log_.working(i).blocked) continue;
+    if (log_.working(i).lost) {
       block(i, EBADF);
       continue;
     }
-    if (flow(slot(i).entry).odd != 0 && (odd_slots() > 1 || odd_wait())) {
+    if (log_.flow(log_.slot(i).entry).odd != 0 && (queue_.odd_slots() > 1 || queue_.odd_wait())) {
       take_back(i);
       finish_piece(i);
       continue;
     }
-    states_[i].blocked = false;
-    if (slot(i).writing != 0) {
+    log_.working(i).blocked = false;
+    if (log_.slot(i).writing != 0) {
       submit(i);
     } else {
       begin_batch(i);
     }
   }
-  for (std::uint32_t entry = 0; entry < table_->size(); ++entry) {
-    Flow& state = flow(entry);
+  for (std::uint32_t entry = 0; entry < log_.table().size(); ++entry) {
+    LogFlow& state = log_.flow(entry);
     if (state.draining == 0) continue;
     if (--state.draining != 0) {
       arm_retry();
       continue;
     }
     state.overdue = 1;
-    owner_->drained(entry);
+    owner_.drained(entry);
   }
 }
 
 void LogPump::on_stream(std::uint32_t entry, Stream stream) noexcept {
-  Flow& state = flow(entry);
-  state.armed &= static_cast<std::uint8_t>(~bit(stream));
-  if (table_->at(entry).stream[stream] < 0) return;
+  LogFlow& state = log_.flow(entry);
+  streams_.polled(entry, stream);
+  if (log_.table().at(entry).stream[stream] < 0) return;
   state.ready |= bit(stream);
-  enqueue(entry);
+  queue_.enqueue(entry);
 }
 
 void LogPump::drain(std::uint32_t entry) noexcept {
-  Flow& state = flow(entry);
+  LogFlow& state = log_.flow(entry);
   state.draining = kDrainTicks;
   // Not for what still hangs.
   if (state.slot == 0) state.overdue = 0;
   state.budget = kDrainPieces;
-  const Entry& process = table_->at(entry);
+  const Entry& process = log_.table().at(entry);
   for (const Stream stream : {kStdout, kStderr}) {
     if (process.carried() && process.stream[stream] >= 0) state.ready |= bit(stream);
   }
-  enqueue(entry);
+  queue_.enqueue(entry);
   check_drained(entry);
   if (state.draining != 0) arm_retry();
 }
 
 void LogPump::check_drained(std::uint32_t entry) noexcept {
-  Flow& state = flow(entry);
+  LogFlow& state = log_.flow(entry);
   if (state.draining == 0) return;
   const bool idle = state.slot == 0 && state.ready == 0;
-  const bool stuck =
-      state.slot != 0 ? states_[state.slot - 1].blocked : state.odd != 0 || is_full(entry);
+  const bool stuck = state.slot != 0 ? log_.working(state.slot - 1).blocked
+                                     : state.odd != 0 || queue_.is_full(entry);
   if (!idle && !stuck && state.overdue == 0 && state.budget > 0) return;
   state.draining = 0;
-  owner_->drained(entry);
+  owner_.drained(entry);
 }
 
 void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
-  Flow& state = flow(entry);
+  LogFlow& state = log_.flow(entry);
   if (state.reopening != 0) close_log(state.next_log);
   state.next_log = log.release();
   state.reopening = 1;
-  if (state.slot != 0 && states_[state.slot - 1].in_flight) return;
+  if (state.slot != 0 && log_.working(state.slot - 1).in_flight) return;
   if (state.slot == 0) {
     switch_log(entry);
     return;
@@ -361,19 +367,19 @@ void LogPump::reopen(std::uint32_t entry, UniqueFd log) noexcept {
 
 // What was written of a batch before the rest was refused.
 void LogPump::take_back(std::uint32_t slot_index) noexcept {
-  const LogSlot& piece = slot(slot_index);
-  if (piece.writing == 0 || states_[slot_index].out_done == 0) return;
-  const int ignored = ::ftruncate(table_->at(piece.entry).log, piece.log_size_before);
+  const LogSlot& piece = log_.slot(slot_index);
+  if (piece.writing == 0 || log_.working(slot_index).out_done == 0) return;
+  const int ignored = ::ftruncate(log_.table().at(piece.entry).log, piece.log_size_before);
   static_cast<void>(ignored);
 }
 
 // The old file refused a batch: the new file gets it whole. If the old one was lost and is back,
 // it gets the rest.
 void LogPump::take_new_log(std::uint32_t slot_index) noexcept {
-  LogSlot& piece = slot(slot_index);
+  LogSlot& piece = log_.slot(slot_index);
   const std::uint32_t entry = piece.entry;
-  const bool was_lost = std::exchange(states_[slot_index].lost, false);
-  states_[slot_index].blocked = states_[slot_index].full = false;
+  const bool was_lost = std::exchange(log_.working(slot_index).lost, false);
+  log_.working(slot_index).blocked = log_.working(slot_index).full = false;
   if (was_lost) {
     switch_log(entry);
     resume_batch(slot_index);
@@ -386,15 +392,168 @@ void LogPump::take_new_log(std::uint32_t slot_index) noexcept {
 }
 
 void LogPump::switch_log(std::uint32_t entry) noexcept {
-  Flow& state = flow(entry);
-  Entry& process = table_->at(entry);
+  LogFlow& state = log_.flow(entry);
+  Entry& process = log_.table().at(entry);
   close_log(std::exchange(process.log, std::exchange(state.next_log, -1)));
   state.reopening = 0;
   state.device = 0;
-  state.write_by = WriteBy::unknown;
+  state.write_by = LogWriteBy::unknown;
   state.odd = 0;
   process.flags |= kLogged;
-  owner_->log_reopened(entry);
+  owner_.log_reopened(entry);
+}
+
+Status LogPump::open_staging() noexcept {
+  for (LogSlot& piece : log_.table().header().slots) {
+    if (piece.staging_read >= 0) continue;
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return sys_error(errno, "pipe2", "staging");
+    piece.staging_read = ends[0];
+    piece.staging_write = ends[1];
+  }
+  return {};
+}
+
+void LogPump::start(std::uint32_t entry) noexcept {
+  LogFlow& state = log_.flow(entry);
+  const bool reopening = state.reopening != 0;
+  const int next_log = reopening ? state.next_log : -1;
+  state = {};
+  state.reopening = reopening ? 1 : 0;
+  state.next_log = next_log;
+  const Entry& process = log_.table().at(entry);
+  if (!process.carried()) return;
+  for (const Stream stream : {kStdout, kStderr}) {
+    if (process.stream[stream] >= 0) streams_.arm(entry, stream);
+  }
+}
+
+void LogPump::expect_reopen(std::uint32_t entry, UniqueFd log) noexcept {
+  log_.flow(entry).next_log = log.release();
+  log_.flow(entry).reopening = 1;
+}
+
+bool LogPump::close(std::uint32_t entry) noexcept {
+  LogFlow& state = log_.flow(entry);
+  if (state.slot != 0) {
+    const std::uint32_t slot_index = state.slot - 1u;
+    if (log_.working(slot_index).in_flight && state.overdue == 0) {
+      // drained() comes when the write has ended, or hangs.
+      state.draining = kDrainTicks;
+      state.budget = 0;
+      arm_retry();
+      return false;
+    }
+    // Blocked for good: what the log refused is lost with the container, as is what the pipe holds.
+    state.ready = 0;
+    if (log_.working(slot_index).in_flight) {
+      log_.slot(slot_index).entry = kNoEntry;  // the slot is free when the write has ended
+    } else {
+      release(slot_index);
+    }
+  }
+  streams_.close(entry, kStdout);
+  streams_.close(entry, kStderr);
+  queue_.leave(entry);
+  Entry& process = log_.table().at(entry);
+  close_log(std::exchange(process.log, -1));
+  if (state.reopening != 0) close_log(state.next_log);
+  state = {};
+  state.next_log = -1;
+  return true;
+}
+
+// Through the ring, behind the writes that are queued there. KERNEL: close(2) of a file of NFS or
+// FUSE waits for its server, whoever else has it open; io_uring leaves that to a worker.
+void LogPump::close_log(int log) noexcept {
+  if (log < 0) return;
+  io_uring_sqe* sqe = ring_.get_sqe();
+  CHECK(sqe != nullptr);
+  io_uring_prep_close(sqe, log);
+  sqe->user_data = Token{TokenKind::log_closed, 0, 0, 0}.pack();
+  ++closing_;
+}
+
+void LogPump::recover() noexcept {
+  for (std::uint32_t i = 0; i < kLogSlots; ++i) recover_slot(i);
+  // Where no write had begun, the expected reopen is simply done.
+  for (std::uint32_t i = 0; i < log_.table().size(); ++i) {
+    if (log_.table().at(i).is_process() && log_.flow(i).reopening != 0 && log_.flow(i).slot == 0)
+      switch_log(i);
+  }
+}
+
+void LogPump::recover_slot(std::uint32_t slot_index) noexcept {
+  LogSlot& piece = log_.slot(slot_index);
+  if (piece.phase == SlotPhase::free) return;
+  const bool known = piece.entry < log_.table().size() &&
+                     log_.table().at(piece.entry).is_process() &&
+                     log_.table().at(piece.entry).serial == piece.serial &&
+                     piece.stream <= kStderr && piece.raw_bytes <= kRawBytesMax &&
+                     (piece.writing == 0 || piece.batch_start <= piece.raw_bytes);
+  std::byte* raw = log_.table().raw(static_cast<int>(slot_index));
+  if (!known) {
+    // Its process was forgotten: nobody wants these bytes.
+    for (int rest = bytes_in(piece.staging_read); rest > 0; rest = bytes_in(piece.staging_read)) {
+      if (::read(piece.staging_read, raw, kRawBytesMax) <= 0) break;
+    }
+    piece.phase = SlotPhase::free;
+    return;
+  }
+  LogFlow& state = log_.flow(piece.entry);
+  if (piece.phase == SlotPhase::moving) {
+    piece.raw_bytes = static_cast<std::uint32_t>(bytes_in(piece.staging_read));
+    piece.phase = SlotPhase::staged;
+  }
+  if (piece.phase == SlotPhase::staged) {
+    if (piece.raw_bytes == 0 || !fill_raw(piece, raw)) {
+      piece.phase = SlotPhase::free;
+      return;
+    }
+  }
+  state.slot = static_cast<std::uint8_t>(slot_index + 1);
+  const Entry& process = log_.table().at(piece.entry);
+  if (piece.writing == 0) {
+    begin_batch(slot_index);
+    return;
+  }
+  if (state.reopening != 0) {
+    const std::optional<LogFile> next = look_at_log(state.next_log);
+    // It had been done, only not answered.
+    if (next && next->inode == piece.log_inode) switch_log(piece.entry);
+  }
+  if (look_at_log(process.log) || state.reopening != 0) {
+    resume_batch(slot_index);
+    return;
+  }
+  // 1. The batch is written whole; 2. keeper and agent are killed before its record is cleared, and
+  // with them the last descriptors of the log; 3. the agent's successor brings the log back. Only
+  // then can the log say what is in it, so the record stays until then.
+  log_.working(slot_index).lost = true;
+  block(slot_index, EBADF);
+}
+
+// Goes on with a batch that a dead keeper has begun.
+void LogPump::resume_batch(std::uint32_t slot_index) noexcept {
+  LogSlot& piece = log_.slot(slot_index);
+  const std::optional<LogFile> log = look_at_log(log_.table().at(piece.entry).log);
+  if (!log || log->inode != piece.log_inode) {
+    // Another file. What was written into the first one is not known: twice is better than never.
+    piece.writing = 0;
+    begin_batch(slot_index);
+    return;
+  }
+  format_batch(slot_index);
+  LogSlotState& batch = log_.working(slot_index);
+  batch.device = log->device;
+  const std::int64_t written = log->size - piece.log_size_before;
+  if (written > 0)
+    batch.out_done = static_cast<std::uint32_t>(std::min<std::int64_t>(written, batch.out_bytes));
+  if (batch.out_done == batch.out_bytes) {
+    end_batch(slot_index);
+  } else {
+    submit(slot_index);
+  }
 }
 
 }  // namespace berth::keeper

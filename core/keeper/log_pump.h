@@ -4,37 +4,33 @@
 // each recorded in a slot of the table before the next begins:
 //
 //   moving   splice(2) from the container's pipe into the slot's own staging pipe. The bytes are in
-//   one
-//            or the other, and nobody else writes to the staging pipe, so its fill (FIONREAD)
+//            one or the other, and only this slot writes to the staging pipe, so its fill (FIONREAD)
 //            tells.
 //   staged   read(2) from the staging pipe into the slot's raw buffer, which lives in the table.
-//   What
-//            is not in the staging pipe any more is in the buffer.
+//            What is not in the staging pipe any more is in the buffer.
 //   raw      format_records and one write to the log per batch. The log's size before, the time and
 //            the bytes covered are recorded first; formatting is deterministic, so the log's size
 //            afterwards tells how much of the batch was written, and the rest is appended.
 //
 // A successor finishes the slots (recover) and goes on. A log that died with keeper and agent is
 // waited for, and its size is looked at when it is back. One slot per container at a time, which
-// keeps stdout and stderr in order; kLogSlots containers at once, the others wait in line. A log
-// that cannot be written (ENOSPC) is tried again five times a second; the container's pipe fills
-// and its writer waits: back-pressure, never loss. reopen_log to another file ends the wait.
-// A process without a log has its output read and discarded.
+// keeps stdout and stderr in order; kLogSlots containers at once, the others wait in the queue
+// (log_queue.h). A log that cannot be written (ENOSPC) is tried again five times a second; the
+// container's pipe fills and its writer waits: back-pressure, never loss. reopen_log to another file
+// ends the wait. When several logs refuse for reasons of their own, what they refused is dropped in
+// turn. A process without a log has its output read and discarded.
 //
-// Logs that cannot be written do not hold up those that can: while a filesystem is full, nothing
-// more is taken from a pipe for it; the last free slot is not for a filesystem whose writes have
-// all the others, since they may hang in the kernel; and logs that refuse for reasons of their own
-// (EFBIG, EIO, EDQUOT) share one slot: when there are several, what they refused is dropped in
-// turn.
+// log_pump.cc is long because these steps, their retries and their recovery are one state machine:
+// each is right only in view of what the others have recorded.
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "core/base/result.h"
-#include "core/keeper/log_format.h"
+#include "core/keeper/log_queue.h"
+#include "core/keeper/log_state.h"
+#include "core/keeper/log_streams.h"
 #include "core/keeper/table.h"
-#include "core/linux/mmap.h"
 #include "core/ring/raw.h"
 
 namespace berth::keeper {
@@ -56,8 +52,11 @@ class LogPump {
     ~Owner() = default;
   };
 
-  static Result<LogPump> create(Table& table, RawRing& ring, Owner& owner);
-  LogPump(LogPump&&) = default;
+  LogPump(Table& table, RawRing& ring, Owner& owner)
+      : ring_(ring), owner_(owner), log_(table), queue_(log_), streams_(log_, ring) {}
+  LogPump(const LogPump&) = delete;
+  LogPump& operator=(const LogPump&) = delete;
+  Status open();
 
   // Makes the staging pipes that are missing.
   Status open_staging() noexcept;
@@ -89,53 +88,6 @@ class LogPump {
   bool quiet() const noexcept { return in_flight_ == 0 && closing_ == 0; }
 
  private:
-  enum class WriteBy : std::uint8_t { unknown = 0, submitter, worker };
-  struct Flow {
-    std::uint8_t ready;  // bit per stream: readable as far as known
-    std::uint8_t armed;  // bit per stream: a poll is in the kernel
-    std::uint8_t slot;   // 1 + the slot in use; 0: none
-    std::uint8_t queued;
-    std::uint8_t draining;  // ticks of the retry timer until it is overdue; 0: nobody asked
-    std::uint8_t overdue;   // its output is waited for no longer
-    std::uint8_t budget;    // pieces left while draining
-    std::uint8_t last;      // stream served last
-    std::uint8_t odd;       // the log refused for a reason of its own, and has taken nothing since
-    std::uint8_t reopening;
-    WriteBy write_by;       // how the log is written
-    std::int32_t next_log;  // while reopening
-    std::uint32_t next;     // in the line
-    std::uint32_t device;   // of the log's filesystem; 0: not looked at yet
-  };
-  struct SlotState {
-    bool in_flight = false;
-    bool blocked = false;  // waits for the retry timer or a reopen
-    bool full = false;     // its filesystem is, and has not taken anything since
-    bool lost = false;     // the log is gone, and the batch of the slot's record may be in it
-    std::uint32_t device = 0;
-    std::uint32_t out_bytes = 0;
-    std::uint32_t out_done = 0;
-    bool partial_after = false;
-  };
-
-  LogPump(Table& table, RawRing& ring, Owner& owner)
-      : table_(&table), ring_(&ring), owner_(&owner) {}
-
-  Flow& flow(std::uint32_t entry) noexcept;
-  LogSlot& slot(std::uint32_t index) noexcept { return table_->header().slots[index]; }
-  std::span<char> out(std::uint32_t slot) noexcept;
-  int free_slot() const noexcept;
-  void enqueue(std::uint32_t entry) noexcept;
-  void leave_line(std::uint32_t entry, std::uint32_t before) noexcept;
-  std::uint32_t take_next() noexcept;
-  bool may_have_slot(std::uint32_t entry) noexcept;
-  bool would_have_all(std::uint32_t entry) noexcept;
-  bool is_full(std::uint32_t entry) noexcept;
-  int odd_slots() noexcept;
-  bool odd_wait() noexcept;
-  std::uint32_t device_of(std::uint32_t entry) noexcept;
-  void arm(std::uint32_t entry, Stream stream) noexcept;
-  void disarm(std::uint32_t entry, Stream stream) noexcept;
-  void close_stream(std::uint32_t entry, Stream stream) noexcept;
   void carry(std::uint32_t entry, Stream stream, std::uint32_t slot) noexcept;
   bool fill_raw(LogSlot& slot, std::byte* raw) noexcept;
   void begin_batch(std::uint32_t slot) noexcept;
@@ -153,14 +105,11 @@ class LogPump {
   void recover_slot(std::uint32_t slot) noexcept;
   void resume_batch(std::uint32_t slot) noexcept;
 
-  Table* table_;
-  RawRing* ring_;
-  Owner* owner_;
-  sys::Mmap flows_;
-  sys::Mmap out_;
-  SlotState states_[kLogSlots];
-  std::uint32_t first_ = kNoEntry;  // the line of entries with something to carry
-  std::uint32_t last_ = kNoEntry;
+  RawRing& ring_;
+  Owner& owner_;
+  LogState log_;
+  LogQueue queue_;
+  LogStreams streams_;
   unsigned in_flight_ = 0;
   unsigned closing_ = 0;
   bool retry_armed_ = false;

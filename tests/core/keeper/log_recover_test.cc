@@ -93,7 +93,9 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
 
   // A keeper that found the table and no descriptor of the log.
   void succeed() {
-    pump_.emplace(LogPump::create(table_, ring_, *this).value());
+    LogPump::Owner& owner = *this;
+    pump_.emplace(table_, ring_, owner);
+    ASSERT_TRUE(pump_->open().ok());
     ASSERT_TRUE(pump_->open_staging().ok());
     table_.at(entry_).log = -1;
     pump_->start(entry_);
