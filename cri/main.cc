@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// berthd: builds the parts, reconciles the records with the kernel, serves the CRI until a signal, and
-// ends in order. Containers go on without it.
+// berthd: builds the parts, reconciles the records with the kernel, serves the CRI until a signal,
+// and ends in order. Containers go on without it.
 #include <errno.h>
 #include <fcntl.h>
 #include <gperftools/malloc_extension.h>

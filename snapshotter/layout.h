@@ -45,6 +45,7 @@ class OverlayLayout {
   static std::string fs_name(std::uint64_t id) { return name(id) + "/fs"; }
   static std::string work_name(std::uint64_t id) { return name(id) + "/work"; }
   // KERNEL 5.10: a volatile overlay leaves this file and refuses the next mount while it exists.
+  // Proof: tests/snapshotter/overlay_mount_test.cc.
   static std::string volatile_mark(std::uint64_t id) {
     return work_name(id) + "/work/incompat/volatile";
   }

@@ -85,7 +85,8 @@ void open_proc(Child& child) noexcept {
 }
 
 // KERNEL 6.1: going below what the score was when CAP_SYS_RESOURCE was last used is EACCES without
-// that capability. proc(5), oom_score_adj. The process then keeps what it inherited.
+// that capability. proc(5), oom_score_adj. The process then keeps the inherited score. Proof:
+// tests/core/container/identity_test.cc.
 void set_oom_score_adj(Child& child) noexcept {
   if (!child.plan->has(kPlanHasOomScoreAdj)) return;
   const int wanted = child.plan->header().oom_score_adj;

@@ -49,7 +49,8 @@ size_t read_head(const char* path, char* head) noexcept {
   return length > 0 ? static_cast<size_t>(length) : 0;
 }
 
-// KERNEL 5.8: faccessat2 on a descriptor, with the effective identity.
+// KERNEL 5.8: faccessat2 on a descriptor, with the effective identity. Proof:
+// tests/kernel/faccessat2_empty_path_test.cc.
 bool is_executable(int fd) noexcept {
   return ::syscall(SYS_faccessat2, fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }

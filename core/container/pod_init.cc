@@ -30,7 +30,7 @@ void drop_everything(Child& child) noexcept {
 // orphans that a PID namespace's first process inherits: no wake-up for any of them. wait(2),
 // NOTES. SIGTERM is blocked, so that it queues: with its default action it is not delivered to a
 // first process at all. Before the report that the process is up, because the first SIGTERM may
-// come right then.
+// come right then. Proof: tests/kernel/pid_namespace_reap_test.cc.
 sigset_t take_signals() noexcept {
   ::signal(SIGCHLD, SIG_IGN);
   sigset_t ending;

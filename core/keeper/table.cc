@@ -87,11 +87,6 @@ const Entry& Table::at(std::uint32_t index) const noexcept {
   return const_cast<Table*>(this)->at(index);
 }
 
-std::uint32_t Table::index_of(const Entry& entry) const noexcept {
-  return static_cast<std::uint32_t>(&entry -
-                                    reinterpret_cast<const Entry*>(map_.data() + kEntriesOffset));
-}
-
 std::byte* Table::raw(int slot) noexcept {
   return map_.data() + kRawOffset + std::size_t{kRawBytesMax} * static_cast<std::size_t>(slot);
 }

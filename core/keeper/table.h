@@ -118,7 +118,6 @@ class Table {
   std::uint32_t size() const noexcept { return header().entries; }
   Entry& at(std::uint32_t index) noexcept;
   const Entry& at(std::uint32_t index) const noexcept;
-  std::uint32_t index_of(const Entry& entry) const noexcept;
   // kRawBytesMax bytes that outlive the keeper, one buffer per slot.
   std::byte* raw(int slot) noexcept;
 

@@ -11,7 +11,8 @@
 namespace berth::sys {
 namespace {
 
-// KERNEL 5.2: fsconfig(2) refuses string values of 256 bytes and more.
+// KERNEL 5.2: fsconfig(2) refuses string values of 256 bytes and more. Proof:
+// tests/kernel/mount_option_size_test.cc.
 constexpr std::size_t kValueMax = 255;
 // KERNEL: mount(2) copies one page of options.
 constexpr std::size_t kMountDataMax = 4095;
@@ -156,7 +157,8 @@ MountFeatures MountFeatures::probe() {
   if (!context.ok()) return features;
   features.overlay = true;
   // KERNEL 6.5: before it overlay takes any option and looks at none until the mount is made, so a
-  // key that cannot exist tells whether options are looked at.
+  // key that cannot exist tells whether options are looked at. Proof:
+  // tests/kernel/overlay_lowerdir_append_test.cc.
   Result<FsContext> strict = FsContext::open("overlay");
   if (!strict.ok() || strict->set_string("berth-no-such-option", "/").ok()) return features;
   features.overlay_lowerdir_append = context->set_string("lowerdir+", "/").ok();

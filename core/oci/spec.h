@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The OCI runtime specification (1.2, config.md and config-linux.md) as plain data, with the names
 // of the specification. One Spec is everything there is to know about a container: it is resolved
-// once, at CreateContainer, stored with the record, and launched by a runtime handler. An exec takes
-// its process from it. core/oci/spec_json.h writes it as config.json.
+// once, at CreateContainer, stored with the record, and launched by a runtime handler. An exec
+// takes its process from it. core/oci/spec_json.h writes it as config.json.
 //
 // Parts that berth makes have names instead of paths, because they are descriptors and have no path
 // on the host. They stand where the specification has a path and begin with "berth:":

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: RuntimeConfig tells the kubelet which cgroup driver to use; ours writes cgroupfs itself.
-// UpdateRuntimeConfig brings the pod CIDR at every start of the kubelet. It is checked and not kept:
-// none of the networks here assigns addresses.
+// UpdateRuntimeConfig brings the pod CIDR at every start of the kubelet. It is checked and not
+// kept: none of the networks here assigns addresses.
 #include "cri/about/calls.h"
 #include "cri/field.h"
 

@@ -59,7 +59,8 @@ void add_call(const CallTimes& call, std::int64_t all_us, std::vector<Line>* lin
   add_branches(stages, "", 0, call.total_us, lines);
 }
 
-// Json::value throws when the type is another one; the answer of a runtime must not end this program.
+// Json::value throws when the type is another one; the answer of a runtime must not end this
+// program.
 std::string string_at(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "?";

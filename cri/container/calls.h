@@ -33,11 +33,11 @@ Task<runtime::v1::ReopenContainerLogResponse> reopen_container_log(
 //
 // SIGKILL for every process of the container. Does not wait.
 Task<void> kill_container(Node& node, std::shared_ptr<Container> container);
-// SIGKILL for every process in its cgroup. A failure is logged; it shows again when the cgroup cannot
-// be removed.
+// SIGKILL for every process in its cgroup. A failure is logged; it shows again when the cgroup
+// cannot be removed.
 Task<void> kill_cgroup(Node& node, std::shared_ptr<Container> container);
-// Waits until the container has ended; returns at once when it does not run. deadline_exceeded after
-// kill_ms_max.
+// Waits until the container has ended; returns at once when it does not run. deadline_exceeded
+// after kill_ms_max.
 Task<void> await_end(Node& node, std::shared_ptr<Container> container);
 // Kills, waits, and removes everything of the container. Tolerates that parts are gone. The caller
 // holds the sandbox's lock.

@@ -2,12 +2,12 @@
 // CRI: "ExecSync runs a command in a container synchronously." "timeout: Timeout in seconds to stop
 // the command. Default: 0 (run forever)." "The output is truncated to 16MB."
 //
-// Kubelet and crictl refuse an answer of more than 16 MiB, and with it the exit code. So both streams
-// together are cut to that size, the longer one first.
+// Kubelet and crictl refuse an answer of more than 16 MiB, and with it the exit code. So both
+// streams together are cut to that size, the longer one first.
 //
-// The call ends with the process, not with its pipes: a grandchild that holds a pipe does not keep the
-// call. After the end only what is already in the pipes is read. On timeout the process group of the
-// exec is killed and the call fails with DEADLINE_EXCEEDED.
+// The call ends with the process, not with its pipes: a grandchild that holds a pipe does not keep
+// the call. After the end only what is already in the pipes is read. On timeout the process group
+// of the exec is killed and the call fails with DEADLINE_EXCEEDED.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

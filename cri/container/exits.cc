@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ends of processes: a runtime handler reports each one, the record keeps it, and the calls that
-// wait for it go on.
+// The ends of processes: a runtime handler reports each one, the record keeps it, and the calls
+// that wait for it go on.
 #include "core/base/units.h"
 #include "cri/container/calls.h"
 #include "cri/sandbox/calls.h"
@@ -94,8 +94,8 @@ Task<void> note_end(Node& node, std::shared_ptr<Container> container, plugins::E
     oom_killed = usage.ok() && usage->oom_killed;
   }
   records::ContainerRecord record = co_await records::load_container(node.state, container->id());
-  // The end of a PID namespace ends its processes. In a shared one, processes that the first process
-  // left would hold its ports and its cgroup.
+  // The end of a PID namespace ends its processes. In a shared one, processes that the first
+  // process left would hold its ports and its cgroup.
   if (record.config().linux().security_context().namespace_options().pid() !=
       runtime::v1::NamespaceMode::CONTAINER) {
     co_await kill_cgroup(node, container);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a snapshotter's description of a mount to a detached mount: it appears in no mount table until
-// the container's own.
+// From a snapshotter's description of a mount to a detached mount: it appears in no mount table
+// until the container's own.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seccomp profile that a request asks for. Each one is made or read once per agent for each set
-// of capabilities, on which RuntimeDefault depends, and so may a Localhost profile in docker's form.
-// That one's key has also its path, size and time.
+// of capabilities, on which RuntimeDefault depends, and so may a Localhost profile in docker's
+// form. That one's key has also its path, size and time.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ class SeccompProfiles {
   explicit SeccompProfiles(std::string root) : root_(std::move(root)) {}
 
   // A security context without a profile is unconfined, a privileged container too; that is what
-  // CRI runtimes do and the conformance suite asks for. Null: unconfined. invalid_argument names the
-  // field or the profile.
+  // CRI runtimes do and the conformance suite asks for. Null: unconfined. invalid_argument names
+  // the field or the profile.
   Result<Profile> profile_of(const runtime::v1::LinuxContainerSecurityContext& security,
                              std::uint64_t capabilities);
 

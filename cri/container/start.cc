@@ -106,8 +106,8 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
       co_await with_deadline(node.ring, deadline, launch(node, container, record, pod, stages))
           .result();
   if (!started.ok()) {
-    // Cancelled: the agent ends. The record stays as it was; if the handler has made the process, the
-    // next agent finds it.
+    // Cancelled: the agent ends. The record stays as it was; if the handler has made the process,
+    // the next agent finds it.
     if (!started.error().is(Errc::cancelled)) {
       // The handler may have made the process and its answer been lost.
       Result<void> killed = co_await kill_container(node, container).result();
@@ -116,7 +116,7 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
     }
     stages.done();
     co_await fail(std::move(started).error().with("start container `" +
-                                                   container->item.metadata().name() + "`"));
+                                                  container->item.metadata().name() + "`"));
   }
   stages.enter("state.commit");
   record.set_phase(state::v1::CONTAINER_RUNNING);

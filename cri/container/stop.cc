@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRI: "StopContainer stops a running container with a grace period (i.e., timeout). This call is
-// idempotent, and must not return an error if the container has already been stopped." An unknown id
-// is answered in the same way.
+// idempotent, and must not return an error if the container has already been stopped." An unknown
+// id is answered in the same way.
 //
 // No lock is held while the grace period passes, so status, exec and a second, shorter stop go on.
 #include <signal.h>

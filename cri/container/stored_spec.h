@@ -15,8 +15,8 @@ namespace berth::cri {
 Task<oci::Spec> resolve_spec(Node& node, std::shared_ptr<Container> container,
                              const records::ContainerRecord& record);
 
-// Writes it into the record, its seccomp profile into the profiles' table. The record is saved before
-// the next co_await.
+// Writes it into the record, its seccomp profile into the profiles' table. The record is saved
+// before the next co_await.
 Status store_spec(Node& node, const oci::Spec& spec, records::ContainerRecord& record);
 
 // The stored one. The record of an agent before it has none: then it is resolved now, with the

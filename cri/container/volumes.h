@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host paths of a container's volumes. A kubelet mounts them, and a server that does not answer
 // may be behind each: a look at such a path never ends. So it is done on a thread, the caller waits
-// until its deadline, and a path that keeps a thread is refused until the look has ended: a container
-// that is tried again and again holds one thread, not one for each try.
+// until its deadline, and a path that keeps a thread is refused until the look has ended: a
+// container that is tried again and again holds one thread, not one for each try.
 #pragma once
 
 #include <map>

@@ -29,7 +29,8 @@ Task<void> try_step(ReconcileReport& report, std::string subject, Task<void> ste
 Task<ReconcileReport> reconcile(Node& node, Scope& watchers) {
   ReconcileReport report;
   co_await load_records(node, report);
-  // The plugins hear of everything that has a record, also of objects that are removed a moment later.
+  // The plugins hear of everything that has a record, also of objects that are removed a moment
+  // later.
   RecoveredState found = co_await recover_plugins(node, report);
   co_await reconcile_containers(node, found, report);
   reopen_lost_logs(node, found);

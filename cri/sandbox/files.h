@@ -4,9 +4,9 @@
 // tmpfs of the pod, so that a pod which fills it harms only itself; the runtime handler keeps the
 // descriptor of the tmpfs over a restart of the agent.
 //
-// KERNEL 6.15: open_tree can clone a part of a detached mount. Proof: the probe of
-// core/linux/overlay_mount.h. On older kernels the files are on disk, below the root directory in
-// pods/ID, and each container has a /dev/shm of its own.
+// KERNEL 6.15: open_tree can clone a part of a detached mount. On older kernels the files are on
+// disk, below the root directory in pods/ID, and each container has a /dev/shm of its own. Proof:
+// tests/core/linux/subtree_test.cc.
 #pragma once
 
 #include <functional>

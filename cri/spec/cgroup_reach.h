@@ -10,8 +10,8 @@
 
 namespace berth::cri {
 
-// In doubt the larger one. `bounding` is the container's set of capabilities. `pod_shares_processes`:
-// the pod has a PID namespace for its containers.
+// In doubt the larger one. `bounding` is the container's set of capabilities.
+// `pod_shares_processes`: the pod has a PID namespace for its containers.
 plugins::CgroupReach cgroup_reach_of(const runtime::v1::LinuxContainerSecurityContext& security,
                                      std::uint64_t bounding, bool pod_shares_processes);
 

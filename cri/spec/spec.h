@@ -42,8 +42,8 @@ struct ProcessInput {
 // not have.
 Status resolve_process(oci::Process& process, const ProcessInput& input);
 
-// Refuses an AppArmor profile that cannot be enforced; it is never ignored. `enabled`: the kernel has
-// AppArmor.
+// Refuses an AppArmor profile that cannot be enforced; it is never ignored. `enabled`: the kernel
+// has AppArmor.
 Status check_apparmor(const runtime::v1::LinuxContainerSecurityContext& security, bool enabled);
 
 }  // namespace berth::cri

@@ -117,8 +117,8 @@ struct ExecRequest {
 
 // A process that was started.
 struct Started {
-  pid_t pid = 0;                                   // in the agent's PID namespace
-  std::int64_t started_at_ns = 0;                  // Unix time of the exec
+  pid_t pid = 0;                   // in the agent's PID namespace
+  std::int64_t started_at_ns = 0;  // Unix time of the exec
   // When the steps of the launch were done, in order: name and microseconds since the launch began.
   std::vector<std::pair<std::string, std::int64_t>> stages{};
 };
@@ -126,9 +126,9 @@ struct Started {
 struct Exit {
   enum class Of { container, exec, sandbox };
   Of of = Of::container;
-  std::string id{};                   // of the container, the exec or the sandbox
-  std::optional<int> exit_code{};     // 128 + signal when killed by one; absent: unknown
-  std::int64_t finished_at_ns = 0;    // Unix time; 0: unknown
+  std::string id{};                 // of the container, the exec or the sandbox
+  std::optional<int> exit_code{};   // 128 + signal when killed by one; absent: unknown
+  std::int64_t finished_at_ns = 0;  // Unix time; 0: unknown
 };
 
 // What the caller has on record, for recover.
@@ -150,8 +150,8 @@ struct Living {
 struct Recovered {
   std::vector<SandboxStatus> sandboxes{};  // of those known that are there
   std::vector<Living> living{};
-  std::vector<Exit> exited{};          // of containers; next_exit may report them again
-  std::vector<std::string> ended{};    // sentences: what belonged to nothing known and was ended
+  std::vector<Exit> exited{};        // of containers; next_exit may report them again
+  std::vector<std::string> ended{};  // sentences: what belonged to nothing known and was ended
 };
 
 // Named as in the CRI.

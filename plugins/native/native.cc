@@ -213,7 +213,8 @@ Task<void> NativeRuntime::signal(std::string container_id, int signal_number) {
 }
 
 // KERNEL 6.9: PIDFD_SIGNAL_PROCESS_GROUP signals the group of the process, which leads its own
-// (setsid). An older kernel ends only the process itself. Proof: tests/plugins/native.
+// (setsid). An older kernel ends only the process itself. Proof:
+// tests/kernel/pidfd_group_signal_test.cc.
 Task<void> NativeRuntime::kill_exec(std::string exec_id) {
   constexpr unsigned kProcessGroup = 1U << 2;
   const std::optional<KnownProcess> process = keeper_->find(exec_id);

@@ -25,14 +25,13 @@ Status enter(int fd, int flag, const char* what) {
 Status write_sysctl(const std::string& name, const std::string& value) {
   const std::string path = "/proc/sys/" + sysctl_path(name);
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  const std::string field = "config.linux.sysctls[" + name + "]";
   if (!file.valid()) {
     Error error = sys_error(errno, "open", path);
     if (error.sys_errno == ENOENT) error.code = Errc::invalid_argument;
-    return std::move(error).with(field);
+    return error;
   }
   if (::write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-    return sys_error(errno, "write", path).with(field);
+    return sys_error(errno, "write", path);
   }
   return {};
 }

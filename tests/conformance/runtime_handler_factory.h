@@ -12,14 +12,16 @@
 
 namespace berth::plugins {
 
-// One node. Its destructor ends every process that is left and fails the test if one cannot be ended.
+// One node. Its destructor ends every process that is left and fails the test if one cannot be
+// ended.
 class RuntimeHandlerFactory {
  public:
   virtual ~RuntimeHandlerFactory() = default;
   virtual Ring& ring() = 0;
   // Of the present agent, recovered or not.
   virtual RuntimeHandler& handler() = 0;
-  // A new agent: the old object is gone without a call of close(), the new one is not recovered yet.
+  // A new agent: the old object is gone without a call of close(), the new one is not recovered
+  // yet.
   virtual void restart() = 0;
   // A container that shares the namespaces of its sandbox, but for the PID namespace.
   virtual oci::Spec spec(const fakes::Program& program) = 0;

@@ -67,7 +67,10 @@ constexpr Edge kEdges[] = {
     {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},
     // Joins two contracts: the puller's layer store and a snapshotter plugin.
     {"cri/layers/", "plugins/api/ core/image/ core/ring/ core/task/ core/base/"},
-    {"cri/main.cc", "cri/ plugins/api/ plugins/host/ plugins/builtin.h core/"},
+    {"cri/main.cc",
+     "cri/ plugins/api/ plugins/host/ plugins/builtin.h core/base/ core/task/ core/ring/ "
+     "core/linux/ "
+     "core/store/ core/image/"},
     {"cri/cli/", "cri/proto/ core/base/"},
 
     {"tests/", "core/ plugins/ snapshotter/ networking/ cri/ bench/"},

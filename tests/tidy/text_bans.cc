@@ -27,7 +27,8 @@ constexpr Ban kBans[] = {
      "core/container's spawn: nothing of ours runs a helper program",
      // The tests' and benches' own processes; the keeper becoming its new self; a child after
      // clone3.
-     "tests/ bench/ core/keeper/ core/container/child_exec.cc scripts/"},
+     "tests/ bench/ core/keeper/ plugins/native/keeper_start.cc core/container/child_exec.cc "
+     "scripts/"},
     {Where::code, FREE_CALL("v?fork"), "core/linux/clone3.h or the keeper: berthd is never forked",
      // doctor asks the kernel about a child of its own, in a program with one thread.
      "tests/ bench/ cri/cli/host_kernel.cc scripts/"},
@@ -37,7 +38,7 @@ constexpr Ban kBans[] = {
      // gRPC's queue and engine block a thread each.
      "tests/ bench/ core/base/thread cri/main.cc cri/cli/ "
      "core/linux/overlay_mount.cc core/linux/subtree.cc "
-     "cri/sandbox/namespaces.cc cri/rpc/server.cc cri/rpc/quiet_engine.cc"},
+     "plugins/native/sandbox_setup.cc cri/rpc/server.cc cri/rpc/quiet_engine.cc"},
     {Where::code, R"(\b(throw|catch|try)\b)", "berth::Result (core/base/result.h)",
      // core/task unwinds a coroutine by them; CLI11 throws out of its parser, and the two callers
      // catch its class right there.
@@ -62,8 +63,8 @@ constexpr Ban kBans[] = {
      "core/linux/openat2.h: a path from an image may be a symlink to the host",
      // Paths of the host and of the kubelet, never of an image.
      "tests/ bench/ cri/cli/ cri/options.cc cri/main.cc cri/image/fs_info.cc "
-     "cri/container/mounts.cc cri/container/image_volumes.cc "
-     "cri/container/log_file.cc cri/container/volumes.cc cri/reconcile.cc cri/sandbox/remove.cc "
+     "cri/spec/mounts.cc cri/container/image_volumes.cc "
+     "cri/container/log_file.cc cri/container/volumes.cc cri/reconcile/ cri/sandbox/remove.cc "
      "cri/sandbox/files.cc"},
     {Where::code, R"(std::c(out|err|log)\b|\b(f?printf|puts)\s*\()",
      "core/base/log.h: only programs with a terminal print",

@@ -94,14 +94,6 @@ Task<RemoteDocument> RegistrySession::get_manifest(std::string name) {
   co_return std::move(body.document());
 }
 
-Task<std::string> RegistrySession::get_document(oci::Descriptor blob) {
-  RegistryRequest request;
-  request.rest = "/blobs/" + blob.digest.text();
-  DocumentBody body(blob.digest);
-  HttpResponse response = co_await request_any(std::move(request), body);
-  co_return std::move(body.document().bytes);
-}
-
 Task<std::uint64_t> RegistrySession::get_blob(oci::Descriptor blob, std::uint64_t offset,
                                               DownloadSink& sink) {
   if (offset > blob.size) {

@@ -48,8 +48,6 @@ class RegistrySession {
   Task<RemoteDocument> head_manifest(std::string name);
   // Verified when `name` is a digest; at most 4 MiB.
   Task<RemoteDocument> get_manifest(std::string name);
-  // A small blob, verified; at most 4 MiB.
-  Task<std::string> get_document(oci::Descriptor blob);
   // Writes bytes [offset, blob.size) to `sink`, in order and each once, and writes nothing after
   // the task has ended. Returns the number of bytes received from the network. Does not verify the
   // digest: the caller does.

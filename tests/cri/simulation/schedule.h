@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/cri/simulation/agent.h"
+#include "tests/cri/simulation/simulated_agent.h"
 #include "tests/cri/simulation/clients.h"
 #include "tests/cri/simulation/model.h"
 #include "tests/cri/simulation/place.h"

@@ -63,8 +63,8 @@ bool VirtualBackend::attempt(const io_uring_sqe& sqe) {
     cqes_.push_back({.user_data = sqe.user_data, .res = res, .flags = 0});
     return true;
   }
-  // The one multishot poll is the ring's own, of its eventfd: reading the count makes the next write
-  // an edge.
+  // The one multishot poll is the ring's own, of its eventfd: reading the count makes the next
+  // write an edge.
   const bool is_multishot = (sqe.len & IORING_POLL_ADD_MULTI) != 0;
   std::uint64_t count = 0;
   if (is_multishot) static_cast<void>(!::read(sqe.fd, &count, sizeof count));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel for the ring whose waits take virtual time: where the loop would wait for its next timer,
-// the clock is set to that moment. It does what the simulation needs, in a fixed order: reads of
-// pipes, polls, and requests to cancel them.
+// A kernel for the ring whose waits take virtual time: where the loop would wait for its next
+// timer, the clock is set to that moment. It does what the simulation needs, in a fixed order:
+// reads of pipes, polls, and requests to cancel them.
 #pragma once
 
 #include <array>

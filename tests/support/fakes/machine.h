@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sandboxes and processes of a fake runtime handler. It outlives the handler object as processes
-// outlive the agent: a test that restarts the agent makes a new FakeHandler over the same Machine.
+// The sandboxes and processes of a fake runtime handler. It outlives the handler object as
+// processes outlive the agent: a test that restarts the agent makes a new FakeHandler over the same
+// Machine.
 //
 // Nothing is executed. A process has a program (program.h), and the program, a signal or the test
 // decides when it ends.

@@ -169,10 +169,6 @@ TEST_F(HostsRouteTest, WhoSentWrongBytesIsNotAskedForThemAgain) {
   client.reject(*oci::Digest::parse(digest));
   EXPECT_EQ(fetch(client, digest, bytes.size()), "");
   EXPECT_EQ(sink_->bytes, "right");
-  // get_manifest verifies documents itself.
-  oci::Descriptor config;
-  config.digest = *oci::Digest::parse(digest);
-  EXPECT_EQ(*ring_->run_until(client.get_document(config)), "right");
 }
 
 TEST_F(HostsRouteTest, AMirrorGetsCredentialsOnlyIfItAsksAndTheyMayBeItsOwn) {

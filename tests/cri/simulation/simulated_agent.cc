@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/cri/simulation/agent.h"
+#include "tests/cri/simulation/simulated_agent.h"
 
 #include <utility>
 
