@@ -12,6 +12,7 @@
 
 #include "core/linux/pidfd.h"
 #include "core/linux/seccomp.h"
+#include "tests/support/seccomp_programs.h"
 
 namespace berth::sys {
 namespace {
