@@ -69,9 +69,9 @@ Task<void> enter_cgroup(Node& node, std::shared_ptr<Container> container,
   plugins::ContainerCgroup cgroup = cgroup_of(spec.linux.resources);
   cgroup.pod_id = record.sandbox_id();
   cgroup.container_id = record.id();
-  cgroup.reach = cgroup_reach_of(record.config().linux().security_context(),
-                                 spec.process.capabilities.bounding,
-                                 container->sandbox->namespaces.pid);
+  cgroup.reach =
+      cgroup_reach_of(record.config().linux().security_context(),
+                      spec.process.capabilities.bounding, container->sandbox->namespaces.pid);
   undo.push([&node, pod = record.sandbox_id(), id = record.id()]() {
     return node.resources.cleanup(pod, id);
   });
@@ -101,8 +101,8 @@ Task<void> complete_spec(Node& node, const Container& container, const oci::Imag
                          const std::string& hostname, const records::ContainerRecord& record,
                          oci::Spec& spec) {
   const UserFiles files = co_await node.sources.read_user_files(container.rootfs);
-  const ProcessInput input{.config = record.config(), .image = image, .files = files,
-                           .hostname = hostname};
+  const ProcessInput input{
+      .config = record.config(), .image = image, .files = files, .hostname = hostname};
   co_await resolve_process(spec.process, input);
   plugins::RuntimeHandler* const runtime =
       co_await node.handlers.runtime(container.sandbox->handler());

@@ -11,6 +11,7 @@ namespace berth::cri {
 
 // As they are on the host now. Errors name config.devices.host_path: invalid_argument for a path that
 // is not a device, does not exist or has too many files below it.
-Task<FoundDevices> find_devices(HangingThreads& threads, const runtime::v1::ContainerConfig& config);
+Task<FoundDevices> find_devices(HangingThreads& threads,
+                                const runtime::v1::ContainerConfig& config);
 
 }  // namespace berth::cri

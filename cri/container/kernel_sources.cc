@@ -120,9 +120,9 @@ Status add_cgroups(Opening& opening, oci::Mount mount, sys::UniqueMount top,
   opening.add(std::move(root), std::move(top), true);
   for (const plugins::CgroupView& view : views) {
     TRY(sys::UniqueMount tree, sys::open_tree_clone(view.directory.get(), "", false));
-    opening.add({mount.destination + "/" + view.name, "bind", "berth:cgroup/" + view.name,
-                 mount.options},
-                std::move(tree), true);
+    opening.add(
+        {mount.destination + "/" + view.name, "bind", "berth:cgroup/" + view.name, mount.options},
+        std::move(tree), true);
   }
   return {};
 }

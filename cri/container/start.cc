@@ -116,7 +116,7 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
     }
     stages.done();
     co_await fail(std::move(started).error().with("start container `" +
-                                                   container->item.metadata().name() + "`"));
+                                                  container->item.metadata().name() + "`"));
   }
   stages.enter("state.commit");
   record.set_phase(state::v1::CONTAINER_RUNNING);

@@ -19,12 +19,10 @@ oci::DeviceRule rule_of(const oci::Device& device, const std::string& permission
 
 std::vector<oci::Device> device_nodes(std::vector<oci::Device> found) {
   constexpr mode_t kMode = S_IFCHR | 0666;
-  std::vector<oci::Device> nodes = {{"/dev/null", kMode, 1, 3, 0, 0},
-                                    {"/dev/zero", kMode, 1, 5, 0, 0},
-                                    {"/dev/full", kMode, 1, 7, 0, 0},
-                                    {"/dev/random", kMode, 1, 8, 0, 0},
-                                    {"/dev/urandom", kMode, 1, 9, 0, 0},
-                                    {"/dev/tty", kMode, 5, 0, 0, 0}};
+  std::vector<oci::Device> nodes = {
+      {"/dev/null", kMode, 1, 3, 0, 0},    {"/dev/zero", kMode, 1, 5, 0, 0},
+      {"/dev/full", kMode, 1, 7, 0, 0},    {"/dev/random", kMode, 1, 8, 0, 0},
+      {"/dev/urandom", kMode, 1, 9, 0, 0}, {"/dev/tty", kMode, 5, 0, 0, 0}};
   std::unordered_map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < nodes.size(); ++i) places[nodes[i].path] = i;
   for (oci::Device& device : found) {

@@ -13,7 +13,7 @@ namespace berth::cri {
 // What the host has for config.devices; for a privileged container also the host's own devices,
 // without rules, because it may use any.
 struct FoundDevices {
-  std::vector<oci::Device> nodes{};     // their paths are those in the container
+  std::vector<oci::Device> nodes{};  // their paths are those in the container
   std::vector<oci::DeviceRule> rules{};
 };
 

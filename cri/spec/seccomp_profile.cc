@@ -48,8 +48,8 @@ Result<std::uint64_t> number(const Json& object, const char* member, std::uint64
   return object[member].get<std::uint64_t>();
 }
 
-constexpr std::string_view kOperators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE",
-                                           "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
+constexpr std::string_view kOperators[] = {"SCMP_CMP_NE",       "SCMP_CMP_LT", "SCMP_CMP_LE",
+                                           "SCMP_CMP_EQ",       "SCMP_CMP_GE", "SCMP_CMP_GT",
                                            "SCMP_CMP_MASKED_EQ"};
 
 Result<oci::SeccompArg> parse_argument(const Json& from) {

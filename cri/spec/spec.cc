@@ -102,10 +102,9 @@ Result<oci::Spec> spec_of(SpecInput input) {
 
 Status resolve_process(oci::Process& process, const ProcessInput& input) {
   TRY(process.args, merge_args(input.image, input.config));
-  TRY(process.user, resolve_user(input.image.user, input.config.linux().security_context(),
-                                 input.files));
-  const EnvironmentDefaults defaults{input.hostname,
-                                     home_of(process.user.uid, input.files.passwd)};
+  TRY(process.user,
+      resolve_user(input.image.user, input.config.linux().security_context(), input.files));
+  const EnvironmentDefaults defaults{input.hostname, home_of(process.user.uid, input.files.passwd)};
   process.env = merge_env(input.image, input.config, defaults);
   process.cwd = merge_working_dir(input.image, input.config);
   return {};

@@ -33,7 +33,8 @@ Result<SeccompTable::Profile> SeccompTable::load(const store::State& state,
   const auto known = profiles_.find(key);
   if (known != profiles_.end()) return known->second;
   TRY(const std::optional<std::string> bytes, state.get(kSeccompProfiles, key));
-  if (!bytes) return make_error(Errc::data_loss, "the seccomp profile " + key + " is not on record");
+  if (!bytes)
+    return make_error(Errc::data_loss, "the seccomp profile " + key + " is not on record");
   TRY(oci::Seccomp parsed, loaded_seccomp(*bytes));
   auto profile = std::make_shared<const oci::Seccomp>(std::move(parsed));
   profiles_[key] = profile;

@@ -33,7 +33,7 @@ class SeccompTable {
  private:
   static constexpr std::size_t kRowsMax = 64;
 
-  std::map<std::string, Profile> profiles_;         // by key; all of them are in the table
+  std::map<std::string, Profile> profiles_;          // by key; all of them are in the table
   std::map<const oci::Seccomp*, std::string> keys_;  // of the same profiles
 };
 

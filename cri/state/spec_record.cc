@@ -84,8 +84,9 @@ void store_hook_lists(const oci::Hooks& from, stored::Spec& to) {
 }
 
 oci::Hooks hook_lists(const stored::SpecHooks& from) {
-  return {hooks(from.prestart()),        hooks(from.create_runtime()), hooks(from.create_container()),
-          hooks(from.start_container()), hooks(from.poststart()),      hooks(from.poststop())};
+  return {hooks(from.prestart()),         hooks(from.create_runtime()),
+          hooks(from.create_container()), hooks(from.start_container()),
+          hooks(from.poststart()),        hooks(from.poststop())};
 }
 
 void store_devices(const oci::Linux& from, stored::Spec& to) {
@@ -110,8 +111,8 @@ void store_devices(const oci::Linux& from, stored::Spec& to) {
 
 void load_devices(const stored::Spec& from, oci::Linux& to) {
   for (const stored::SpecDevice& device : from.devices()) {
-    to.devices.push_back({device.path(), device.mode(), device.major(), device.minor(),
-                          device.uid(), device.gid()});
+    to.devices.push_back(
+        {device.path(), device.mode(), device.major(), device.minor(), device.uid(), device.gid()});
   }
   for (const stored::SpecDeviceRule& rule : from.resources().devices()) {
     oci::DeviceRule made{.allow = rule.allow(), .type = static_cast<char>(rule.type())};

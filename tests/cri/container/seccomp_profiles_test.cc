@@ -34,9 +34,7 @@ class LocalhostProfiles : public ::testing::Test {
     return compiled(*profile);
   }
   static std::uint32_t verdict(const sys::SeccompInstructions& program, long number) {
-    return sys::judge(program,
-                      {AUDIT_ARCH_X86_64, static_cast<std::uint32_t>(number), {}})
-        .value();
+    return sys::judge(program, {AUDIT_ARCH_X86_64, static_cast<std::uint32_t>(number), {}}).value();
   }
 
   const TemporaryDir directory_;

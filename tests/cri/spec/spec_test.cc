@@ -33,8 +33,8 @@ TEST(Spec, NamespacesAreTheSandboxsOrTheContainersOwn) {
   v1::ContainerConfig config;
   v1::LinuxContainerSecurityContext& security = *config.mutable_linux()->mutable_security_context();
   oci::Spec spec = spec_with(config, {.network = true, .ipc = true, .uts = true, .pid = true});
-  for (const NamespaceType type : {NamespaceType::network, NamespaceType::ipc, NamespaceType::uts,
-                                   NamespaceType::pid}) {
+  for (const NamespaceType type :
+       {NamespaceType::network, NamespaceType::ipc, NamespaceType::uts, NamespaceType::pid}) {
     EXPECT_EQ(path_of(spec, type), "berth:sandbox");
   }
   EXPECT_EQ(path_of(spec, NamespaceType::mount), "own");
