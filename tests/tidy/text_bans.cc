@@ -62,7 +62,7 @@ constexpr Ban kBans[] = {
      "core/linux/openat2.h: a path from an image may be a symlink to the host",
      // Paths of the host and of the kubelet, never of an image.
      "tests/ bench/ cri/cli/ cri/options.cc cri/main.cc cri/image/fs_info.cc "
-     "cri/container/mounts.cc cri/container/image_volumes.cc "
+     "cri/spec/mounts.cc cri/container/image_volumes.cc "
      "cri/container/log_file.cc cri/container/volumes.cc cri/reconcile.cc cri/sandbox/remove.cc "
      "cri/sandbox/files.cc"},
     {Where::code, R"(std::c(out|err|log)\b|\b(f?printf|puts)\s*\()",

@@ -29,7 +29,7 @@ TEST(Sysctl, NamesBecomePathsBelowProcSys) {
   for (const auto& row : kTable) EXPECT_EQ(path_or_error(row.name, kOwn), row.path) << row.name;
 }
 
-TEST(Sysctl, WhatNoNamespaceOwnsIsRefused) {
+TEST(Sysctl, NamesOfNoNamespaceAreRefused) {
   for (const char* name : {"vm.swappiness", "kernel.pid_max", "kernel.shm", "kernel.hostname"}) {
     EXPECT_EQ(path_or_error(name, kOwn), "sysctl: is not a namespaced sysctl") << name;
   }
