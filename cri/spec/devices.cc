@@ -9,6 +9,23 @@
 
 namespace berth::cri {
 
+namespace {
+
+struct DefaultNode {
+  const char* path;
+  unsigned major;
+  unsigned minor;
+};
+constexpr DefaultNode kDefaultNodes[] = {{"/dev/null", 1, 3},    {"/dev/zero", 1, 5},
+                                         {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
+                                         {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+
+oci::DeviceRule rule_of(const DefaultNode& node) {
+  return {.allow = true, .type = 'c', .major = node.major, .minor = node.minor, .access = "rwm"};
+}
+
+}  // namespace
+
 oci::DeviceRule rule_of(const oci::Device& device, const std::string& permissions) {
   return {.allow = true,
           .type = S_ISBLK(device.mode) ? 'b' : 'c',
@@ -18,11 +35,10 @@ oci::DeviceRule rule_of(const oci::Device& device, const std::string& permission
 }
 
 std::vector<oci::Device> device_nodes(std::vector<oci::Device> found) {
-  constexpr mode_t kMode = S_IFCHR | 0666;
-  std::vector<oci::Device> nodes = {
-      {"/dev/null", kMode, 1, 3, 0, 0},    {"/dev/zero", kMode, 1, 5, 0, 0},
-      {"/dev/full", kMode, 1, 7, 0, 0},    {"/dev/random", kMode, 1, 8, 0, 0},
-      {"/dev/urandom", kMode, 1, 9, 0, 0}, {"/dev/tty", kMode, 5, 0, 0, 0}};
+  std::vector<oci::Device> nodes;
+  for (const DefaultNode& node : kDefaultNodes) {
+    nodes.push_back({node.path, S_IFCHR | 0666, node.major, node.minor, 0, 0});
+  }
   std::unordered_map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < nodes.size(); ++i) places[nodes[i].path] = i;
   for (oci::Device& device : found) {
@@ -40,8 +56,17 @@ std::vector<oci::DeviceRule> device_rules(std::vector<oci::DeviceRule> found, bo
   std::vector<oci::DeviceRule> rules;
   rules.push_back({.allow = privileged, .type = 'a', .access = "rwm"});
   if (privileged) return rules;
+  for (const DefaultNode& node : kDefaultNodes) rules.push_back(rule_of(node));
   for (oci::DeviceRule& rule : found) rules.push_back(std::move(rule));
   return rules;
+}
+
+bool is_default_rule(const oci::DeviceRule& rule) {
+  if (!rule.allow || rule.type != 'c' || rule.access != "rwm") return false;
+  for (const DefaultNode& node : kDefaultNodes) {
+    if (rule.major == node.major && rule.minor == node.minor) return true;
+  }
+  return false;
 }
 
 }  // namespace berth::cri

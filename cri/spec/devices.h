@@ -22,8 +22,9 @@ oci::DeviceRule rule_of(const oci::Device& device, const std::string& permission
 
 // The six nodes that OCI runtimes always make, then `found`; of a path twice, the last one.
 std::vector<oci::Device> device_nodes(std::vector<oci::Device> found);
-// Deny all, then `found`; privileged: allow all. The resources plugin itself allows the six nodes
-// and pseudo terminals.
+// Deny all, the six nodes, then `found`; privileged: allow all.
 std::vector<oci::DeviceRule> device_rules(std::vector<oci::DeviceRule> found, bool privileged);
+// A rule of the six nodes, which a resources plugin adds itself.
+bool is_default_rule(const oci::DeviceRule& rule);
 
 }  // namespace berth::cri

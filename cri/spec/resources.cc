@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cri/field.h"
+#include "cri/spec/devices.h"
 
 namespace berth::cri {
 
@@ -98,7 +99,7 @@ plugins::ContainerCgroup cgroup_of(const oci::Resources& from) {
   for (const oci::DeviceRule& rule : from.devices) {
     if (rule.type == 'a') {
       cgroup.privileged = rule.allow;
-    } else if (rule.allow) {
+    } else if (rule.allow && !is_default_rule(rule)) {
       cgroup.devices.push_back(std::string(1, rule.type) + " " + number_or_any(rule.major) + ":" +
                                number_or_any(rule.minor) + " " + rule.access);
     }

@@ -12,6 +12,7 @@
 
 #include "core/linux/pidfd.h"
 #include "core/linux/seccomp.h"
+#include "tests/support/seccomp_programs.h"
 #include "tests/support/waitid_blocking.h"
 
 namespace berth::sys {

@@ -14,6 +14,7 @@
 #include "core/linux/capability.h"
 #include "core/linux/memfd.h"
 #include "core/linux/openat2.h"
+#include "tests/support/seccomp_programs.h"
 
 namespace berth::sys {
 namespace {

@@ -16,6 +16,7 @@
 
 #include "core/linux/capability.h"
 #include "core/linux/seccomp_compact.h"
+#include "tests/support/seccomp_programs.h"
 
 namespace berth::sys {
 namespace {
