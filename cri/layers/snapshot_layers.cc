@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/linux/overlay_options.h"
 #include "core/ring/offload.h"
 
 namespace berth::cri {
@@ -14,28 +15,6 @@ constexpr std::string_view kExtractPrefix = "extract-";
 
 std::string extract_key(const std::string& chain_id) {
   return std::string(kExtractPrefix) + chain_id;
-}
-
-// A list of directories as mount(8) writes it, "/a:/b\:c": ':' separates, a backslash quotes.
-void append_lowers(std::vector<std::string>& all, std::string_view list) {
-  std::string current;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list[i] == '\\' && i + 1 < list.size()) {
-      current += list[++i];
-    } else if (list[i] == ':') {
-      all.push_back(std::move(current));
-      current.clear();
-    } else {
-      current += list[i];
-    }
-  }
-  if (!current.empty()) all.push_back(std::move(current));
-}
-
-bool take_option(std::string_view option, std::string_view name, std::string_view& value) {
-  if (!option.starts_with(name)) return false;
-  value = option.substr(name.size());
-  return true;
 }
 
 Result<UniqueFd> open_tree_root(const std::string& path) {
@@ -69,12 +48,9 @@ Result<TargetPaths> target_paths(const std::vector<plugins::SnapshotMount>& moun
     return paths;
   }
   if (mounts.size() == 1 && mounts[0].type == "overlay") {
-    for (const std::string& option : mounts[0].options) {
-      std::string_view value;
-      if (take_option(option, "upperdir=", value)) paths.directory = value;
-      if (take_option(option, "lowerdir=", value)) append_lowers(paths.lowers, value);
-      if (take_option(option, "lowerdir+=", value)) paths.lowers.emplace_back(value);
-    }
+    sys::OverlayLayers layers = sys::overlay_layers(mounts[0].options);
+    paths.directory = std::move(layers.upperdir);
+    paths.lowers = std::move(layers.lowerdirs);
     if (!paths.directory.empty()) return paths;
   }
   return make_error(Errc::failed_precondition,

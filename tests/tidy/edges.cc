@@ -66,7 +66,9 @@ constexpr Edge kEdges[] = {
     // A server for any protocol.
     {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},
     // Joins two contracts: the puller's layer store and a snapshotter plugin.
-    {"cri/layers/", "plugins/api/ core/image/ core/ring/ core/task/ core/base/"},
+    // Pure: no task, no ring, no store.
+    {"cri/spec/", "cri/proto/ cri/field.h plugins/api/ core/base/ core/linux/ core/oci/"},
+    {"cri/layers/", "plugins/api/ core/image/ core/linux/ core/ring/ core/task/ core/base/"},
     {"cri/main.cc",
      "cri/ plugins/api/ plugins/host/ plugins/builtin.h core/base/ core/task/ core/ring/ "
      "core/linux/ "
