@@ -4,8 +4,8 @@
 // each recorded in a slot of the table before the next begins:
 //
 //   moving   splice(2) from the container's pipe into the slot's own staging pipe. The bytes are in
-//            one or the other, and only this slot writes to the staging pipe, so its fill (FIONREAD)
-//            tells.
+//            one or the other, and only this slot writes to the staging pipe, so its fill
+//            (FIONREAD) tells.
 //   staged   read(2) from the staging pipe into the slot's raw buffer, which lives in the table.
 //            What is not in the staging pipe any more is in the buffer.
 //   raw      format_records and one write to the log per batch. The log's size before, the time and
@@ -16,9 +16,9 @@
 // waited for, and its size is looked at when it is back. One slot per container at a time, which
 // keeps stdout and stderr in order; kLogSlots containers at once, the others wait in the queue
 // (log_queue.h). A log that cannot be written (ENOSPC) is tried again five times a second; the
-// container's pipe fills and its writer waits: back-pressure, never loss. reopen_log to another file
-// ends the wait. When several logs refuse for reasons of their own, what they refused is dropped in
-// turn. A process without a log has its output read and discarded.
+// container's pipe fills and its writer waits: back-pressure, never loss. reopen_log to another
+// file ends the wait. When several logs refuse for reasons of their own, what they refused is
+// dropped in turn. A process without a log has its output read and discarded.
 //
 // log_pump.cc is long because these steps, their retries and their recovery are one state machine:
 // each is right only in view of what the others have recorded.

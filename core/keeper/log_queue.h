@@ -2,8 +2,8 @@
 // LogQueue: which entry's output is carried next, and by which slot.
 //
 // Logs that cannot be written do not hold up those that can: while a filesystem is full, nothing
-// more is taken from a pipe for it; the last free slot is not for a filesystem whose writes have all
-// the others, since they may hang in the kernel; and logs that refuse for reasons of their own
+// more is taken from a pipe for it; the last free slot is not for a filesystem whose writes have
+// all the others, since they may hang in the kernel; and logs that refuse for reasons of their own
 // (EFBIG, EIO, EDQUOT: "odd") share one slot.
 //
 // Invariant: an entry is in the queue exactly while its LogFlow::queued is set, and then it has

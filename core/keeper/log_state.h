@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the log pump knows beside the table: how each entry's output flows, and what each slot does at
-// the moment. A re-execution and a crash may forget it. The pages of the mappings are there only once
-// they are written.
+// What the log pump knows beside the table: how each entry's output flows, and what each slot does
+// at the moment. A re-execution and a crash may forget it. The pages of the mappings are there
+// only once they are written.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogStreams: polls of the read ends of containers' pipes.
 //
-// Invariant: a poll of a stream is in the kernel exactly while its bit of LogFlow::armed is set, and
-// it is removed before the stream is closed.
+// Invariant: a poll of a stream is in the kernel exactly while its bit of LogFlow::armed is set,
+// and it is removed before the stream is closed.
 #pragma once
 
 #include <cstdint>
