@@ -133,10 +133,11 @@ bool is_host_path(const oci::Mount& mount) {
 
 std::vector<HostPath> host_paths(const std::vector<oci::Mount>& mounts,
                                  const v1::ContainerConfig& config) {
+  const VolumeFields fields(config);
   std::vector<HostPath> paths;
   for (std::size_t i = 0; i < mounts.size(); ++i) {
     if (!is_host_path(mounts[i])) continue;
-    const std::string field = mount_field(config, mounts[i].destination) + ".host_path";
+    const std::string field = fields.of(mounts[i].destination) + ".host_path";
     const std::vector<std::string>& options = mounts[i].options;
     const bool recursive = std::find(options.begin(), options.end(), "rbind") != options.end();
     paths.push_back({i, mounts[i].source, field, recursive});

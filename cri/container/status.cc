@@ -30,9 +30,18 @@ v1::ContainerStatus container_status_message(const Container& container,
     *status.mutable_resources()->mutable_linux() = record.config().linux().resources();
   }
   v1::LinuxContainerUser* user = status.mutable_user()->mutable_linux();
-  user->set_uid(record.uid());
-  user->set_gid(record.gid());
-  for (const std::uint32_t group : record.groups()) user->add_supplemental_groups(group);
+  if (record.has_spec()) {
+    const state::v1::SpecUser& resolved = record.spec().process().user();
+    user->set_uid(resolved.uid());
+    user->set_gid(resolved.gid());
+    for (const std::uint32_t group : resolved.additional_gids()) {
+      user->add_supplemental_groups(group);
+    }
+  } else {
+    user->set_uid(record.uid());
+    user->set_gid(record.gid());
+    for (const std::uint32_t group : record.groups()) user->add_supplemental_groups(group);
+  }
   v1::Signal signal = v1::Signal::SIGNAL_RUNTIME_DEFAULT;
   if (v1::Signal_Parse("SIGNAL_" + record.stop_signal(), &signal)) status.set_stop_signal(signal);
   return status;

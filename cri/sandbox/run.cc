@@ -101,7 +101,9 @@ Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record,
   request.hostname = hostname_of(config);
   for (const auto& [name, value] : config.linux().sysctls()) {
     TRY(std::string path, sysctl_path("config.linux.sysctls", name, request.namespaces));
-    request.sysctl[std::move(path)] = value;
+    // The client's name where it is plain, for errors.
+    const bool is_plain = name.find('/') == std::string::npos;
+    request.sysctl[is_plain ? name : std::move(path)] = value;
   }
   request.oom_score_adj = kInitOomScoreAdj;
   request.kept.push_back(std::move(tmpfs));

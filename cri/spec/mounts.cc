@@ -114,11 +114,15 @@ void add_pod_files(DefaultMounts& mounts, bool readonly_rootfs, bool pod_has_ipc
 
 }  // namespace
 
-std::string mount_field(const v1::ContainerConfig& config, const std::string& destination) {
+VolumeFields::VolumeFields(const v1::ContainerConfig& config) {
   for (int i = 0; i < config.mounts_size(); ++i) {
-    if (normal_path(config.mounts(i).container_path()) == destination) return field_of(i);
+    indexes_.try_emplace(normal_path(config.mounts(i).container_path()), i);
   }
-  return "mounts[" + destination + "]";
+}
+
+std::string VolumeFields::of(const std::string& destination) const {
+  const auto found = indexes_.find(destination);
+  return found == indexes_.end() ? "mounts[" + destination + "]" : field_of(found->second);
 }
 
 Status check_propagation(const v1::ContainerConfig& config) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/result.h"
@@ -18,8 +19,16 @@ namespace berth::cri {
 Result<std::vector<oci::Mount>> mounts_of(const runtime::v1::ContainerConfig& config,
                                           bool pod_has_ipc);
 
-// "config.mounts[N]" of the volume at a destination of mounts_of, else "mounts[DESTINATION]".
-std::string mount_field(const runtime::v1::ContainerConfig& config, const std::string& destination);
+// Names the volumes of a request in errors.
+class VolumeFields {
+ public:
+  explicit VolumeFields(const runtime::v1::ContainerConfig& config);
+  // "config.mounts[N]" of the volume at a destination of mounts_of, else "mounts[DESTINATION]".
+  std::string of(const std::string& destination) const;
+
+ private:
+  std::unordered_map<std::string, int> indexes_;
+};
 
 // Shared propagation is refused without privilege.
 Status check_propagation(const runtime::v1::ContainerConfig& config);

@@ -95,8 +95,9 @@ TEST(Mounts, AVolumeTakesThePlaceOfAMountAndParentsComeFirst) {
   EXPECT_EQ(mount_at(mounts, "/etc/hosts"), "bind /mine rbind,rprivate");
   EXPECT_EQ(mount_at(mounts, "/dev/shm"), "bind /all rbind,rprivate");
   EXPECT_EQ(mounts.back().destination, "/dev/shm/a/b");
-  EXPECT_EQ(mount_field(config, "/etc/hosts"), "config.mounts[1]");
-  EXPECT_EQ(mount_field(config, "/proc"), "mounts[/proc]");
+  const VolumeFields fields(config);
+  EXPECT_EQ(fields.of("/etc/hosts"), "config.mounts[1]");
+  EXPECT_EQ(fields.of("/proc"), "mounts[/proc]");
 }
 
 }  // namespace
