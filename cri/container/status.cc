@@ -7,6 +7,21 @@ namespace berth::cri {
 
 namespace v1 = runtime::v1;
 
+namespace {
+
+// Of the specification; the record of an agent before it has the user itself.
+void set_user(v1::LinuxContainerUser& user, const records::ContainerRecord& record) {
+  const bool has_spec = record.has_spec();
+  const state::v1::SpecUser& of_spec = record.spec().process().user();
+  user.set_uid(has_spec ? of_spec.uid() : record.uid());
+  user.set_gid(has_spec ? of_spec.gid() : record.gid());
+  for (const std::uint32_t group : has_spec ? of_spec.additional_gids() : record.groups()) {
+    user.add_supplemental_groups(group);
+  }
+}
+
+}  // namespace
+
 v1::ContainerStatus container_status_message(const Container& container,
                                              const records::ContainerRecord& record) {
   v1::ContainerStatus status;
@@ -29,19 +44,7 @@ v1::ContainerStatus container_status_message(const Container& container,
   if (record.config().linux().has_resources()) {
     *status.mutable_resources()->mutable_linux() = record.config().linux().resources();
   }
-  v1::LinuxContainerUser* user = status.mutable_user()->mutable_linux();
-  if (record.has_spec()) {
-    const state::v1::SpecUser& resolved = record.spec().process().user();
-    user->set_uid(resolved.uid());
-    user->set_gid(resolved.gid());
-    for (const std::uint32_t group : resolved.additional_gids()) {
-      user->add_supplemental_groups(group);
-    }
-  } else {
-    user->set_uid(record.uid());
-    user->set_gid(record.gid());
-    for (const std::uint32_t group : record.groups()) user->add_supplemental_groups(group);
-  }
+  set_user(*status.mutable_user()->mutable_linux(), record);
   v1::Signal signal = v1::Signal::SIGNAL_RUNTIME_DEFAULT;
   if (v1::Signal_Parse("SIGNAL_" + record.stop_signal(), &signal)) status.set_stop_signal(signal);
   return status;

@@ -80,15 +80,30 @@ Task<void> enter_cgroup(Node& node, const records::SandboxRecord& record, AsyncU
   co_await node.resources.prepare_pod(std::move(cgroup));
 }
 
+// A handler names the path of a kernel parameter that it cannot set; the client knows the parameter
+// by the field of its request.
+Error name_sysctl(Error error, const v1::PodSandboxConfig& config) {
+  for (const auto& [name, value] : config.linux().sysctls()) {
+    const std::string field = "config.linux.sysctls[" + name + "]";
+    const Result<std::string> path = sysctl_path(field, name, namespaces_of(config));
+    if (path.ok() && error.subject == "/proc/sys/" + path.value()) {
+      return std::move(error).with(field);
+    }
+  }
+  return error;
+}
+
 Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& runtime,
-                         plugins::SandboxRequest request) {
+                         plugins::SandboxRequest request, const records::SandboxRecord& record) {
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
-  plugins::SandboxStatus status =
-      co_await with_deadline(node.ring, deadline, runtime.start_sandbox(std::move(request)));
-  if (status.kept.size() != 1) {
+  Result<plugins::SandboxStatus> status =
+      co_await with_deadline(node.ring, deadline, runtime.start_sandbox(std::move(request)))
+          .result();
+  if (!status.ok()) co_await fail(name_sysctl(std::move(status).error(), record.config()));
+  if (status->kept.size() != 1) {
     co_await fail(Errc::internal, "the runtime handler did not keep the pod's tmpfs");
   }
-  sandbox.tmpfs = std::move(status.kept.front());
+  sandbox.tmpfs = std::move(status->kept.front());
 }
 
 Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record, UniqueFd netns,
@@ -101,9 +116,7 @@ Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record,
   request.hostname = hostname_of(config);
   for (const auto& [name, value] : config.linux().sysctls()) {
     TRY(std::string path, sysctl_path("config.linux.sysctls", name, request.namespaces));
-    // The client's name where it is plain, for errors.
-    const bool is_plain = name.find('/') == std::string::npos;
-    request.sysctl[is_plain ? name : std::move(path)] = value;
+    request.sysctl[std::move(path)] = value;
   }
   request.oom_score_adj = kInitOomScoreAdj;
   request.kept.push_back(std::move(tmpfs));
@@ -141,11 +154,11 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
     wanted.placement = co_await node.resources.pod_placement(sandbox->id());
     stages.enter("handler.start");
     undo.push(undo_start);
-    co_await start_sandbox(node, *sandbox, runtime, std::move(wanted));
+    co_await start_sandbox(node, *sandbox, runtime, std::move(wanted), record);
   } else {
     stages.enter("handler.start+cgroup.prepare");
     undo.push(undo_start);
-    Task<void> started = start_sandbox(node, *sandbox, runtime, std::move(wanted));
+    Task<void> started = start_sandbox(node, *sandbox, runtime, std::move(wanted), record);
     Task<void> prepared = enter_cgroup(node, record, undo);
     auto outcomes = co_await both(std::move(started), std::move(prepared));
     auto& [of_start, of_prepare] = outcomes;
