@@ -60,8 +60,8 @@ constexpr Edge kEdges[] = {
 
     // Contracts only: processes and namespaces of pods belong to the runtime handlers.
     {"cri/",
-     "cri/proto/ cri/rpc/ plugins/api/ core/base/ core/task/ core/ring/ core/linux/ core/oci/ "
-     "core/store/ core/image/"},
+     "cri/proto/ cri/rpc/ cri/spec/ plugins/api/ core/base/ core/task/ core/ring/ core/linux/ "
+     "core/oci/ core/store/ core/image/"},
     {"cri/proto/", ""},
     // A server for any protocol.
     {"cri/rpc/", "core/base/ core/task/ core/ring/ core/linux/"},

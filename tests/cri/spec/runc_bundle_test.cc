@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The specification of a container as config.json is a bundle that Debian's runc runs. The test runs
-// in a node namespace (scripts/node-namespace.sh), which ends its processes and removes its cgroups
-// and its directory however the test ends.
+// The specification of a container as config.json is a bundle that Debian's runc runs. The test
+// runs in a node namespace (scripts/node-namespace.sh), which ends its processes and removes its
+// cgroups and its directory however the test ends.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
