@@ -38,10 +38,13 @@ wait_gone() {
 
 start() {
   local pid tries
+  local -a network=()
+  # A build to compare with may be older than the choice of networks.
+  [[ $("$bin/berthd" --help) != *--network* ]] || network=(--network isolated)
   ulimit -n "$(ulimit -Hn)"
   setsid "$bin/berthd" --listen "unix://$socket" --root "$BERTH_ROOT" \
     --state "$BERTH_STATE/berth" --log-level info \
-    --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" --network isolated "$@" \
+    --cgroup-parent "${BERTH_PODS_CGROUP:-$BERTH_CGROUP}" "${network[@]}" "$@" \
     >>"$BERTH_NODE_DIR/berthd.log" 2>&1 </dev/null &
   pid=$!
   echo "$pid" >"$BERTH_NODE_DIR/berthd.pid"
