@@ -8,10 +8,10 @@
 #include <memory>
 #include <string>
 
-#include "tests/cri/simulation/simulated_agent.h"
 #include "tests/cri/simulation/clients.h"
 #include "tests/cri/simulation/model.h"
 #include "tests/cri/simulation/place.h"
+#include "tests/cri/simulation/simulated_agent.h"
 #include "tests/cri/simulation/world.h"
 
 namespace berth::simulation {
