@@ -180,6 +180,7 @@ const std::vector<UncalledException>& uncalled_exceptions() {
   static const std::vector<UncalledException> kExceptions = {
       {"core/ring/", "recv", "exec, attach and port-forward read their connections with it"},
       {"core/ring/", "next_chunk", "exec, attach and port-forward read their connections with it"},
+      {"core/oci/", "config_json", "an OCI runtime gets a container's specification by it"},
       {"core/linux/", "judge", "its tests compare a filter with the kernel's verdict by it"},
       {"plugins/api/", "stdin_of", "exec and attach write to it"},
       {"snapshotter/", "wait_until_deleted",
