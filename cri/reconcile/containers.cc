@@ -28,11 +28,15 @@ Task<void> note_living(Node& node, std::shared_ptr<Container> container,
 Task<void> reconcile_one(Node& node, std::shared_ptr<Container> container,
                          const RecoveredState& found, ReconcileReport& report) {
   const std::string id = container->id();
+  const auto living = found.living.find(id);
   if (container->phase == state::v1::CONTAINER_EXITED) {
     container->ended.set();
+    if (living == found.living.end()) co_return;
+    // A start that failed may have made the process all the same.
+    co_await kill_container(node, container);
+    report.mended.push_back("container " + id + " has ended on record, its process was killed");
     co_return;
   }
-  const auto living = found.living.find(id);
   if (living != found.living.end()) {
     co_await note_living(node, container, living->second, report);
     co_return;

@@ -2,6 +2,7 @@
 #include "tests/cri/simulation/chance.h"
 
 #include <string_view>
+#include <utility>
 
 namespace berth::simulation {
 
@@ -43,11 +44,16 @@ Task<void> SeededFaults::wait(const char* call) {
 }
 
 Task<void> SeededFaults::before(const char* call) {
-  if (!frozen_) co_await wait(call);
-  // Cancelled is what a call gets from an agent that ends.
+  Result<void> waited;
+  if (!frozen_) waited = co_await wait(call).result();
+  // Cancelled is the answer to a call of an agent that ends.
   if (frozen_) co_await fail(Errc::cancelled, "the agent is dead");
-  if (!chance_.percent(rates_.error)) co_return;
-  if (std::string_view(call) == "network.detach") failed_detach_ = true;
+  const bool fails = chance_.percent(rates_.error);
+  const std::string_view name = call;
+  const bool ends_attachment = name == "network.detach" || name == "network.recover";
+  if (ends_attachment && (fails || !waited.ok())) failed_detach_ = true;
+  co_await std::move(waited);
+  if (!fails) co_return;
   const Errc code = chance_.percent(50) ? Errc::internal : Errc::unavailable;
   co_await fail(code, std::string(call) + " fails by chance");
 }

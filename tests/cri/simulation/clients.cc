@@ -214,7 +214,7 @@ Task<void> Clients::status(std::string id) {
   request.set_container_id(id);
   Result<v1::ContainerStatusResponse> answer =
       co_await call("ContainerStatus", cri::container_status(node_, request)).result();
-  if (counts() && answer.ok() && model_.containers[id].removed) {
+  if (counts() && answer.ok() && model_.is_removed(id)) {
     model_.violated("the removed container " + id + " has a status");
   }
 }
@@ -225,8 +225,7 @@ Task<void> Clients::list() {
       co_await call("ListContainers", cri::list_containers(node_, request)).result();
   if (!counts() || !answer.ok()) co_return;
   for (const v1::Container& item : answer->containers()) {
-    const auto told = model_.containers.find(item.id());
-    if (told != model_.containers.end() && told->second.removed) {
+    if (model_.is_removed(item.id())) {
       model_.violated("the removed container " + item.id() + " is listed");
     }
   }
@@ -238,13 +237,14 @@ Task<void> Clients::end_processes(unsigned count) {
     co_await world_.ring.sleep_until(Deadline::after_ns(pause_ns));
     std::vector<std::string> living;
     for (const auto& [id, process] : world_.machine.processes) {
-      if (!process.exit) living.push_back(id);
+      const bool is_exec = process.of == plugins::Exit::Of::exec;
+      if (!process.exit && !is_exec) living.push_back(id);
     }
     if (living.empty()) continue;
     const std::string id = world_.chance.one_of(living);
     const bool is_init = world_.machine.find(id)->of == plugins::Exit::Of::sandbox;
     if (is_init && world_.chance.percent(70)) continue;
-    if (is_init) model_.pods[id].may_stop = true;
+    if (is_init) model_.init_ended(id);
     world_.machine.end(id, static_cast<int>(world_.chance.pick(256)));
   }
 }

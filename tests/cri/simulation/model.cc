@@ -26,6 +26,24 @@ void Model::violated(std::string sentence) {
   if (violation_.empty()) violation_ = std::move(sentence);
 }
 
+bool Model::may_vanish(const std::string& container_id, const std::string& pod_id) const {
+  const auto container = containers.find(container_id);
+  const auto pod = pods.find(pod_id);
+  return (container != containers.end() && container->second.may_vanish) ||
+         (pod != pods.end() && pod->second.may_vanish);
+}
+
+bool Model::is_removed(const std::string& container_id) const {
+  const auto found = containers.find(container_id);
+  return found != containers.end() && found->second.removed;
+}
+
+void Model::init_ended(const std::string& pod_id) {
+  without_init_.insert(pod_id);
+  const auto found = pods.find(pod_id);
+  if (found != pods.end()) found->second.may_stop = true;
+}
+
 bool Model::lives(const std::string& id) const {
   const fakes::Process* process = world_.machine.find(id);
   return process != nullptr && !process->exit;
@@ -39,6 +57,7 @@ void Model::pod_is_running(const Node& node, const std::string& name, const std:
   }
   ToldPod& pod = pods[id];
   pod.name = name;
+  if (without_init_.contains(id)) pod.may_stop = true;
   if (pod.removed) violated("RunPodSandbox gave the removed sandbox " + id);
   if (pod.may_stop || pod.may_vanish) return;
   const auto sandbox = node.pods.sandbox(id);
@@ -112,7 +131,9 @@ void Model::container_is_created(const Node& node, const std::string& pod_id,
 void Model::container_is_started(const Node& node, const std::string& id) {
   const auto container = node.pods.container(id);
   if (container == nullptr) {
-    if (!containers[id].may_vanish) violated("container " + id + " is not there after its start");
+    if (!may_vanish(id, containers[id].pod_id)) {
+      violated("container " + id + " is not there after its start");
+    }
     return;
   }
   const bool has_run = container->phase >= state::v1::CONTAINER_RUNNING;
@@ -129,8 +150,8 @@ void Model::container_is_stopped(const Node& node, const std::string& id) {
 }
 
 void Model::container_is_removed(const Node& node, const std::string& id) {
-  ToldContainer& container = containers[id];
-  container.removed = true;
+  const auto told = containers.find(id);
+  if (told != containers.end()) told->second.removed = true;
   if (node.pods.container(id) != nullptr) {
     violated("container " + id + " is there after its removal");
   }
@@ -160,10 +181,7 @@ void Model::observe_one(const Node& node, const cri::Container& container) {
   const auto [seen, is_new] = states_.emplace(id, state);
   const int before = is_new ? -1 : seen->second;
   // A removal that a crash cut off may not be on record.
-  const auto told = containers.find(id);
-  const bool may_vanish =
-      told != containers.end() && (told->second.may_vanish || pods[told->second.pod_id].may_vanish);
-  if (state < before && !may_vanish) {
+  if (state < before && !may_vanish(id, container.item.pod_sandbox_id())) {
     violated("container " + id + " went from " +
              v1::ContainerState_Name(static_cast<v1::ContainerState>(before)) + " to " +
              v1::ContainerState_Name(static_cast<v1::ContainerState>(state)));
@@ -232,21 +250,24 @@ void Model::containers_agree(const Node& node) {
                           container->phase == state::v1::CONTAINER_RUNNING ||
                           container->phase == state::v1::CONTAINER_EXITED;
     if (!is_whole) violated("container " + id + " is half made or half removed");
-    if (container->running() != lives(id)) {
-      violated("container " + id +
-               (lives(id) ? " lives, its record does not say so"
-                          : " does not live, its record says so"));
+    if (container->running() && !lives(id)) {
+      violated("container " + id + " does not live, its record says so");
+    }
+    // A process that was killed may need a moment to end.
+    if (!container->running() && lives(id) && !world_.machine.find(id)->ending) {
+      violated("container " + id + " lives, its record does not say so");
     }
     const Result<records::ContainerRecord> record = records::load_container(node.state, id);
     if (!record.ok() || record->phase() != container->phase) {
       violated("container " + id + " differs from its record");
     }
-    if (!world_.snapshots.contains(id)) violated("container " + id + " has no snapshot");
+    if (!world_.snapshots.contains(id) && !may_vanish(id, container->item.pod_sandbox_id())) {
+      violated("container " + id + " has no snapshot");
+    }
   }
   for (const auto& [id, told] : containers) {
     const bool is_there = node.pods.container(id) != nullptr;
-    const bool may_vanish = told.may_vanish || pods[told.pod_id].may_vanish;
-    if (!is_there && !may_vanish) violated("container " + id + " has vanished");
+    if (!is_there && !may_vanish(id, told.pod_id)) violated("container " + id + " has vanished");
     if (is_there && told.removed) violated("the removed container " + id + " is back");
   }
 }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cri/node.h"
@@ -53,6 +54,12 @@ class Model {
   // After everything was removed.
   void nothing_is_left(const cri::Node& node);
 
+  // A removal of the container or of its pod was begun.
+  bool may_vanish(const std::string& container_id, const std::string& pod_id) const;
+  bool is_removed(const std::string& container_id) const;
+  // An init ended, perhaps before a client was told of its pod.
+  void init_ended(const std::string& pod_id);
+
   std::map<std::string, ToldPod> pods;
   std::map<std::string, ToldContainer> containers;
 
@@ -65,6 +72,7 @@ class Model {
   bool lives(const std::string& id) const;
 
   World& world_;
+  std::set<std::string> without_init_;
   std::string violation_;
   std::map<std::string, int> states_;  // of containers, highest seen
 };

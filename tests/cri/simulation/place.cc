@@ -58,6 +58,7 @@ Place::Place(bool is_told)
 }
 
 Place::~Place() {
+  static_cast<void>(ring->run_until(puller->close()));
   stop_virtual_time();
 }
 

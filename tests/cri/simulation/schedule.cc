@@ -96,7 +96,7 @@ void Schedule::give_up() const {
   ::_exit(1);
 }
 
-void Schedule::settle() {
+void Schedule::run_ready() {
   for (int i = 0; i < 64; ++i) place_.ring->turn(false);
 }
 
@@ -109,7 +109,7 @@ void Schedule::start_agent() {
     if (!met_faults) model_.violated("reconcile: " + report.error().message());
     return;
   }
-  settle();
+  run_ready();
   if (met_faults) return;
   for (const std::string& line : report->failed) model_.violated("reconcile failed: " + line);
   model_.agrees(agent_->node());
@@ -151,6 +151,7 @@ void Schedule::remove_everything() {
   patient.given_up = 0;
   clients_ = std::make_unique<Clients>(world_, model_, agent_->node(), agent_->faults(), patient);
   static_cast<void>(drive("the removal of everything", clients_->remove_everything()));
+  run_ready();
   if (!failed()) model_.nothing_is_left(agent_->node());
   kill_agent();
   if (failed()) return;

@@ -37,7 +37,7 @@ class Schedule {
   // False when the loop cannot go on.
   bool turn(const char* what);
   // Until only timers are left.
-  void settle();
+  void run_ready();
   // Ends the program: tasks that wait for ever cannot be taken apart.
   [[noreturn]] void give_up() const;
   bool failed() const { return !model_.violation().empty(); }
