@@ -79,7 +79,7 @@ say_what_comes() {
   cat <<EOF
 quickstart: installs the Debian packages that are missing, builds berth, starts a node with a
 registry and berthd in it, runs one pod step by step and then 20 more, and removes everything again.
-On a machine with 2 cores the first build takes about 7 minutes, the rest about 15 seconds.
+On a machine with 2 cores the first build took 5 to 10 minutes, the rest 10 to 20 seconds.
 EOF
 }
 
