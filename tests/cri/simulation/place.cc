@@ -15,7 +15,7 @@ namespace {
 
 image::NewImage busybox() {
   image::NewImage made;
-  made.reference = image::parse_reference(kImage).value();
+  made.reference = oci::parse_reference(kImage).value();
   made.manifest_digest = oci::digest_of("manifest");
   made.root_digest = made.manifest_digest;
   made.config_json = R"({"architecture":"amd64","os":"linux","config":{"Cmd":["sh"]},)"
