@@ -80,8 +80,14 @@ void Pods::add(std::shared_ptr<Sandbox> sandbox) {
 }
 
 void Pods::add(std::shared_ptr<Container> container) {
-  container_names_[name_of(container->item.pod_sandbox_id(), container->item.metadata())] =
-      container->id();
+  const std::string name = name_of(container->item.pod_sandbox_id(), container->item.metadata());
+  // Records are loaded in the order of ids: a container that is half removed does not take the name
+  // from the one that was created after it.
+  if (container->phase == state::v1::CONTAINER_REMOVING) {
+    container_names_.emplace(name, container->id());
+  } else {
+    container_names_[name] = container->id();
+  }
   container->sandbox->container_ids.push_back(container->id());
   const std::string id = container->id();
   containers_[id] = std::move(container);

@@ -123,7 +123,12 @@ Task<void> wait_exec(ExecWait& wait) {
 
 Task<void> kill_and_wait(Node& node, plugins::RuntimeHandler& runtime, std::string exec_id,
                          ExecWait& wait) {
-  co_await runtime.kill_exec(std::move(exec_id));
+  Result<void> killed = co_await runtime.kill_exec(std::move(exec_id)).result();
+  if (!killed.ok()) {
+    // Never fails: the caller's scope of readers is closed after it.
+    node.log.warn("exec", "kill: " + killed.error().message());
+    co_return;
+  }
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
   Result<void> ended = co_await with_deadline(node.ring, deadline, wait_exec(wait)).result();
   if (!ended.ok()) node.log.warn("exec", "a process does not end after SIGKILL");
