@@ -23,9 +23,10 @@ STEPS=(packages format scripts-lint build headers tidy ctest asan tsan fuzz benc
 STEPS+=(vm)
 # Rooms without gRPC, whose memory and threads are worth a sanitizer (gRPC's own locks are unknown
 # to TSan). The keeper is static and has no heap; its own tests run with the release build.
-sanitized_rooms="core/base;core/task;core/ring;core/linux;core/oci;core/store;"
-sanitized_rooms+="core/image/http;core/image/registry;core/image/content;core/image/transfer;"
-sanitized_rooms+="core/image/store;core/image/unpack;core/image/archive;core/image/pull;"
+sanitized_rooms="core/base;core/task;core/ring;core/linux;core/linux/seccomp;core/oci;core/store;"
+sanitized_rooms+="core/image/http;core/image/config;core/image/registry;core/image/content;"
+sanitized_rooms+="core/image/transfer;core/image/store;core/image/unpack;core/image/archive;"
+sanitized_rooms+="core/image/pull;"
 sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;cri/layers;"
 sanitized_rooms+="tests"
 # What meets strangers' bytes, and many threads, only with a server or a mount beside it: pull,

@@ -5,7 +5,7 @@
 #include "core/keeper/agent_connection.h"
 #include "core/keeper/environment.h"
 #include "core/keeper/lives.h"
-#include "core/keeper/log_pump.h"
+#include "core/keeper/log/pump.h"
 #include "core/keeper/outbox.h"
 #include "core/ring/raw.h"
 

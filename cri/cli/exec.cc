@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cri/cli/cri_log.h"
 #include "cri/cli/display.h"
+#include "cri/cli/logs/cri_log.h"
 #include "cri/cli/resolve.h"
 #include "cri/cli/verbs.h"
 

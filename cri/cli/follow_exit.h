@@ -8,7 +8,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "cri/cli/client.h"
-#include "cri/cli/log_follow.h"
+#include "cri/cli/logs/follow.h"
 
 namespace berth::cli {
 

@@ -13,7 +13,7 @@
 #include <set>
 
 #include "core/linux/capability.h"
-#include "core/linux/seccomp_rules.h"
+#include "core/linux/seccomp/rules.h"
 #include "cri/spec/seccomp_default.h"
 
 namespace berth::cri {

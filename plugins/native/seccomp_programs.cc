@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/linux/seccomp_rules.h"
+#include "core/linux/seccomp/rules.h"
 
 namespace berth::native {
 namespace {

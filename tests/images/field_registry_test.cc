@@ -18,8 +18,6 @@ namespace {
 using field::Row;
 using field::Step;
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class FieldRegistry : public SessionTest, public testing::WithParamInterface<Row> {
  protected:
   void SetUp() override {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/linux/pidfd.h"
-#include "core/linux/seccomp.h"
+#include "core/linux/seccomp/seccomp.h"
 #include "tests/support/seccomp_programs.h"
 #include "tests/support/waitid_blocking.h"
 

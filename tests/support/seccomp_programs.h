@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/base/result.h"
-#include "core/linux/seccomp.h"
+#include "core/linux/seccomp/seccomp.h"
 #include "cri/spec/seccomp_default.h"
 #include "cri/spec/seccomp_profile.h"
 #include "plugins/native/seccomp_programs.h"

@@ -31,7 +31,7 @@ constexpr Ban kBans[] = {
      "scripts/"},
     {Where::code, FREE_CALL("v?fork"), "core/linux/clone3.h or the keeper: berthd is never forked",
      // doctor asks the kernel about a child of its own, in a program with one thread.
-     "tests/ bench/ cri/cli/host_kernel.cc scripts/"},
+     "tests/ bench/ cri/cli/doctor/kernel.cc scripts/"},
     {Where::code, R"(std::j?thread\b(?!::id)|std::async\b|\bpthread_create\b)",
      "core/ring/offload.h, or core/base/thread.h for a thread of one's own",
      // A thread that enters a namespace cannot come back (fs is unshared), so it is thrown away.

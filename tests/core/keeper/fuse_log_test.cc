@@ -16,7 +16,7 @@
 #include <mutex>
 #include <thread>
 
-#include "core/keeper/log_file.h"
+#include "core/keeper/log/file.h"
 #include "tests/core/keeper/keeper_node.h"
 
 namespace berth::keeper::testing {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // "Log format: timestamp stream tag content", tags F and P (the CRI's logging document).
-#include "core/keeper/log_format.h"
+#include "core/keeper/log/format.h"
 
 #include <gtest/gtest.h>
 #include <time.h>

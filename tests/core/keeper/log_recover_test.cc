@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "core/base/units.h"
-#include "core/keeper/log_pump.h"
+#include "core/keeper/log/pump.h"
 #include "core/keeper/token.h"
 #include "core/linux/memfd.h"
 #include "tests/support/temporary_dir.h"

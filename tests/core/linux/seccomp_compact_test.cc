@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A compacted filter says exactly what the long one said.
-#include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp/compact.h"
 
 #include <gtest/gtest.h>
 #include <linux/audit.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the front writes means what libseccomp would have written.
-#include "core/linux/seccomp_front.h"
+#include "core/linux/seccomp/front.h"
 
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -9,7 +9,7 @@
 
 #include <random>
 
-#include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp/compact.h"
 
 namespace berth::sys {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Filters judged by the kernel: each is installed in a child that then tries.
-#include "core/linux/seccomp.h"
+#include "core/linux/seccomp/seccomp.h"
 
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/linux/capability.h"
-#include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp/compact.h"
 #include "tests/support/seccomp_programs.h"
 
 namespace berth::sys {

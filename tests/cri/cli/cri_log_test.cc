@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claims about the CRI log format: the output of the container is restored, however it was split.
-#include "cri/cli/cri_log.h"
+#include "cri/cli/logs/cri_log.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 
 #include "core/base/unique_fd.h"
 #include "core/linux/capability.h"
-#include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp/compact.h"
 #include "tests/support/seccomp_programs.h"
 #include "tests/support/temporary_dir.h"
 

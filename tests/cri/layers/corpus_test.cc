@@ -15,8 +15,6 @@
 namespace berth::cri {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new image::OwnNetwork);
-
 struct HostileCase {
   std::string name;
   bool accepted = false;

@@ -16,8 +16,6 @@
 namespace berth::cri {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new image::OwnNetwork);
-
 // A node whose root directory is a small disk; its state directory is not on it.
 class FullDisk : public RegistryNode {
  protected:

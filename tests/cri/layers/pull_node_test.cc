@@ -10,8 +10,6 @@
 namespace berth::cri {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new image::OwnNetwork);
-
 Task<void> keep(Task<image::PullResult> pull, Result<image::PullResult>& out) {
   out = co_await std::move(pull).result();
 }

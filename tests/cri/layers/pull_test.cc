@@ -12,8 +12,6 @@
 namespace berth::cri {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new image::OwnNetwork);
-
 std::string read(const std::string& path) {
   std::ifstream in(path);
   std::stringstream all;

@@ -17,8 +17,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class TextSink final : public DownloadSink {
  public:
   Status begin(const HttpResponse&) override {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network namespace of the test with loopback only. The calling thread enters it before it starts
-// others, so that all later threads and children of the process are in it.
+// A network namespace of the test with loopback only. A program that includes this header enters it
+// before its first test, in the main thread, so that all later threads and children are in it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,5 +32,8 @@ class OwnNetwork : public testing::Environment {
  private:
   inline static bool entered_ = false;
 };
+
+// One for the whole program, however many of its files include this.
+inline const auto* const kOwnNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
 
 }  // namespace berth::image

@@ -6,8 +6,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class PullLocal : public PullTest {
  protected:
   // An artifact of two files, with the empty configuration that the registry does not have.

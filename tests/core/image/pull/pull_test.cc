@@ -10,7 +10,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
 const std::vector<std::string> kLayers = {"layer one", std::string(300'000, 'x'), "layer three"};
 
 TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {

@@ -11,8 +11,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class HostsRouteTest : public SessionTest {
  protected:
   // hosts.toml of registry.test: these hosts, then the registry of the fixture.

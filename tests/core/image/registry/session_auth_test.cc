@@ -13,8 +13,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class RegistryAuthTest : public SessionTest {
  protected:
   // Serves requests that send `wanted`, and answers any other with `challenge`.

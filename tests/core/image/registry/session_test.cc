@@ -6,8 +6,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 using RegistrySessionTest = SessionTest;
 
 TEST_F(RegistrySessionTest, GivesManifestsByTagAndByDigest) {

@@ -15,8 +15,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 class FetchTest : public SessionTest {
  protected:
   void SetUp() override {

@@ -15,8 +15,6 @@
 namespace berth::image {
 namespace {
 
-const auto* const kNetwork = testing::AddGlobalTestEnvironment(new OwnNetwork);
-
 // An image whose bytes nothing interprets.
 struct Pushed {
   oci::Digest manifest;

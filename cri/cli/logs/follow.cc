@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/cli/log_follow.h"
+#include "cri/cli/logs/follow.h"
 
 #include <fcntl.h>
 #include <sys/inotify.h>

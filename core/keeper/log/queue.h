@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-#include "core/keeper/log_state.h"
+#include "core/keeper/log/state.h"
 
 namespace berth::keeper {
 

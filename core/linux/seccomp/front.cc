@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/linux/seccomp_front.h"
+#include "core/linux/seccomp/front.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -11,7 +11,7 @@
 #include <map>
 #include <utility>
 
-#include "core/linux/seccomp_numbers.h"
+#include "core/linux/seccomp/numbers.h"
 
 namespace berth::sys {
 namespace {

@@ -12,8 +12,8 @@
 #include <set>
 #include <string>
 
-#include "core/linux/seccomp.h"
-#include "core/linux/seccomp_rules.h"
+#include "core/linux/seccomp/rules.h"
+#include "core/linux/seccomp/seccomp.h"
 
 namespace berth::sys {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_queue.h"
+#include "core/keeper/log/queue.h"
 
 #include <optional>
 
-#include "core/keeper/log_file.h"
+#include "core/keeper/log/file.h"
 
 namespace berth::keeper {
 

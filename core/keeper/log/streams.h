@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "core/keeper/log_state.h"
+#include "core/keeper/log/state.h"
 #include "core/ring/raw.h"
 
 namespace berth::keeper {

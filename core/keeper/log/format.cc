@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_format.h"
+#include "core/keeper/log/format.h"
 
 #include <algorithm>
 #include <cstring>

@@ -7,7 +7,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
-#include "cri/cli/cri_log.h"
+#include "cri/cli/logs/cri_log.h"
 
 namespace berth::cli {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cri/cli/follow_exit.h"
-#include "cri/cli/log_follow.h"
+#include "cri/cli/logs/follow.h"
 #include "cri/cli/resolve.h"
 #include "cri/cli/verbs.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cri/cli/host_check.h"
+#include "cri/cli/doctor/check.h"
 
 namespace berth::cli {
 

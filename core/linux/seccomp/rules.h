@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/result.h"
-#include "core/linux/seccomp.h"
+#include "core/linux/seccomp/seccomp.h"
 
 namespace berth::sys {
 

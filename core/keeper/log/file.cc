@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_file.h"
+#include "core/keeper/log/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

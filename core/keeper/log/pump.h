@@ -27,9 +27,9 @@
 #include <cstdint>
 
 #include "core/base/result.h"
-#include "core/keeper/log_queue.h"
-#include "core/keeper/log_state.h"
-#include "core/keeper/log_streams.h"
+#include "core/keeper/log/queue.h"
+#include "core/keeper/log/state.h"
+#include "core/keeper/log/streams.h"
 #include "core/keeper/table.h"
 #include "core/ring/raw.h"
 

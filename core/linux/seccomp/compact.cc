@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/linux/seccomp_compact.h"
+#include "core/linux/seccomp/compact.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_state.h"
+#include "core/keeper/log/state.h"
 
 namespace berth::keeper {
 namespace {

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <string>
 
-#include "cri/cli/host_check.h"
+#include "cri/cli/doctor/check.h"
 
 namespace berth::cli {
 

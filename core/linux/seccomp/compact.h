@@ -13,7 +13,7 @@
 #include <optional>
 #include <span>
 
-#include "core/linux/seccomp.h"
+#include "core/linux/seccomp/seccomp.h"
 
 namespace berth::sys {
 

@@ -12,10 +12,10 @@
 
 #include "core/linux/memfd.h"
 #include "core/linux/openat2.h"
-#include "core/linux/seccomp_compact.h"
-#include "core/linux/seccomp_front.h"
-#include "core/linux/seccomp_numbers.h"
-#include "core/linux/seccomp_rules.h"
+#include "core/linux/seccomp/compact.h"
+#include "core/linux/seccomp/front.h"
+#include "core/linux/seccomp/numbers.h"
+#include "core/linux/seccomp/rules.h"
 
 namespace berth::sys {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/base/unique_fd.h"
-#include "cri/cli/host_check.h"
+#include "cri/cli/doctor/check.h"
 
 namespace berth::cli {
 

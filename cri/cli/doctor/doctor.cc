@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cri/cli/display.h"
-#include "cri/cli/host_check.h"
+#include "cri/cli/doctor/check.h"
 #include "cri/cli/verbs.h"
 
 namespace berth::cli {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_pump.h"
+#include "core/keeper/log/pump.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "core/base/units.h"
-#include "core/keeper/log_file.h"
+#include "core/keeper/log/file.h"
 #include "core/keeper/token.h"
 
 namespace berth::keeper {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/linux/seccomp_numbers.h"
+#include "core/linux/seccomp/numbers.h"
 
 #include <linux/audit.h>
 #include <seccomp.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/keeper/log_streams.h"
+#include "core/keeper/log/streams.h"
 
 #include <poll.h>
 

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "core/base/result.h"
-#include "core/keeper/log_format.h"
+#include "core/keeper/log/format.h"
 #include "core/keeper/table.h"
 #include "core/linux/mmap.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/cli/cri_log.h"
+#include "cri/cli/logs/cri_log.h"
 
 #include <unistd.h>
 
