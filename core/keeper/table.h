@@ -65,7 +65,7 @@ struct Entry {
   }
 };
 
-// The journal of one piece of output on its way from a pipe into a log (log_pump.h says how).
+// The journal of one piece of output on its way from a pipe into a log (log/pump.h says how).
 enum class SlotPhase : std::uint8_t { free = 0, moving, staged, raw };
 
 struct LogSlot {

@@ -15,12 +15,12 @@
 // A successor finishes the slots (recover) and goes on. A log that died with keeper and agent is
 // waited for, and its size is looked at when it is back. One slot per container at a time, which
 // keeps stdout and stderr in order; kLogSlots containers at once, the others wait in the queue
-// (log_queue.h). A log that cannot be written (ENOSPC) is tried again five times a second; the
+// (queue.h). A log that cannot be written (ENOSPC) is tried again five times a second; the
 // container's pipe fills and its writer waits: back-pressure, never loss. reopen_log to another
 // file ends the wait. When several logs refuse for reasons of their own, what they refused is
 // dropped in turn. A process without a log has its output read and discarded.
 //
-// log_pump.cc is long because these steps, their retries and their recovery are one state machine:
+// pump.cc is long because these steps, their retries and their recovery are one state machine:
 // each is right only in view of what the others have recorded.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers of system calls in each call interface that a filter covers. Private to core/linux's
-// seccomp files.
+// Numbers of system calls in each call interface that a filter covers. Private to this
+// room.
 #pragma once
 
 #include <cstdint>

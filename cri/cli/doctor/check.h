@@ -17,13 +17,13 @@ struct HostCheck {
 };
 using HostChecks = std::vector<HostCheck>;
 
-// host_privilege.cc: root, capabilities, descriptor limit, user namespaces.
+// privilege.cc: root, capabilities, descriptor limit, user namespaces.
 void check_privilege(HostChecks* checks);
-// host_kernel.cc: version, overlay, EROFS, the mount API, pidfd exit codes, BTF.
+// kernel.cc: version, overlay, EROFS, the mount API, pidfd exit codes, BTF.
 void check_kernel(HostChecks* checks);
-// host_ring.cc: io_uring and its opcodes.
+// ring.cc: io_uring and its opcodes.
 void check_ring(HostChecks* checks);
-// host_cgroup.cc: the hierarchy of each controller.
+// cgroup.cc: the hierarchy of each controller.
 void check_cgroup(HostChecks* checks);
 
 // The text of a small file without the last newline; empty when it cannot be read.
