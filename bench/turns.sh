@@ -55,8 +55,9 @@ kib_per_pod() {
   jq -n "($before - $after) / $pods"
 }
 
-# The median of the arguments, to three decimals.
+# The median of the arguments, to three decimals; without any it was not measured.
 median() {
+  (($# > 0)) || { echo "not measured" && return 0; }
   jq -n '[$ARGS.positional[] | tonumber] | sort
     | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 * 1000 | round / 1000' \
     --args "$@"

@@ -13,6 +13,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/oci/spec.h"
 #include "core/task/event.h"
 #include "core/task/shared.h"
 #include "cri/proto/services.grpc.pb.h"
@@ -39,13 +40,22 @@ struct Sandbox {
   bool ready() const { return phase == state::v1::SANDBOX_READY; }
 };
 
+// What CreateContainer resolved and stored, kept for the StartContainer that follows. Whoever
+// changes the record of a created container drops it.
+struct Prepared {
+  state::v1::SandboxRecord pod;
+  state::v1::ContainerRecord record;
+  std::optional<oci::Spec> spec;  // none: it is loaded from the record
+};
+
 struct Container {
   runtime::v1::Container item;
   state::v1::ContainerPhase phase = state::v1::CONTAINER_CREATING;
   std::shared_ptr<Sandbox> sandbox;
-  // From create to start; made again when the agent restarted in between.
+  // From create to start; made or loaded again when the agent restarted in between.
   UniqueFd rootfs;  // a detached mount
   std::optional<plugins::Placement> placement;
+  std::unique_ptr<Prepared> prepared;
   int pid = 0;
   std::string log_path;
   std::optional<plugins::Exit> early_exit;  // ended before its launch was on record

@@ -113,7 +113,7 @@ Task<std::string> make_container(Node& node, const Request& request,
                                  std::shared_ptr<Sandbox> sandbox, AsyncUndo& undo) {
   auto stages = std::make_unique<Stages>("CreateContainer");
   stages->enter("image.resolve");
-  const records::SandboxRecord pod = co_await records::load_sandbox(node.state, sandbox->id());
+  records::SandboxRecord pod = co_await records::load_sandbox(node.state, sandbox->id());
   const image::ImageEntry entry = co_await need_image(node, request.config().image().image());
   if (entry.image->is_artifact()) {
     co_await fail(Errc::invalid_argument, "config.image: `" + entry.image->id +
@@ -157,6 +157,10 @@ Task<std::string> make_container(Node& node, const Request& request,
   co_await store_spec(node, spec, record);
   co_await records::save(node.state, record);
   container->phase = state::v1::CONTAINER_CREATED;
+  container->prepared = std::make_unique<Prepared>();
+  container->prepared->pod = std::move(pod);
+  container->prepared->record = std::move(record);
+  container->prepared->spec = std::move(spec);
   stages->done();
   container->create_stages = std::move(stages);
   co_return id;

@@ -117,10 +117,6 @@ class ExecEntry {
   std::string id_;
 };
 
-Task<void> wait_exec(ExecWait& wait) {
-  co_await wait.ended.wait();
-}
-
 Task<void> kill_and_wait(Node& node, plugins::RuntimeHandler& runtime, std::string exec_id,
                          ExecWait& wait) {
   Result<void> killed = co_await runtime.kill_exec(std::move(exec_id)).result();
@@ -130,7 +126,7 @@ Task<void> kill_and_wait(Node& node, plugins::RuntimeHandler& runtime, std::stri
     co_return;
   }
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
-  Result<void> ended = co_await with_deadline(node.ring, deadline, wait_exec(wait)).result();
+  Result<void> ended = co_await with_deadline(node.ring, deadline, wait.ended.wait()).result();
   if (!ended.ok()) node.log.warn("exec", "a process does not end after SIGKILL");
 }
 
@@ -180,7 +176,7 @@ Task<v1::ExecSyncResponse> exec_sync(Node& node, const v1::ExecSyncRequest& requ
   Scope readers(node.ring.ready(), [](Error) {});
   readers.spawn(collect(node.ring, out));
   readers.spawn(collect(node.ring, err));
-  Result<void> ended = co_await with_deadline(node.ring, deadline, wait_exec(wait)).result();
+  Result<void> ended = co_await with_deadline(node.ring, deadline, wait.ended.wait()).result();
   if (!ended.ok()) co_await shield(kill_and_wait(node, *runtime, exec_id, wait));
   readers.cancel();
   co_await readers.close();

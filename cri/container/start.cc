@@ -21,6 +21,18 @@ namespace {
 // As other CRI runtimes report a process that was never started: 128, "StartError".
 constexpr int kExitCodeStartError = 128;
 
+// Takes what CreateContainer left, or loads it again after a restart of the agent.
+Task<Prepared> take_prepared(Node& node, std::shared_ptr<Container> container) {
+  if (container->prepared != nullptr) {
+    const std::unique_ptr<Prepared> prepared = std::move(container->prepared);
+    co_return std::move(*prepared);
+  }
+  Prepared loaded;
+  loaded.record = co_await records::load_container(node.state, container->id());
+  loaded.pod = co_await records::load_sandbox(node.state, container->item.pod_sandbox_id());
+  co_return loaded;
+}
+
 Task<UniqueFd> open_rootfs(Node& node, std::shared_ptr<Container> container) {
   if (container->rootfs.valid()) co_return std::move(container->rootfs);
   // The agent was restarted after Create.
@@ -48,9 +60,16 @@ Task<plugins::Placement> placement_of(Node& node, std::shared_ptr<Container> con
   co_return placement;
 }
 
-Task<plugins::Started> launch(Node& node, std::shared_ptr<Container> container,
-                              records::ContainerRecord& record, const records::SandboxRecord& pod,
+Task<oci::Spec> spec_of(Node& node, std::shared_ptr<Container> container, Prepared& prepared) {
+  if (prepared.spec) co_return *std::move(prepared.spec);
+  oci::Spec spec = co_await load_spec(node, container, prepared.record);
+  co_return spec;
+}
+
+Task<plugins::Started> launch(Node& node, std::shared_ptr<Container> container, Prepared& prepared,
                               Stages& stages) {
+  const records::ContainerRecord& record = prepared.record;
+  const records::SandboxRecord& pod = prepared.pod;
   plugins::RuntimeHandler* const runtime =
       co_await node.handlers.runtime(container->sandbox->handler());
   stages.enter("spec.load");
@@ -58,7 +77,7 @@ Task<plugins::Started> launch(Node& node, std::shared_ptr<Container> container,
   plugins::StartRequest request;
   request.sandbox_id = container->item.pod_sandbox_id();
   request.container_id = container->id();
-  request.spec = co_await load_spec(node, container, record);
+  request.spec = co_await spec_of(node, container, prepared);
   stages.enter("rootfs.mount");
   request.rootfs = co_await open_rootfs(node, container);
   stages.enter("log.open+mounts.open");
@@ -98,12 +117,11 @@ Task<void> start_made(Node& node, std::shared_ptr<Container> container) {
   container->start_stages = std::make_unique<Stages>("StartContainer");
   Stages& stages = *container->start_stages;
   stages.enter("state.load");
-  records::ContainerRecord record = co_await records::load_container(node.state, container->id());
-  const records::SandboxRecord pod =
-      co_await records::load_sandbox(node.state, container->item.pod_sandbox_id());
+  Prepared prepared = co_await take_prepared(node, container);
+  records::ContainerRecord& record = prepared.record;
   const Deadline deadline = Deadline::after_ms(node.options.launch_ms_max);
   Result<plugins::Started> started =
-      co_await with_deadline(node.ring, deadline, launch(node, container, record, pod, stages))
+      co_await with_deadline(node.ring, deadline, launch(node, container, prepared, stages))
           .result();
   if (!started.ok()) {
     // Cancelled: the agent ends. The record stays as it was; if the handler has made the process,

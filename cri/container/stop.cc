@@ -17,10 +17,6 @@ namespace v1 = runtime::v1;
 
 namespace {
 
-Task<void> wait_ended(std::shared_ptr<Container> container) {
-  co_await container->ended.wait();
-}
-
 Task<void> signal_container(Node& node, std::shared_ptr<Container> container, int signal) {
   plugins::RuntimeHandler* const runtime =
       co_await node.handlers.runtime(container->sandbox->handler());
@@ -45,7 +41,8 @@ Task<void> kill_container(Node& node, std::shared_ptr<Container> container) {
 Task<void> await_end(Node& node, std::shared_ptr<Container> container) {
   if (!container->running()) co_return;
   const Deadline deadline = Deadline::after_ms(node.options.kill_ms_max);
-  Result<void> ended = co_await with_deadline(node.ring, deadline, wait_ended(container)).result();
+  Result<void> ended =
+      co_await with_deadline(node.ring, deadline, container->ended.wait()).result();
   if (!ended.ok()) {
     co_await fail(std::move(ended).error().with("container `" + container->id() +
                                                 "` does not end after SIGKILL"));
@@ -66,7 +63,7 @@ Task<v1::StopContainerResponse> stop_container(Node& node,
     const Deadline grace = Deadline::after_ns(request.timeout() > INT64_MAX / kNanosecondsPerSecond
                                                   ? INT64_MAX
                                                   : request.timeout() * kNanosecondsPerSecond);
-    Result<void> ended = co_await with_deadline(node.ring, grace, wait_ended(container)).result();
+    Result<void> ended = co_await with_deadline(node.ring, grace, container->ended.wait()).result();
     if (ended.ok()) co_return v1::StopContainerResponse();
     // An agent that ends before the grace period does not cut it short.
     if (!ended.error().is(Errc::deadline_exceeded)) co_await fail(std::move(ended).error());

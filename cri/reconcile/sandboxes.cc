@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/reconcile/sandboxes.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
 #include <utility>
 #include <vector>
 
@@ -19,8 +16,7 @@ namespace {
 Task<void> replace_tmpfs(Node& node, Sandbox& sandbox, ReconcileReport& report) {
   const records::SandboxRecord record = co_await records::load_sandbox(node.state, sandbox.id());
   sandbox.tmpfs = co_await node.sandbox_files.make(record);
-  UniqueFd copy(::fcntl(sandbox.tmpfs.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy.valid()) co_await fail(sys_error(errno, "fcntl F_DUPFD_CLOEXEC", sandbox.id()));
+  UniqueFd copy = co_await sandbox.tmpfs.duplicate();
   std::vector<UniqueFd> kept;
   kept.push_back(std::move(copy));
   plugins::RuntimeHandler* const runtime = co_await node.handlers.runtime(sandbox.handler());

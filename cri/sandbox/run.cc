@@ -18,9 +18,7 @@
 #include "cri/sandbox/calls.h"
 #include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
-#include "cri/sandbox/port_mappings.h"
-#include "cri/sandbox/validate.h"
-#include "cri/spec/resources.h"
+#include "cri/sandbox/resolve.h"
 #include "cri/spec/sysctl.h"
 
 namespace berth::cri {
@@ -48,7 +46,8 @@ records::SandboxRecord new_record(const Handler& handler, std::string id, const 
 }
 
 // Gives the sandbox's network namespace; not valid: the host's.
-Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record, AsyncUndo& undo) {
+Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record,
+                              std::vector<plugins::PortMapping> port_mappings, AsyncUndo& undo) {
   plugins::Network* const network = co_await node.networks.find(record.network());
   const plugins::NetworkStatus status = network->status();
   if (!status.ready) {
@@ -61,7 +60,7 @@ Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record, AsyncU
   wanted.pod_name = metadata.name();
   wanted.pod_namespace = metadata.namespace_();
   wanted.pod_uid = metadata.uid();
-  wanted.port_mappings = co_await port_mappings_of(record.config());
+  wanted.port_mappings = std::move(port_mappings);
   const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
   undo.push([network, id = record.id()]() { return network->detach(id); });
   plugins::NetworkAttachment attached =
@@ -70,12 +69,12 @@ Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record, AsyncU
   co_return std::move(attached.netns);
 }
 
-Task<void> enter_cgroup(Node& node, const records::SandboxRecord& record, AsyncUndo& undo) {
-  const v1::LinuxPodSandboxConfig& config = record.config().linux();
+Task<void> enter_cgroup(Node& node, const records::SandboxRecord& record,
+                        plugins::Resources resources, AsyncUndo& undo) {
   plugins::PodCgroup cgroup;
   cgroup.pod_id = record.id();
-  cgroup.cgroup_parent = config.cgroup_parent();
-  cgroup.resources = co_await resources_of("config.linux.resources", config.resources());
+  cgroup.cgroup_parent = record.config().linux().cgroup_parent();
+  cgroup.resources = std::move(resources);
   undo.push([&node, id = record.id()]() { return node.resources.cleanup_pod(id); });
   co_await node.resources.prepare_pod(std::move(cgroup));
 }
@@ -106,25 +105,23 @@ Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& 
   sandbox.tmpfs = std::move(status->kept.front());
 }
 
-Result<plugins::SandboxRequest> request_of(const records::SandboxRecord& record, UniqueFd netns,
-                                           UniqueFd tmpfs) {
+plugins::SandboxRequest request_of(const records::SandboxRecord& record,
+                                   std::map<std::string, std::string> sysctl, UniqueFd netns,
+                                   UniqueFd tmpfs) {
   const v1::PodSandboxConfig& config = record.config();
   plugins::SandboxRequest request;
   request.sandbox_id = record.id();
   request.namespaces = namespaces_of(config);
   request.netns = std::move(netns);
   request.hostname = hostname_of(config);
-  for (const auto& [name, value] : config.linux().sysctls()) {
-    TRY(std::string path, sysctl_path("config.linux.sysctls", name, request.namespaces));
-    request.sysctl[std::move(path)] = value;
-  }
+  request.sysctl = std::move(sysctl);
   request.oom_score_adj = kInitOomScoreAdj;
   request.kept.push_back(std::move(tmpfs));
   return request;
 }
 
 Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request& request,
-                               AsyncUndo& undo) {
+                               ResolvedSandbox& resolved, AsyncUndo& undo) {
   std::string id = co_await make_id();
   records::SandboxRecord record = new_record(handler, std::move(id), request);
   const std::shared_ptr<Sandbox> sandbox = new_sandbox(record);
@@ -141,16 +138,17 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
   });
 
   stages.enter("network.attach");
-  UniqueFd netns = co_await attach_network(node, record, undo);
+  UniqueFd netns = co_await attach_network(node, record, std::move(resolved.port_mappings), undo);
   stages.enter("files.make");
   UniqueFd tmpfs = co_await node.sandbox_files.make(record);
-  plugins::SandboxRequest wanted = co_await request_of(record, std::move(netns), std::move(tmpfs));
+  plugins::SandboxRequest wanted =
+      request_of(record, std::move(resolved.sysctl), std::move(netns), std::move(tmpfs));
   plugins::RuntimeHandler& runtime = *handler.runtime;
   const auto undo_start = [&runtime, id = sandbox->id()]() { return runtime.stop_sandbox(id); };
   if (sandbox->namespaces.pid) {
     // The init starts in the pod's cgroup.
     stages.enter("cgroup.prepare");
-    co_await enter_cgroup(node, record, undo);
+    co_await enter_cgroup(node, record, std::move(resolved.resources), undo);
     wanted.placement = co_await node.resources.pod_placement(sandbox->id());
     stages.enter("handler.start");
     undo.push(undo_start);
@@ -159,7 +157,7 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
     stages.enter("handler.start+cgroup.prepare");
     undo.push(undo_start);
     Task<void> started = start_sandbox(node, *sandbox, runtime, std::move(wanted), record);
-    Task<void> prepared = enter_cgroup(node, record, undo);
+    Task<void> prepared = enter_cgroup(node, record, std::move(resolved.resources), undo);
     auto outcomes = co_await both(std::move(started), std::move(prepared));
     auto& [of_start, of_prepare] = outcomes;
     co_await std::move(of_start);
@@ -174,9 +172,10 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
   co_return sandbox->id();
 }
 
-Task<std::string> attempt(Node& node, const Handler& handler, Request request, std::string name) {
-  const auto body = [&node, &handler, &request](AsyncUndo& undo) {
-    return make_sandbox(node, handler, request, undo);
+Task<std::string> attempt(Node& node, const Handler& handler, Request request,
+                          ResolvedSandbox resolved, std::string name) {
+  const auto body = [&node, &handler, &request, &resolved](AsyncUndo& undo) {
+    return make_sandbox(node, handler, request, resolved, undo);
   };
   Task<std::string> work = with_undo(body);
   Result<std::string> outcome = co_await std::move(work).result();
@@ -187,7 +186,7 @@ Task<std::string> attempt(Node& node, const Handler& handler, Request request, s
 }  // namespace
 
 Task<v1::RunPodSandboxResponse> run_pod_sandbox(Node& node, const Request& request) {
-  co_await validate(request);
+  ResolvedSandbox resolved = co_await resolve(request);
   const Handler* const handler = co_await node.handlers.find(request.runtime_handler());
   const std::string name = Pods::name_of(request.config().metadata());
   v1::RunPodSandboxResponse response;
@@ -205,7 +204,8 @@ Task<v1::RunPodSandboxResponse> run_pod_sandbox(Node& node, const Request& reque
       response.set_pod_sandbox_id(present->id());
       co_return response;
     }
-    running = Shared<std::string>::start(node.attempts, attempt(node, *handler, request, name));
+    running = Shared<std::string>::start(
+        node.attempts, attempt(node, *handler, request, std::move(resolved), name));
     node.pods.attempts[name] = running;
   }
   std::string id = co_await running->wait();

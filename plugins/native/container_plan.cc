@@ -78,9 +78,8 @@ Result<container::LaunchMount> mount_of(oci::Mount from, const plugins::MountTre
   return mount;
 }
 
-}  // namespace
-
-Status check_spec(const oci::Spec& spec) {
+// Everything but the options of the mounts.
+Status check_supported(const oci::Spec& spec) {
   if (has_hooks(spec.hooks)) return unsupported("hooks");
   if (!spec.process.apparmor_profile.empty()) return unsupported("process.apparmorProfile");
   if (!spec.process.selinux_label.empty()) return unsupported("process.selinuxLabel");
@@ -91,6 +90,13 @@ Status check_spec(const oci::Spec& spec) {
   if (mount == nullptr || !mount->path.empty()) {
     return make_error(Errc::invalid_argument, "a container needs a mount namespace of its own");
   }
+  return {};
+}
+
+}  // namespace
+
+Status check_spec(const oci::Spec& spec) {
+  TRY_(check_supported(spec));
   for (const oci::Mount& one : spec.mounts) {
     Result<MountOptions> options = parse_mount_options(one);
     if (!options.ok()) return std::move(options).error();
@@ -101,7 +107,7 @@ Status check_spec(const oci::Spec& spec) {
 Result<container::LaunchContainer> container_of(oci::Spec spec,
                                                 const std::vector<plugins::MountTree>& mounts,
                                                 const FindNamespace& find_namespace) {
-  TRY_(check_spec(spec));
+  TRY_(check_supported(spec));
   container::LaunchContainer made;
   TRY(made.namespaces, namespaces_of(spec.linux, find_namespace));
   std::vector<const plugins::MountTree*> sources(spec.mounts.size(), nullptr);

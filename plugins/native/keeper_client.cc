@@ -26,14 +26,6 @@ constexpr std::int64_t kReviveMs = 10'000;
 constexpr std::int64_t kPauseMs = 50;
 constexpr std::int64_t kKeeperEndMs = 2000;
 
-Task<void> wait_readable(Ring& ring, int fd) {
-  co_await ring.poll(fd, POLLIN);
-}
-
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
 // Microseconds since `begin_ns` of each stage that the child came to.
 std::vector<std::pair<std::string, std::int64_t>> stages_of(const keeper::LaunchAnswer& answer,
                                                             std::int64_t begin_ns) {
@@ -114,9 +106,9 @@ Task<void> KeeperClient::supervise() {
 Task<void> KeeperClient::wait_keeper_ended() {
   co_await connection_.disconnect();
   if (!pidfd_.valid()) co_return;
-  Result<void> ended = co_await with_deadline(ring_, Deadline::after_ms(kKeeperEndMs),
-                                              wait_readable(ring_, pidfd_.get()))
-                           .result();
+  const Deadline deadline = Deadline::after_ms(kKeeperEndMs);
+  const auto ended =
+      co_await with_deadline(ring_, deadline, ring_.poll(pidfd_.get(), POLLIN)).result();
   // Not ended: it only took another connection instead of ours.
   if (ended.ok()) static_cast<void>(sys::waitid_nohang(pidfd_.get()));
   pidfd_.reset();
@@ -184,7 +176,7 @@ void KeeperClient::launch_abandoned(const std::string& id, bool sent) {
 
 Task<void> KeeperClient::wait_connected(Deadline deadline) {
   if (closing_) co_await fail(Errc::unavailable, "the keeper's client is closed");
-  while (!connected_.is_set()) co_await with_deadline(ring_, deadline, wait_for(connected_));
+  while (!connected_.is_set()) co_await with_deadline(ring_, deadline, connected_.wait());
 }
 
 Task<KeeperAnswer> KeeperClient::request(KeeperRequest request, Deadline deadline) {
@@ -300,7 +292,7 @@ Task<void> KeeperClient::shutdown(Deadline deadline) {
   KeeperRequest message(MessageType::shutdown);
   KeeperAnswer answer = co_await connection_.exchange(std::move(message), deadline);
   closing_ = true;
-  co_await with_deadline(ring_, deadline, wait_readable(ring_, pidfd_.get()));
+  co_await with_deadline(ring_, deadline, ring_.poll(pidfd_.get(), POLLIN));
   static_cast<void>(sys::waitid_nohang(pidfd_.get()));
 }
 

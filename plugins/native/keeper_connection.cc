@@ -39,10 +39,6 @@ Error keeper_died() {
   return Error{Errc::unavailable, 0, "berth-keeper", "died before it answered", {}};
 }
 
-Task<void> wait_for(Event& event) {
-  co_await event.wait();
-}
-
 }  // namespace
 
 // Removes a request from the pending ones however its wait ends.
@@ -96,7 +92,7 @@ Task<KeeperAnswer> KeeperConnection::exchange(KeeperRequest request, Deadline de
   const Header header{.type = request.type, .request = number};
   co_await send_whole(header, request, deadline);
   pending.sent = true;
-  co_await with_deadline(ring_, deadline, wait_for(pending.done));
+  co_await with_deadline(ring_, deadline, pending.done.wait());
   if (!pending.answer) co_await fail(keeper_died());
   KeeperAnswer answer = std::move(*pending.answer);
   answer.parts = std::move(pending.parts);

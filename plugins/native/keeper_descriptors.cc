@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/native/keeper_descriptors.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
 #include <utility>
 
 namespace berth::native {
@@ -27,8 +24,7 @@ Result<std::vector<UniqueFd>> KeeperDescriptors::copies(const std::string& key) 
   const auto found = held_.find(key);
   if (found == held_.end()) return copies;
   for (const UniqueFd& fd : found->second) {
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-    if (!copy.valid()) return sys_error(errno, "fcntl F_DUPFD_CLOEXEC", key);
+    TRY(UniqueFd copy, fd.duplicate());
     copies.push_back(std::move(copy));
   }
   return copies;

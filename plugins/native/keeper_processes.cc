@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/native/keeper_processes.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -164,8 +162,7 @@ Result<UniqueFd> KeeperProcesses::begin_reopen(const std::string& id, UniqueFd l
   if (found->second.reopening) {
     return make_error(Errc::unavailable, "the log of " + id + " is being reopened");
   }
-  UniqueFd duplicate(::fcntl(log.get(), F_DUPFD_CLOEXEC, 3));
-  if (!duplicate.valid()) return sys_error(errno, "fcntl F_DUPFD_CLOEXEC", id);
+  TRY(UniqueFd duplicate, log.duplicate());
   found->second.reopening = true;
   close_log(std::exchange(found->second.log_next, std::move(log)));
   return duplicate;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/native/sandboxes.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -27,11 +25,9 @@ container::LaunchNamespace joined(const UniqueFd& fd) {
   return {container::PlanNamespaceMode::join, fd.get()};
 }
 
-Result<UniqueFd> duplicate(const UniqueFd& fd) {
+Result<UniqueFd> duplicate_if_valid(const UniqueFd& fd) {
   if (!fd.valid()) return UniqueFd();
-  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy.valid()) return sys_error(errno, "fcntl", "F_DUPFD_CLOEXEC");
-  return copy;
+  return fd.duplicate();
 }
 
 Error not_here(const std::string& sandbox_id) {
@@ -166,9 +162,9 @@ Result<plugins::SandboxStatus> Sandboxes::status_of(const std::string& sandbox_i
   status.ready = status.lost.empty();
   const std::optional<KnownProcess> init = keeper_.find(init_name(sandbox_id));
   if (init && !init->exit) status.init_pid = init->pid;
-  TRY(status.netns, duplicate(sandbox.descriptors.net));
+  TRY(status.netns, duplicate_if_valid(sandbox.descriptors.net));
   for (const UniqueFd& fd : sandbox.descriptors.kept) {
-    TRY(UniqueFd copy, duplicate(fd));
+    TRY(UniqueFd copy, fd.duplicate());
     status.kept.push_back(std::move(copy));
   }
   return status;
@@ -212,7 +208,7 @@ Result<UniqueFd> Sandboxes::open_namespace(const std::string& sandbox_id,
     return make_error(Errc::failed_precondition,
                       "sandbox `" + sandbox_id + "` has no such namespace to join");
   }
-  return duplicate(*fd);
+  return fd->duplicate();
 }
 
 std::vector<NamespaceSource> Sandboxes::living_of(const plugins::KnownSandbox& known) const {

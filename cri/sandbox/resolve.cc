@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/sandbox/validate.h"
+#include "cri/sandbox/resolve.h"
 
 #include <string>
+#include <utility>
 
 #include "core/base/units.h"
 #include "cri/field.h"
@@ -51,20 +52,23 @@ Status check_namespaces(const v1::LinuxPodSandboxConfig& config) {
   return {};
 }
 
-Status check_sysctls(const v1::PodSandboxConfig& config) {
+Result<std::map<std::string, std::string>> sysctl_of(const v1::PodSandboxConfig& config) {
+  std::map<std::string, std::string> values;
   const plugins::SandboxNamespaces namespaces = namespaces_of(config);
   for (const auto& [name, value] : config.linux().sysctls()) {
     const std::string field = "config.linux.sysctls[" + shown(name) + "]";
     TRY_(check_name(field, name));
     TRY_(check_name_if_set(field, value));
-    TRY_(sysctl_path(field, name, namespaces));
+    TRY(std::string path, sysctl_path(field, name, namespaces));
+    values[std::move(path)] = value;
   }
-  return {};
+  return values;
 }
 
 }  // namespace
 
-Status validate(const v1::RunPodSandboxRequest& request) {
+Result<ResolvedSandbox> resolve(const v1::RunPodSandboxRequest& request) {
+  ResolvedSandbox resolved;
   if (!request.has_config()) return invalid_field("config", "is required");
   const v1::PodSandboxConfig& config = request.config();
   TRY_(check_metadata(config));
@@ -80,14 +84,15 @@ Status validate(const v1::RunPodSandboxRequest& request) {
     TRY_(check_absolute_path("config.log_directory", config.log_directory()));
   }
   TRY_(check_dns(config.dns_config()));
-  TRY_(port_mappings_of(config));
+  TRY(resolved.port_mappings, port_mappings_of(config));
   if (!config.linux().cgroup_parent().empty()) {
     TRY_(check_absolute_path("config.linux.cgroup_parent", config.linux().cgroup_parent()));
   }
-  TRY_(resources_of("config.linux.resources", config.linux().resources()));
+  TRY(resolved.resources, resources_of("config.linux.resources", config.linux().resources()));
   TRY_(resources_of("config.linux.overhead", config.linux().overhead()));
   TRY_(check_namespaces(config.linux()));
-  return check_sysctls(config);
+  TRY(resolved.sysctl, sysctl_of(config));
+  return resolved;
 }
 
 }  // namespace berth::cri
