@@ -29,7 +29,7 @@ std::vector<std::string> mount_points() {
   return paths;
 }
 
-// Once for a v2 and once for a v1 hierarchy, where the machine has them.
+// Runs for a v2 and for a v1 hierarchy, if the machine has them.
 class CgroupFs : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {

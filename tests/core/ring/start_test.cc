@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring that cannot be made says what to do about it.
+// The error of a ring that cannot be made tells what to do about it.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -126,7 +126,7 @@ TEST(RawRing, IsNotInheritedByAChild) {
   const pid_t pid = ::fork();
   CHECK(pid >= 0);
   if (pid == 0) {
-    // madvise(MADV_DONTFORK): the page is not there, and asking about it says so.
+    // madvise(MADV_DONTFORK): the child does not have the page, so mincore fails.
     unsigned char present = 0;
     const long page = ::sysconf(_SC_PAGESIZE);
     auto address = reinterpret_cast<std::uintptr_t>(ring.get()->sq.sqes) & ~(page - 1UL);

@@ -112,7 +112,7 @@ Task<int> poll_times(Ring& ring, int event_fd, int times) {
   co_return seen;
 }
 
-TEST_F(RingStream, PollTellsOfEachEdge) {
+TEST_F(RingStream, PollReportsEachEdge) {
   UniqueFd event_fd(::eventfd(0, EFD_CLOEXEC));
   Result<int> seen = ring().run_until(poll_times(ring(), event_fd.get(), 5));
   ASSERT_TRUE(seen.ok()) << seen.error().message();
@@ -217,7 +217,7 @@ TEST_F(RingStream, AStreamThatFoundThePoolEmptyGoesOnWhenABufferComesBack) {
   EXPECT_FALSE(hungry.done());
   const std::uint64_t before = ring().counters().submitted;
   for (int i = 0; i < 20; ++i) ring().turn(false);
-  EXPECT_EQ(ring().counters().submitted, before);  // starving is waiting, not asking again
+  EXPECT_EQ(ring().counters().submitted, before);  // without a buffer it only waits
   release.set();
   while (!hungry.done()) ring().turn(true);
   EXPECT_EQ(*hungry.take(), "hungry");

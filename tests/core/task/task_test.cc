@@ -170,7 +170,7 @@ TEST(Task, DestroyingASuspendedChainDestroysEveryFrameInnermostFirst) {
     EXPECT_EQ(trace, (Trace{"+f2", "+f1", "+f0"}));
   }
   EXPECT_EQ(trace, (Trace{"+f2", "+f1", "+f0", "-f0", "-f1", "-f2"}));
-  event.set();  // nobody waits any more
+  event.set();  // no coroutine waits any more
   EXPECT_TRUE(queue.empty());
 }
 
