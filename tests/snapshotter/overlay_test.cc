@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: mount lists have the right layers, and a crash
-// between any two steps leaves a whole snapshot or none.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: mount lists have the right layers, and a crash between any two steps leaves a whole
+// snapshot or none.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: pulls get memory in the order they ask, and none
-// delays another without need: a failed or cancelled pull leaves its place at once, and a slow
-// registry delays only its own images.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: pulls get memory in the order they ask, and none delays another without need: a failed
+// or cancelled pull leaves its place at once, and a slow registry delays only its own images.
 #include <atomic>
 #include <random>
 

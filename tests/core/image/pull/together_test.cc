@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: however many pulls need a blob or a layer, one works
-// on it, and the failure of one pull is not the failure of another.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: however many pulls need a blob or a layer, one works on it, and the failure of one pull
+// is not the failure of another.
 #include <random>
 
 #include "core/ring/with_deadline.h"
