@@ -80,7 +80,7 @@ TEST(Challenge, OfSeveralTheBearerIsAnsweredThenTheBasic) {
   }
 }
 
-TEST(Challenge, RefusesWhatHasNoScheme) {
+TEST(Challenge, RefusesAHeaderWithoutAScheme) {
   for (const char* header : {"", "  ", "=x", ",", "Bearer realm=\"unfinished"}) {
     EXPECT_FALSE(parse_challenge(header).ok()) << header;
   }

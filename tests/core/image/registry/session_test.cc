@@ -21,7 +21,7 @@ TEST_F(RegistrySessionTest, GivesManifestsByTagAndByDigest) {
             std::string::npos);
 }
 
-TEST_F(RegistrySessionTest, SaysWhatTheRegistrySaid) {
+TEST_F(RegistrySessionTest, ErrorsHaveTheTextOfTheRegistry) {
   Result<RemoteDocument> none = manifest(session(), "nope");
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code, Errc::not_found);
@@ -71,7 +71,7 @@ TEST_F(RegistrySessionTest, ContinuesABlobThatIsCutEvery64KiB) {
   EXPECT_TRUE(sink.bytes == bytes);
 }
 
-TEST_F(RegistrySessionTest, SkipsWhatItHasWhenTheServerIgnoresTheRange) {
+TEST_F(RegistrySessionTest, SkipsTheBytesItHasWhenTheServerIgnoresTheRange) {
   const std::string bytes = std::string(50'000, 'a') + std::string(50'000, 'b');
   const std::string digest = registry_.add_blob("app", bytes);
   std::atomic<int> asked{0};
@@ -148,7 +148,7 @@ TEST_F(RegistrySessionTest, ASinksErrorEndsTheBlobWithoutAnotherAttempt) {
   EXPECT_EQ(registry_.server().requests().size(), 1u);
 }
 
-TEST_F(RegistrySessionTest, TriesAgainWhatMayPassAndGivesUpInTheEnd) {
+TEST_F(RegistrySessionTest, RetriesTemporaryFailuresAndGivesUpInTheEnd) {
   registry_.add_manifest("app", "1", kManifestType, "{}");
   std::atomic<int> failures{2};
   int status = 500;

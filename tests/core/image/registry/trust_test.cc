@@ -61,7 +61,7 @@ class RegistryTrustTest : public SessionTest {
   std::unique_ptr<TlsFront> elsewhere_;
 };
 
-TEST_F(RegistryTrustTest, ARedirectToAnotherPortIsToAStranger) {
+TEST_F(RegistryTrustTest, ARedirectToAnotherPortCarriesNoSecrets) {
   redirect_to("https://" + elsewhere_->host() + "/store?signature=1");
   EXPECT_EQ(fetch(at_home(), digest_, 8), "");
   EXPECT_GT(home_->certificates(), 0);
@@ -71,7 +71,7 @@ TEST_F(RegistryTrustTest, ARedirectToAnotherPortIsToAStranger) {
   expect_stranger(behind_.requests());
 }
 
-TEST_F(RegistryTrustTest, ARedirectWithinTheRegistryIsToTheRegistry) {
+TEST_F(RegistryTrustTest, ARedirectWithinTheRegistryKeepsTheSecrets) {
   redirect_to("https://" + home_->host() + "/here");
   EXPECT_EQ(fetch(at_home(), digest_, 8), "");
   EXPECT_EQ(home_->certificates(), home_->handshakes());

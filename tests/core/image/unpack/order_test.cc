@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: contents written behind and attributes set at the end land on the file they belong to,
-// whatever the order of entries and whatever a directory hands down to what is made in it.
+// Promise: contents that are written later and attributes that are set last belong to the right
+// file, whatever the order of entries and whatever new files inherit from their directory.
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -45,7 +45,7 @@ TEST_F(UnpackOrder, AccessControlListsComeAsTextOrAsXattr) {
   EXPECT_EQ(xattr("xattr", "system.posix_acl_access"), wanted);
 }
 
-TEST_F(UnpackOrder, WhatADirectoryHandsDownDoesNotReachItsEntries) {
+TEST_F(UnpackOrder, GroupsAndAclsOfADirectoryAreNotInherited) {
   const std::string inherited =
       acl({{1, 7, ~0u}, {2, 7, 77}, {4, 7, ~0u}, {16, 7, ~0u}, {32, 7, ~0u}});
   TarBuilder tar;
@@ -102,8 +102,8 @@ TEST_F(UnpackOrder, AnEntryGoesWhereItsParentLeadsAtThatMoment) {
   EXPECT_TRUE(exists("d/t/4"));
 }
 
-// Bites on filesystems that give a new directory the inode of the one just removed at once: xfs
-// does, ext4 waits a minute or more.
+// Effective on filesystems that reuse the inode number of a removed directory: xfs does at once,
+// ext4 only after a minute or more.
 TEST_F(UnpackOrder, ADirectoryMadeAfterAnotherWasRemovedIsNotMistakenForIt) {
   TarBuilder replaced;
   for (int i = 0; i < 50; ++i) {
@@ -121,7 +121,7 @@ TEST_F(UnpackOrder, ADirectoryMadeAfterAnotherWasRemovedIsNotMistakenForIt) {
   }
 }
 
-// What an entry says is said of the directory that it made, and of no other of its name.
+// The attributes of an entry are set on the directory that it made, not on a later one of its name.
 TEST_F(UnpackOrder, ADirectoryInThePlaceOfAnotherHasNothingOfIt) {
   TarBuilder tar;
   tar.dir(Entry{.name = "d", .mode = 0700, .uid = 5, .mtime = 7, .xattrs = {{"user.old", "1"}}});
