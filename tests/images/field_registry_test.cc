@@ -65,7 +65,7 @@ class FieldRegistry : public SessionTest, public testing::WithParamInterface<Row
 TEST_P(FieldRegistry, Serves) {
   const Row& row = GetParam();
   registry_.set_hook([this](const ServerRequest& request) { return look_up(request); });
-  Result<std::string> got = make_error(Errc::internal, "the row asks nothing");
+  Result<std::string> got = make_error(Errc::internal, "the row has no request");
   for (const Step& raw : row.recipe) {
     if (texts_.take(raw)) continue;
     if (raw.verb == "answer") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cgroup tests share: a parent of their own in every hierarchy, removed at the end with
-// what is in it, and a process that can be put into a placement.
+// Shared by the cgroup tests: a parent of their own in every hierarchy, which is removed with its
+// contents at the end, and a process that can be put into a placement.
 #pragma once
 
 #include <fcntl.h>
@@ -87,8 +87,8 @@ class CgroupSandbox {
   }
 
  private:
-  // Those of tests that were killed: old, and of a process that is gone. The age is for tests in
-  // other PID namespaces, whose numbers mean nothing here.
+  // Removes the cgroups of tests that were killed: the process is gone and the cgroup is old. The
+  // age protects tests in other PID namespaces, whose pids have no meaning here.
   void remove_abandoned() const {
     constexpr auto kOld = std::chrono::minutes(10);
     const std::string prefix = "berth-test-";

@@ -79,7 +79,7 @@ TEST_F(OverlayTest, RootOfTheTreeHasTheImagesOwnerAndMode) {
   EXPECT_TRUE(!root || (made.st_uid == 12 && made.st_gid == 34));
 }
 
-TEST_F(OverlayTest, RootOfTheTreeHasTheImagesModeWhereItsOwnerIsTheUsualOne) {
+TEST_F(OverlayTest, RootOfTheTreeHasTheImagesModeIfItsOwnerIsTheDefault) {
   const std::string tree = prepare("extract", "");
   ASSERT_EQ(::chmod(tree.c_str(), 0700), 0);
   MUST(run(overlay().commit("base", "extract")));
@@ -153,7 +153,7 @@ TEST_F(OverlayTest, SecondRecoverChangesNothing) {
   EXPECT_EQ(MUST(run(overlay().walk())).size(), 2u);
 }
 
-TEST_F(OverlayTest, RemovedTreesAreDeletedBehindHoweverDeepAndWide) {
+TEST_F(OverlayTest, RemovedTreesAreDeletedInTheBackgroundHoweverDeepAndWide) {
   const std::string tree = prepare("ctr", "");
   int at = ::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ASSERT_GE(at, 0);
@@ -170,7 +170,7 @@ TEST_F(OverlayTest, RemovedTreesAreDeletedBehindHoweverDeepAndWide) {
   std::ofstream(outside) << "kept";
   std::filesystem::create_symlink("../../../outside", tree + "/link");
   MUST(run(overlay().remove("ctr")));
-  EXPECT_EQ(place_.directories(), 0u) << "out of sight at once";
+  EXPECT_EQ(place_.directories(), 0u) << "the directory must be moved away at once";
   MUST(run(overlay().wait_until_deleted()));
   EXPECT_EQ(place_.in_trash(), 0u);
   EXPECT_TRUE(std::filesystem::exists(outside));
@@ -219,7 +219,7 @@ Task<void> prepare_on_base(Overlay& overlay, std::string key) {
   co_await overlay.prepare(std::move(key), "base");
 }
 
-TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
+TEST_F(OverlayTest, ManyConcurrentPreparesGetTreesOfTheirOwn) {
   commit_base();
   std::vector<std::string> failures;
   Scope scope(place_.ring().ready(),
@@ -234,7 +234,7 @@ TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
   EXPECT_EQ(place_.directories(), 65u);
 }
 
-TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
+TEST_F(OverlayTest, PrepareFailsIfItsParentIsBeingRemoved) {
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
@@ -249,7 +249,7 @@ TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
 }
 
 // The other order: the child has found its parent and waits for its directories.
-TEST_F(OverlayTest, AChildWhoseParentGoesWhileItsDirectoriesAreMadeIsNotRecorded) {
+TEST_F(OverlayTest, PrepareFailsIfItsParentIsRemovedMeanwhile) {
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });

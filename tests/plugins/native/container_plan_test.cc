@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a specification to the input of a launch plan: pure translation.
+// Translation of a specification into the input of a launch plan.
 #include "plugins/native/container_plan.h"
 
 #include <fcntl.h>
@@ -53,7 +53,7 @@ TEST(MountOptions, AreTranslatedAsMountReadsThem) {
   }
 }
 
-TEST(MountOptions, UnknownOptionOfABindAndWhatBerthDoesNotMakeAreRefusedByName) {
+TEST(MountOptions, UnknownBindOptionsAndUnsupportedPropagationAreRefusedByName) {
   for (const char* option : {"mode=755", "nosuch", "unbindable", "idmap"}) {
     Result<MountOptions> parsed = parse_mount_options({"/m", "bind", "/v", {option}});
     ASSERT_FALSE(parsed.ok()) << option;
