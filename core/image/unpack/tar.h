@@ -38,7 +38,7 @@ struct TarEntry {
 // Used by one thread only.
 class TarReader {
  public:
-  // `source` is borrowed; its Error is returned unchanged, although libarchive is between.
+  // `source` is borrowed; its Error is returned unchanged, although libarchive calls it.
   explicit TarReader(ByteSource& source);
   ~TarReader();
   TarReader(const TarReader&) = delete;
