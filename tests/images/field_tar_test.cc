@@ -103,7 +103,7 @@ TEST_P(FieldTar, BecomesTheExpectedFiles) {
   ASSERT_FALSE(row.expected.empty());
   Result<UnpackStats> stats = unpack(tar.finish());
   if (!stats.ok()) return field::expect_error(row, stats.error().message());
-  ASSERT_EQ(row.expects("error"), nullptr) << row.who << ": it was accepted";
+  ASSERT_EQ(row.expects("error"), nullptr) << row.origin << ": it was accepted";
   for (const Step& step : row.expected) expect(step);
 }
 
