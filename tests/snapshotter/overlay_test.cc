@@ -176,7 +176,7 @@ TEST_F(OverlayTest, RemovedTreesAreDeletedInTheBackgroundHoweverDeepAndWide) {
   EXPECT_TRUE(std::filesystem::exists(outside));
 }
 
-TEST_F(OverlayTest, UnfinishedDeletionGoesOnAfterARestart) {
+TEST_F(OverlayTest, UnfinishedDeletionIsContinuedAfterARestart) {
   const std::string tree = prepare("ctr", "");
   for (int i = 0; i < 5000; ++i) std::ofstream(tree + "/file-" + std::to_string(i)) << "x";
   MUST(run(overlay().remove("ctr")));
@@ -191,7 +191,7 @@ Task<void> pause_a_little(Ring& ring) {
   co_await ring.sleep_until(Deadline::after_ms(10));
 }
 
-TEST_F(OverlayTest, TreesAreMadeAheadAndUsedUpAndSweptAtTheNextStart) {
+TEST_F(OverlayTest, TreesAreMadeAheadUsedAndSweptAtTheNextStart) {
   place_.ready_trees = 8;
   place_.restart();
   for (int i = 0; i < 500 && place_.directories() < 8; ++i)

@@ -42,7 +42,7 @@ TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {
   EXPECT_TRUE(client_->find("ended").has_value());
 }
 
-TEST_F(HandoverTest, ProgramThatCannotBeExecutedIsRefusedAndTheOldOneGoesOn) {
+TEST_F(HandoverTest, ProgramThatCannotBeExecutedIsRefusedAndTheOldOneContinues) {
   shell("c1", "sleep 0.2; echo fine; exit 2");
   const std::string path = dir_ + "/not-a-program";
   std::ofstream(path) << "text";

@@ -165,7 +165,7 @@ TEST_F(ProtocolTest, SecondLaunchOfALivingNameIsRefused) {
   EXPECT_EQ(::kill(first.pid, 0), 0);
 }
 
-TEST_F(ProtocolTest, AgentThatDoesNotReadBlocksNobodyAndLosesNoExit) {
+TEST_F(ProtocolTest, AgentThatDoesNotReadBlocksNoProcessAndLosesNoExit) {
   connect();
   for (int i = 0; i < 5; ++i) shell("c" + std::to_string(i), "sleep 0.3; exit 3");
   drop_client();

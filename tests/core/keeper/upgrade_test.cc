@@ -59,12 +59,12 @@ class UpgradeTest : public KeeperTest {
   std::string other_;
 };
 
-TEST_F(UpgradeTest, RunningKeeperSaysTheBuildOfItsProgram) {
+TEST_F(UpgradeTest, RunningKeeperReportsTheBuildOfItsProgram) {
   ASSERT_EQ(build_of_file(ours_).value().size(), 40U);
   EXPECT_EQ(client_->build(), build_of_file(ours_).value());
 }
 
-TEST_F(UpgradeTest, KeeperOfTheSameBuildGoesOn) {
+TEST_F(UpgradeTest, KeeperOfTheSameBuildIsNotReplaced) {
   const std::string before = read_file("/proc/" + std::to_string(client_->pid()) + "/cmdline");
   next_agent_with(ours_);
   EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/cmdline"), before);

@@ -94,7 +94,7 @@ TEST_P(CgroupFs, KillEndsEveryProcessBelow) {
   child_ = -1;
 }
 
-TEST_P(CgroupFs, MissingControlFileSaysThatTheControllerIsMissing) {
+TEST_P(CgroupFs, MissingControlFileIsReportedAsAMissingController) {
   const Status wrote = own_.write("nonsense.max", "1");
   ASSERT_FALSE(wrote.ok());
   EXPECT_EQ(wrote.error().code, Errc::not_found);

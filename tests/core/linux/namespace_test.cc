@@ -35,7 +35,7 @@ TEST(Namespaces, AreNewAndTheThreadReturnsToItsOwn) {
   EXPECT_NE(inode_of(set.uts.get()), before[2]);
 }
 
-TEST(Namespaces, OnlyWhatWasAskedForIsMade) {
+TEST(Namespaces, OnlyRequestedNamespacesAreMade) {
   const NamespaceSet set = make_namespaces(CLONE_NEWUTS).value();
   EXPECT_FALSE(set.netns.valid());
   EXPECT_FALSE(set.ipc.valid());

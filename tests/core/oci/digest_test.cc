@@ -25,7 +25,7 @@ TEST(Digest, InPiecesIsTheSameAsAtOnceAndFinishStartsAgain) {
   EXPECT_EQ(digester.finish().text(), kEmptySha256);
 }
 
-TEST(Digest, ParsesWhatItPrints) {
+TEST(Digest, ParsesItsOwnText) {
   const Digest digest = digest_of("x", DigestAlgorithm::sha512);
   Result<Digest> parsed = Digest::parse(digest.text());
   ASSERT_TRUE(parsed.ok());

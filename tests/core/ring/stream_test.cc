@@ -80,7 +80,7 @@ Task<void> accept_one_of_many(Ring& ring, int listener, Event* connected) {
   co_await stream.close();
 }
 
-TEST_F(RingStream, ConnectionsThatNobodyTookAreClosedWithTheStream) {
+TEST_F(RingStream, UntakenConnectionsAreClosedWithTheStream) {
   sockaddr_un address;
   socklen_t length = 0;
   UniqueFd listener = make_listener(&address, &length);
@@ -201,7 +201,7 @@ Task<std::string> receive_one(Ring& ring, int socket, BufferPool& pool) {
   co_return text;
 }
 
-TEST_F(RingStream, AStreamThatFoundThePoolEmptyGoesOnWhenABufferComesBack) {
+TEST_F(RingStream, AStreamWithoutABufferContinuesWhenOneIsReturned) {
   Result<std::unique_ptr<BufferPool>> pool =
       BufferPool::create(ring(), {.group = 2, .count = 1, .size = 64});
   ASSERT_TRUE(pool.ok());

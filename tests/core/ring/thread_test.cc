@@ -111,10 +111,10 @@ Task<int> offload_until_stopped(Ring& ring) {
   co_return answer;
 }
 
-TEST_F(RingThreads, AFunctionThatTakesAStopTokenIsToldOfItsCallersCancellation) {
+TEST_F(RingThreads, AStopTokenReportsTheCancellationOfTheCaller) {
   const Deadline soon = Deadline::after_ms(50);
   Result<int> ended = ring().run_until(with_deadline(ring(), soon, offload_until_stopped(ring())));
-  EXPECT_EQ(*ended, 1) << "work that ends on being told keeps its result";
+  EXPECT_EQ(*ended, 1) << "work that ends on request keeps its result";
 }
 
 TEST_F(RingThreads, AnExceptionInAnOffloadedFunctionBecomesAnError) {
@@ -213,7 +213,7 @@ TEST_F(RingThreads, CancellingAbandonsAHangingFunctionAndItsLateResultIsDestroye
       EXPECT_EQ(task->take().error().code, Errc::cancelled);
     }
   }
-  EXPECT_EQ(shared->returned, 0) << "the threads hang, and nobody waited for them";
+  EXPECT_EQ(shared->returned, 0) << "the test must not wait for threads that hang";
   shared->gate.release();
   // After the threads have ended, one reference is left and no tree.
   for (int i = 0; i < 5000 && shared.use_count() > 1; ++i) ::usleep(1000);

@@ -85,7 +85,7 @@ TEST(Damage, WalkPassesOverDamagedRecords) {
   EXPECT_EQ(keys, std::vector<std::string>{"b"});
 }
 
-TEST(Damage, CallerMayQuarantineWhatItCannotParse) {
+TEST(Damage, CallerMayQuarantineARecordThatItCannotParse) {
   TemporaryDir dir;
   State state = MUST(State::open(dir / "s", {}));
   ASSERT_TRUE(state.put(kPods, "odd", "not what I expected").ok());

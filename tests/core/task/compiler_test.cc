@@ -156,7 +156,7 @@ Task<std::size_t> lambda_of_references(Ledger* ledger) {
   co_return size;
 }
 
-TEST_F(Compiler, ALambdaOfReferencesMayStandBesideAnAwait) {
+TEST_F(Compiler, ALambdaOfReferencesMayBeInTheStatementOfAnAwait) {
   EXPECT_EQ(*run_alone(lambda_of_references(&ledger())), kLength);
 }
 

@@ -26,13 +26,13 @@ Task<int> sum(int a, int b) {
   co_return left + right;
 }
 
-TEST(Task, GivesTheValueOfWhatItAwaits) {
+TEST(Task, GivesTheValueOfTheAwaitedTask) {
   Result<int> total = run_alone(sum(2, 3));
   ASSERT_TRUE(total.ok());
   EXPECT_EQ(*total, 5);
 }
 
-TEST(Task, EndsWithTheSameErrorAsWhatItAwaits) {
+TEST(Task, EndsWithTheErrorOfTheAwaitedTask) {
   Result<int> total = run_alone(sum(2, -3));
   ASSERT_FALSE(total.ok());
   EXPECT_EQ(total.error().sys_errno, ERANGE);

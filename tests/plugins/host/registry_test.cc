@@ -32,7 +32,7 @@ TEST(Registry, FindsAPluginByItsName) {
   EXPECT_EQ(MUST(registry.networks.find("one")), expected);
 }
 
-TEST(Registry, UnknownNameListsWhatThereIs) {
+TEST(Registry, UnknownNameListsTheKnownOnes) {
   Registry registry;
   ASSERT_TRUE(registry.networks.add(std::make_unique<NamedNetwork>("host")).ok());
   const auto found = registry.networks.find("ebpf");

@@ -74,7 +74,7 @@ Result<int> find_nothing(oci::NamespaceType, const std::string& path) {
   return make_error(Errc::failed_precondition, path);
 }
 
-TEST(ContainerPlan, MissingNamespaceIsTheHostsAndAPathIsJoined) {
+TEST(ContainerPlan, MissingNamespaceIsThatOfTheHostAndAPathIsJoined) {
   oci::Spec spec = minimal();
   spec.linux.namespaces.push_back({oci::NamespaceType::pid, ""});
   spec.linux.namespaces.push_back({oci::NamespaceType::ipc, "berth:sandbox"});

@@ -408,7 +408,7 @@ TEST_F(Archive, ASkippedMemberCannotBeLargerThanItsHeaderSays) {
             "archive: member `bomb` has not the 100 bytes that its header says");
 }
 
-TEST_F(Archive, AWalkEndsWhenItIsToldTo) {
+TEST_F(Archive, AWalkEndsWhenItsVisitorStopsIt) {
   const UniqueFd fd = spool(tar({{"a", "x"}, {"b", "y"}}));
   std::stop_source stop;
   const Result<ArchiveReader> archive = ArchiveReader::open(fd.get(), {.stop = stop.get_token()});

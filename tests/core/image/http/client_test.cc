@@ -235,7 +235,7 @@ TEST_F(HttpClientTest, CancellingEndsAnExchangeInEveryState) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
-TEST_F(HttpClientTest, AnErrorTellsWhyThereWasNoAnswer) {
+TEST_F(HttpClientTest, AnErrorHasTheReasonForAMissingAnswer) {
   TextSink sink;
   Result<HttpResponse> refused = get("127.0.0.1:1", sink);
   ASSERT_FALSE(refused.ok());

@@ -71,7 +71,7 @@ TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
 }
 
 // A kubelet that is short of disk removes images while others are pulled.
-TEST_F(PullTogether, RemovalDuringAPullKeepsWhatThePullNeeds) {
+TEST_F(PullTogether, RemovalDuringAPullKeepsTheLayersOfThePull) {
   add("app", "old", {"old"});
   ASSERT_TRUE(pull("app:old").ok());
   const Made other = add("app", "other", {"other"});

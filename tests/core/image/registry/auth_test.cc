@@ -8,7 +8,7 @@
 namespace berth::image {
 namespace {
 
-TEST(Base64, GoesBothWays) {
+TEST(Base64, DecodingRestoresTheBytes) {
   for (const std::string& text : {std::string(), std::string("a"), std::string("ab"),
                                   std::string("abc"), std::string("\0\xff", 2)}) {
     Result<std::string> back = base64_decode(base64_encode(text));

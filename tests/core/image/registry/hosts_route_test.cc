@@ -296,7 +296,7 @@ TEST_F(HostsRouteTest, ShortNamesAreResolvedByTheConfiguration) {
             std::string::npos);
 }
 
-TEST_F(HostsRouteTest, ALookupMeansWhatAPullDoes) {
+TEST_F(HostsRouteTest, ALookupResolvesNamesAsAPullDoes) {
   const std::string conf =
       write_file("registries.conf", "unqualified-search-registries = [\"a.test\", \"b.test\"]\n");
   options_.registries_conf = conf;
@@ -317,7 +317,7 @@ TEST_F(HostsRouteTest, ALookupMeansWhatAPullDoes) {
   EXPECT_EQ(ring_->run_until(client_->given_name("app:1"))->text(), "a.test/app:1");
 }
 
-TEST_F(HostsRouteTest, IdsAndWholeNamesAreUnderstoodWithoutTheConfiguration) {
+TEST_F(HostsRouteTest, IdsAndWholeNamesAreResolvedWithoutTheConfiguration) {
   options_.registries_conf = write_file("registries.conf", "broken");
   make_client();
   const std::string id = "sha256:" + std::string(64, 'a');

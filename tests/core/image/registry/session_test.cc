@@ -208,7 +208,7 @@ TEST_F(RegistrySessionTest, GivesUpOnAStalledServerAndADeadOneSoon) {
   EXPECT_LT(watch.ms(), 5'000);
 }
 
-TEST_F(RegistrySessionTest, ABlobThatStallsInTheMiddleGoesOnWhereItWas) {
+TEST_F(RegistrySessionTest, ABlobThatStallsIsContinuedAtItsOffset) {
   const std::string bytes(200'000, 'z');
   const std::string digest = registry_.add_blob("app", bytes);
   std::atomic<int> asked{0};

@@ -101,7 +101,7 @@ TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
 }
 
 // The same configuration under two manifests, of which the second compresses its layer otherwise.
-TEST_F(Images, EachNameStandsForItsOwnManifest) {
+TEST_F(Images, EachNameHasItsOwnManifest) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/app:2", "one");
   other.manifest_digest = oci::digest_of("another manifest");
@@ -135,7 +135,7 @@ TEST_F(Images, EachNameStandsForItsOwnManifest) {
   }
 }
 
-TEST_F(Images, AManifestGoesWithItsLastName) {
+TEST_F(Images, AManifestIsRemovedWithItsLastName) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/other:1", "one");
   other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
@@ -160,7 +160,7 @@ TEST_F(Images, AManifestGoesWithItsLastName) {
   EXPECT_EQ(*state_->get(kImageManifests, other.manifest_digest.text()), std::nullopt);
 }
 
-TEST_F(Images, ANameWhoseManifestIsDamagedStandsForNoOther) {
+TEST_F(Images, ANameWithADamagedManifestGetsNoOther) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/app:2", "one");
   other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
@@ -309,7 +309,7 @@ std::string artifact_manifest(const std::string& content, const std::string& tit
          R"("}}],"annotations":{"made.by":"tests"}})";
 }
 
-TEST_F(Images, AnArtifactHasFilesAndNamesAndKeepsItsBlobsAlsoAfterARestart) {
+TEST_F(Images, AnArtifactKeepsItsFilesNamesAndBlobsOverARestart) {
   NewArtifact artifact;
   artifact.reference = *oci::parse_reference("r.io/model:1");
   artifact.manifest_json = artifact_manifest("weights", "dir/weights.bin");
@@ -373,7 +373,7 @@ TEST_F(Images, LayersAndDiffIdsMustAgree) {
   EXPECT_NE(id.error().message().find("diff_ids"), std::string::npos);
 }
 
-TEST_F(Images, APinLastsOverRestartsAndGoesWithTheImage) {
+TEST_F(Images, APinSurvivesRestartsAndIsRemovedWithTheImage) {
   const std::string id = add("r.io/app:1", "one");
   EXPECT_FALSE(find(id)->pinned);
   ASSERT_TRUE(images_->pin(id, true).ok());

@@ -90,7 +90,7 @@ TEST_F(UnpackOrder, EveryModeIsKeptUnderEveryUmask) {
   }
 }
 
-TEST_F(UnpackOrder, AnEntryGoesWhereItsParentLeadsAtThatMoment) {
+TEST_F(UnpackOrder, AnEntryFollowsTheLinksOfItsParentAtThatTime) {
   TarBuilder tar;
   tar.dir("x").dir("y").link("l", "x").file("l/1", "1").link("l", "y").file("l/2", "2");
   tar.dir("d").link("d/s", ".").link("w", "d/s").file("w/3", "3").dir("d/t").link("w/s", "t");
@@ -137,7 +137,7 @@ TEST_F(UnpackOrder, ADirectoryInThePlaceOfAnotherHasNothingOfIt) {
 
 // More than the writer's batches and the directory list's memory hold, so threads and the spill
 // file take part.
-TEST_F(UnpackOrder, ManyFilesAndDirectoriesArriveWhole) {
+TEST_F(UnpackOrder, ManyFilesAndDirectoriesAreComplete) {
   TarBuilder tar;
   const std::string padding(200, 'p');
   const auto contents_of = [](const std::string& name) { return name + std::string(40'000, 'c'); };
