@@ -83,7 +83,7 @@ void Handover::adopt_process(Incoming& message, const ProcessRecord& record) noe
   state = {};
   state.kept = 1;
   entry.adopted = 1;
-  // The process was started, but the keeper died before the table said so.
+  // The process was started, but the keeper died before it recorded that.
   if (entry.state == EntryState::launching) table_.publish(index, EntryState::running);
   UniqueFd log_next;
   int next = 0;

@@ -18,7 +18,7 @@ struct StartOptions {
 };
 
 Result<Environment> prepare_environment(const StartOptions& options);
-// After execve: `numbers` is what Reexec wrote.
+// After execve: `numbers` is the text that Reexec wrote.
 Result<Environment> inherit_environment(std::string_view numbers);
 
 }  // namespace berth::keeper

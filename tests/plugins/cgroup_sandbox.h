@@ -71,7 +71,7 @@ class CgroupSandbox {
   bool exists(const std::string& controller, const std::string& path) const {
     return std::filesystem::exists(at(controller, path));
   }
-  // Everything below our parent, in all hierarchies, as sorted "mount/path" lines.
+  // Everything below the test's parent, in all hierarchies, as sorted "mount/path" lines.
   std::vector<std::string> snapshot() const {
     std::vector<std::string> all;
     for (const CgroupMount& mount : mounts_) {
@@ -137,7 +137,7 @@ inline std::map<std::string, std::string> groups_of(pid_t pid) {
   return groups;
 }
 
-// A child process that goes where the placement says, as the launcher's child does, then runs
+// A child process that enters the placement, as the launcher's child does, then runs
 // `body` (default: sleeps until killed). Killed and reaped at the end.
 class PlacedProcess {
  public:

@@ -96,7 +96,7 @@ TEST_F(InRoot, ObstaclesAreErrorsAndNothingHangs) {
   EXPECT_EQ(mkdirs_in_root(root_.get(), "etc/file").error().sys_errno, ENOTDIR);
   link("self", "self");
   EXPECT_EQ(mkdirs_in_root(root_.get(), "self/x").error().sys_errno, ELOOP);
-  // Each link points below the other, so resolution would go on for ever without a loop of links.
+  // Each link points below the other: there is no loop of links, but resolution would never end.
   link("ping", "/pong/a");
   link("pong", "/ping/b");
   EXPECT_FALSE(mkdirs_in_root(root_.get(), "ping").ok());

@@ -33,7 +33,7 @@ void refuse_io_uring_setup(int with_errno) {
   CHECK(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
 }
 
-// The message of Ring::create in a child whose io_uring_setup fails so.
+// The message of Ring::create in a child whose io_uring_setup fails with this errno.
 std::string message_when_refused(int with_errno) {
   int fds[2] = {-1, -1};
   CHECK(::pipe(fds) == 0);
@@ -79,7 +79,7 @@ TEST(RingStart, AMissingFeatureIsNamedWithItsKernel) {
 }
 
 TEST(RingStart, AMissingOpcodeIsNamedWithItsKernel) {
-  RawRing not_probed;  // knows no opcode
+  RawRing not_probed;  // supports no opcode
   Status checked = check_opcodes(not_probed);
   ASSERT_FALSE(checked.ok());
   EXPECT_NE(checked.error().message().find("IORING_OP_READ (Linux 5.6)"), std::string::npos);

@@ -65,7 +65,7 @@ TEST(Timers, ManyFireInTheOrderOfTheirDeadlinesAndNoneEarly) {
   EXPECT_EQ(timers.size(), 0U);
 }
 
-// Compared with a sorted set, which is what the heap must behave like.
+// Compared with a sorted set, whose behaviour the heap must have.
 TEST(Timers, DroppingFromTheMiddleOfManyKeepsTheRestInOrder) {
   std::mt19937_64 random(kSeed);
   for (int round = 0; round < 50; ++round) {

@@ -181,7 +181,7 @@ TEST_F(RegistrySessionTest, WaitsAsLongAsTheRegistrySays) {
   const Stopwatch watch;
   EXPECT_TRUE(manifest(session(), "1").ok());
   EXPECT_GE(watch.ms(), 990);
-  // But not longer than our own limit.
+  // The wait is never longer than the client's own limit.
   options_.retry_delay_ms_max = 20;
   make_client();
   failures = 1;

@@ -33,7 +33,7 @@ class Images : public testing::Test {
     ASSERT_TRUE(images.ok()) << images.error().message();
     images_ = *std::move(images);
   }
-  // An image of one layer, told apart by `content`.
+  // An image of one layer; `content` makes it different from others.
   std::string add(const std::string& reference, const std::string& content) {
     NewImage image = made(reference, content);
     Result<std::string> id = images_->add(std::move(image));

@@ -15,7 +15,7 @@
 namespace berth::image {
 namespace {
 
-// An image whose bytes nothing interprets.
+// An image of arbitrary bytes, which no test interprets.
 struct Pushed {
   oci::Digest manifest;
   std::string json;
