@@ -19,7 +19,7 @@ namespace berth::container {
 namespace {
 
 constexpr decltype(statfs::f_type) kProcMagic = 0x9fa0;
-constexpr std::uint64_t kOpenFilesMin = 64;  // of a process that searches its program
+constexpr std::uint64_t kOpenFilesMin = 64;  // of a process that searches for its program
 
 std::uint64_t at_least(std::uint64_t value, std::uint64_t minimum) noexcept {
   return value < minimum ? minimum : value;
