@@ -32,7 +32,7 @@ std::string freezer_mount() {
 }
 
 // The shortest of several moves of a child process by writing to `file`, each after a pause in
-// which the kernel releases the lock. The shortest, because other load only makes moves slower.
+// which the lock becomes idle. The shortest, because other load only makes moves slower.
 std::int64_t move_time_ns(const Cgroup& cgroup, const Cgroup& home, const std::string& file) {
   std::int64_t shortest = INT64_MAX;
   for (int round = 0; round < 7; ++round) {
