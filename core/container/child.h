@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The child between clone and exec: one straight line of steps, in files by subject. Nothing in
-// here allocates, throws, logs or returns to the keeper's code; a step that fails reports and
-// exits. Private to core/container.
+// The child between clone and exec: a fixed sequence of steps, in files by subject. No step
+// allocates, throws, logs or returns to the keeper's code; a step that fails reports and exits.
+// Private to core/container.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ struct Child {
   }
 };
 
-// True: the process lives in a PID namespace with others and is made by a stage outside of it.
+// True: the process lives in a PID namespace with others and is made by a stage outside it.
 bool needs_stage(const PlanView& plan) noexcept;
 
 // Entry points after the clone.
@@ -48,10 +48,10 @@ void mark(Child& child, Stage stage) noexcept;
 enum class Keep {
   plan,    // all that the plan names, the procfs
   tree,    // the mounts of the container's tree
-  nothing  // standard streams and the report channel, as with the two before
+  nothing  // only the standard streams and the report channel, which every step keeps
 };
 void close_others(Child& child, Keep keep) noexcept;
-// Unmaps what the caller shares with others.
+// Unmaps the memory that the caller shares with other processes.
 void drop_shared_memory(Child& child) noexcept;
 // Only in a stage: returns in the process itself, which was born in the plan's PID namespace.
 void leave_stage(Child& child) noexcept;
@@ -87,7 +87,7 @@ const char* find_program(const char* name, const char* search_path, char* buffer
 int mount_new(const PlanView& plan, const PlanMount& mount) noexcept;
 // A procfs of the PID namespace that the plan joins.
 int mount_joined_proc(Child& child, const PlanMount& mount) noexcept;
-// A detached clone of what `fd` is, -1 and errno.
+// A detached clone of the file or directory `fd`; -1 and errno on failure.
 int clone_tree(int fd, bool recursive) noexcept;
 // Attaches on the O_PATH descriptor `on_fd`; 0, or -1 and errno.
 int attach(int mount_fd, int on_fd) noexcept;

@@ -30,7 +30,7 @@ void make_node(Child& child, int parent_fd, const char* name, const PlanDevice& 
   const dev_t number = ::makedev(device.major, device.minor);
   if (::mknodat(parent_fd, name, device.mode, number) != 0) {
     if (errno != EEXIST) fail(child, path);
-    // The image's or an earlier mount's: kept when it is the same device, else replaced.
+    // A file of the image or of an earlier mount: kept if it is the same device, else replaced.
     struct stat info {};
     if (::fstatat(parent_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0) fail(child, path);
     const bool same = info.st_rdev == number && (info.st_mode & S_IFMT) == (device.mode & S_IFMT);
@@ -146,7 +146,7 @@ void make_terminal(Child& child) noexcept {
   const int master_fd = open_master(child);
   int locked = 0;
   if (::ioctl(master_fd, TIOCSPTLCK, &locked) != 0) fail(child, "unlock");
-  // By the master itself, not by a path.
+  // Opened through the master: a path could lead to another terminal.
   child.slave_fd = ::ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (child.slave_fd < 0) fail(child, "open the slave");
   const PlanHeader& header = child.plan->header();
@@ -168,7 +168,7 @@ bool is_null_device(int fd) noexcept {
          info.st_rdev == ::makedev(1, 3);
 }
 
-// The container's /dev/null; -1 when it has none. What is something else is not opened.
+// Opens the container's /dev/null; -1 if it has none. A file of another kind is not opened.
 int open_own_null(Child& child) noexcept {
   const int place = sys::openat2(child.root_fd, "/dev/null", O_PATH, 0, sys::kResolveInRoot);
   const bool is_null = is_null_device(place);
@@ -176,13 +176,13 @@ int open_own_null(Child& child) noexcept {
   if (!is_null) return -1;
   const int fd = sys::openat2(child.root_fd, "/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
                               sys::kResolveInRoot);
-  // A process of the container may have put something else there meanwhile.
+  // A process of the container may have replaced the file meanwhile.
   if (is_null_device(fd)) return fd;
   if (fd >= 0) ::close(fd);
   return -1;
 }
 
-// A null device on a file system of this process alone, gone with the last descriptor.
+// Makes a null device on a file system that ends with the last descriptor of this process.
 int make_private_null() noexcept {
   const int context = ::fsopen("tmpfs", FSOPEN_CLOEXEC);
   if (context < 0) return -1;
@@ -201,8 +201,8 @@ int make_private_null() noexcept {
   return fd;
 }
 
-// Streams that the caller gave no descriptor for: not the host's /dev/null, whose mode and owner
-// the container could then change through /proc/self/fd.
+// Opens a null device for streams without a descriptor of the caller. Not the host's /dev/null,
+// whose mode and owner the container could change through /proc/self/fd.
 void open_null_streams(Child& child) noexcept {
   child.step = Step::devices;
   const int given[] = {child.request->stdin_fd, child.request->stdout_fd, child.request->stderr_fd};

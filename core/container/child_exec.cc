@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the process is, what it may do, and the exec. System calls are raw: glibc's setters would
-// tell other threads, and there are none.
+// Identity and privileges of the process, and the exec. System calls are raw: glibc's setters would
+// signal other threads, and there are none.
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -53,13 +53,13 @@ void drop_bounding(Child& child, std::uint64_t keep) noexcept {
   for (int number = 0; number < kCapabilities; ++number) {
     if ((keep >> number & 1) != 0) continue;
     if (::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0) continue;
-    if (errno == EINVAL) return;  // past the last one that this kernel knows
+    if (errno == EINVAL) return;  // beyond the last capability of this kernel
     fail(child, "bounding set");
   }
 }
 
-// Last, because it takes away what the steps before need. What the keeper itself does not have
-// cannot be given: it is left out.
+// Comes last, because it drops capabilities that earlier steps need. A capability that the keeper
+// lacks cannot be given and is left out.
 void set_final_capabilities(Child& child) noexcept {
   CapabilitySets mine;
   if (get_capabilities(&mine) != 0) fail(child, "capget");
@@ -114,8 +114,8 @@ const char* find_path(char* const* environment) noexcept {
   return kDefaultPath;
 }
 
-// What the last steps need: the sets of the plan, and for a filter without no_new_privs
-// CAP_SYS_ADMIN (seccomp(2)).
+// The capabilities that the last steps need: the sets of the plan, and CAP_SYS_ADMIN for a filter
+// without no_new_privs (seccomp(2)).
 CapabilitySets needed_capabilities(const PlanView& plan, std::uint64_t permitted) noexcept {
   const PlanCapabilities& wanted = plan.header().capabilities;
   CapabilitySets sets;
@@ -147,7 +147,7 @@ void set_identity(Child& child) noexcept {
   drop_bounding(child, header.capabilities.bounding);
   const auto groups = child.plan->groups();
   if (::syscall(SYS_setgroups, groups.size(), groups.data()) != 0) fail(child, "groups");
-  // The ids take the capabilities with them when they leave 0, and the last steps still need some.
+  // A change of the ids from 0 drops the capabilities, and the last steps still need some.
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) fail(child, "keep capabilities");
   if (::syscall(SYS_setresgid, header.gid, header.gid, header.gid) != 0) fail(child, "gid");
   if (::syscall(SYS_setresuid, header.uid, header.uid, header.uid) != 0) fail(child, "uid");
@@ -172,8 +172,9 @@ void filter_and_exec(Child& child) noexcept {
   mark(child, kStageReady);
   child.step = Step::exec;
   report(child, ReportKind::ready, 0, "");
-  // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; it
-  // must then let capset and prctl pass. With it the filter is the last thing before the exec.
+  // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it is installed before the capabilities
+  // are dropped and must allow capset and prctl. With no_new_privs it is installed right before the
+  // exec.
   if (!child.plan->has(kPlanNoNewPrivileges)) install_filter(child);
   child.step = Step::identity;
   set_final_capabilities(child);

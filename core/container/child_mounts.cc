@@ -27,8 +27,8 @@ int open_path(Child& child, const char* path, std::uint64_t extra_resolve = 0) n
 int open_destination(Child& child, const PlanMount& mount) noexcept {
   const char* path = child.plan->text(mount.destination);
   const char* type = child.plan->text(mount.type);
-  // Programs trust what they read in /proc and /sys. A link there, made by the image, would put the
-  // real thing elsewhere and the image's own files in its place.
+  // Programs trust what they read in /proc and /sys. A link there, made by the image, would
+  // redirect the mount and leave the image's own files in its place.
   const bool trusted = ::strcmp(type, "proc") == 0 || ::strcmp(type, "sysfs") == 0;
   const int fd = open_path(child, path, trusted ? RESOLVE_NO_SYMLINKS : 0);
   if (fd >= 0 || errno != ENOENT) return fd;
@@ -49,7 +49,8 @@ int prepare_given(Child& child, const PlanMount& mount) noexcept {
   return sys::mount_setattr_raw(fd, mount.flags, 0, 0, false) == 0 ? fd : -1;
 }
 
-// A procfs shows the PID namespace of its maker, and a stage is outside of the container's.
+// A procfs shows the PID namespace of the process that makes it, and a stage is outside the
+// container's.
 int make_new(Child& child, const PlanMount& mount) noexcept {
   const bool is_proc = ::strcmp(child.plan->text(mount.type), "proc") == 0;
   if (is_proc && needs_stage(*child.plan)) return mount_joined_proc(child, mount);
@@ -125,7 +126,7 @@ int attach(int mount_fd, int on_fd) noexcept {
   return ::move_mount(mount_fd, "", on_fd, "", kFlags);
 }
 
-// Before the pivot, while the keeper's directory can be named.
+// Runs before the pivot, while the keeper's directory can be named.
 void take_covers(Child& child) noexcept {
   child.step = Step::rootfs;
   const bool masks = child.plan->header().masked_paths.count != 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the process belongs: cgroups, namespaces, its OOM score, its limits.
+// Cgroups, namespaces, OOM score and limits of the process.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,7 +19,7 @@ namespace berth::container {
 namespace {
 
 constexpr decltype(statfs::f_type) kProcMagic = 0x9fa0;
-constexpr std::uint64_t kOpenFilesMin = 64;  // of a process that looks for its program
+constexpr std::uint64_t kOpenFilesMin = 64;  // of a process that searches for its program
 
 std::uint64_t at_least(std::uint64_t value, std::uint64_t minimum) noexcept {
   return value < minimum ? minimum : value;
@@ -51,7 +51,7 @@ int current_oom_score_adj(int proc_fd) noexcept {
   return value;
 }
 
-// Raising a hard limit needs CAP_SYS_RESOURCE: without it the limit stays as near as may be.
+// Raising a hard limit needs CAP_SYS_RESOURCE: without it the limit is set as high as allowed.
 void set_rlimit(Child& child, const PlanRlimit& limit) noexcept {
   const auto resource = static_cast<__rlimit_resource_t>(limit.type);
   rlimit wanted{limit.soft, limit.hard};
@@ -84,9 +84,9 @@ void open_proc(Child& child) noexcept {
   if (child.proc_fd < 0) fail(child, "private /proc");
 }
 
-// KERNEL 6.1: going below what the score was when CAP_SYS_RESOURCE was last used is EACCES without
-// that capability. proc(5), oom_score_adj. The process then keeps the inherited score. Proof:
-// tests/core/container/identity_test.cc.
+// KERNEL 6.1: setting the score below its value when CAP_SYS_RESOURCE was last used is EACCES
+// without that capability. proc(5), oom_score_adj. The process then keeps the inherited score.
+// Proof: tests/core/container/identity_test.cc.
 void set_oom_score_adj(Child& child) noexcept {
   if (!child.plan->has(kPlanHasOomScoreAdj)) return;
   const int wanted = child.plan->header().oom_score_adj;
@@ -99,9 +99,9 @@ void set_oom_score_adj(Child& child) noexcept {
   ::close(fd);
 }
 
-// KERNEL 5.18: writing "0" to the v1 file `tasks` moves the writing thread alone, and then the
-// kernel leaves out the lock over every fork and exit of the machine that moving another process,
-// or a whole one by cgroup.procs, must take (an RCU grace period). Proof:
+// KERNEL 5.18: writing "0" to the v1 file `tasks` moves only the writing thread. The kernel then
+// does not take the lock that stops every fork and exit of the machine (an RCU grace period), as it
+// does to move another process or a whole one by cgroup.procs. Proof:
 // tests/kernel/cgroup_tasks_self_test.cc.
 void place_in_cgroups(Child& child) noexcept {
   child.step = Step::cgroup;
@@ -109,7 +109,7 @@ void place_in_cgroups(Child& child) noexcept {
     if (::write(child.fd(index), "0", 1) != 1) fail(child, "tasks");
   }
   const PlanNamespace& cgroup = child.plan->ns(kPlanCgroup);
-  // After the move, because the root of a fresh cgroup namespace is where its maker is.
+  // After the move, because the root of a new cgroup namespace is the cgroup of its creator.
   if (cgroup.mode == PlanNamespaceMode::fresh && ::unshare(CLONE_NEWCGROUP) != 0) {
     fail(child, "cgroup namespace");
   }
@@ -142,7 +142,7 @@ void join_namespaces(Child& child) noexcept {
   }
 }
 
-// Before a path of the container is touched: it takes the caller's procfs.
+// Runs before the container's paths are used, because it needs the caller's procfs.
 void write_sysctls(Child& child) noexcept {
   child.step = Step::sysctl;
   const auto sysctls = child.plan->sysctls();
@@ -160,12 +160,12 @@ void write_sysctls(Child& child) noexcept {
   ::close(directory);
 }
 
-// With every privilege: what is raised is raised here.
+// Runs with every privilege, so it raises all limits that the plan raises.
 void set_rlimits(Child& child) noexcept {
   child.step = Step::rlimits;
   const bool is_stage = needs_stage(*child.plan);
   for (PlanRlimit limit : child.plan->rlimits()) {
-    // It counts processes of the user: the stage must not be one too many.
+    // The limit counts all processes of the user, of which the stage would be one too many.
     if (is_stage && limit.type == RLIMIT_NPROC) continue;
     if (limit.type == RLIMIT_NOFILE) {
       limit.soft = at_least(limit.soft, kOpenFilesMin);
@@ -175,7 +175,7 @@ void set_rlimits(Child& child) noexcept {
   }
 }
 
-// What would be in the way of the last steps, which need no privilege to lower it.
+// Sets the limits that would obstruct earlier steps. Lowering a limit needs no privilege.
 void set_late_rlimits(Child& child) noexcept {
   child.step = Step::rlimits;
   const bool was_stage = needs_stage(*child.plan);

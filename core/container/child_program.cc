@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which file a process executes. Magic links are refused on the way to the program and to the
-// interpreter of a script: until the exec, /proc/self/exe is the keeper's file. The kernel resolves
-// the path once more, and a process of the container may change it in between; what it can reach
-// then is bounded by what the process still has: a program on a noexec mount, its streams, and the
+// Finds the file that a process executes. Magic links are refused on the way to the program and to
+// the interpreter of a script: until the exec, /proc/self/exe is the keeper's file. The kernel
+// resolves the path once more, and a process of the container may change it in between. It can then
+// reach no more than the process still has: a program on a noexec mount, its streams, and the
 // report channel, none of which can be executed.
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +25,8 @@ int open_without_magic(const char* path, std::uint64_t flags) noexcept {
   return sys::openat2(AT_FDCWD, path, flags, 0, RESOLVE_NO_MAGICLINKS);
 }
 
-// The kernel's own: "#!", blanks, the path up to a blank or the end of the line. Null: no script.
-// Ends the path in place.
+// Parses a script's first line as the kernel does: "#!", blanks, the path up to a blank or the end
+// of the line. Null: not a script. Ends the path in place.
 char* interpreter_of(char* head, size_t length) noexcept {
   if (length < 3 || head[0] != '#' || head[1] != '!') return nullptr;
   char* at = head + 2;
@@ -38,7 +38,7 @@ char* interpreter_of(char* head, size_t length) noexcept {
   return path[0] == '\0' ? nullptr : path;
 }
 
-// The first bytes of the regular file `path`; 0 when they cannot be read, which the exec will tell.
+// The first bytes of the regular file `path`; 0 if they cannot be read: the exec reports the error.
 size_t read_head(const char* path, char* head) noexcept {
   const int fd = open_without_magic(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return 0;
@@ -84,7 +84,7 @@ bool join(const char* directory, const char* name, char* buffer, size_t size) no
   return true;
 }
 
-// Null: that was the last.
+// Null after the last entry.
 const char* next_entry(const char* directory) noexcept {
   const char* const colon = ::strchrnul(directory, ':');
   return *colon == '\0' ? nullptr : colon + 1;
@@ -92,8 +92,8 @@ const char* next_entry(const char* directory) noexcept {
 
 }  // namespace
 
-// As execvp(3) searches, without its fall-back to a shell. Of several failures the most telling one
-// is reported: a file that may not be executed says more than one that is not there.
+// Searches as execvp(3) does, without its fall-back to a shell. Of several failures the most
+// specific is reported: a file that may not be executed before one that does not exist.
 const char* find_program(const char* name, const char* search_path, char* buffer,
                          size_t size) noexcept {
   if (name[0] == '\0' || ::strchr(name, '/') != nullptr) {

@@ -38,7 +38,7 @@ class Incoming {
   std::span<const int> fds() const noexcept { return {fds_, static_cast<size_t>(fd_count_)}; }
 
   // Reads one message from `socket`. False: the peer is gone. Errors: resource_exhausted with
-  // EAGAIN when nothing is there; invalid_argument for what is not a message of this protocol,
+  // EAGAIN when nothing is there; invalid_argument for other bytes than a message of this protocol,
   // failed_precondition for another version (the header is then readable).
   Result<bool> receive(int socket) noexcept;
   void close_fds() noexcept;

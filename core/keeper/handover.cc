@@ -57,7 +57,7 @@ void Handover::adopt_process(Incoming& message, const ProcessRecord& record) noe
   const Header& header = message.header();
   std::uint32_t index = table_.find_process(record.id.view());
   if (index == kNoEntry) {
-    // The table is lost, or of an older version.
+    // The table is lost, or was made by an older version.
     Result<std::uint32_t> made = table_.allocate();
     if (!made.ok()) {
       return agent_.refuse(header.request, header.type, made.error().sys_errno, "adopt",
@@ -83,7 +83,7 @@ void Handover::adopt_process(Incoming& message, const ProcessRecord& record) noe
   state = {};
   state.kept = 1;
   entry.adopted = 1;
-  // It had been started, though the word of it was not written down.
+  // The process was started, but the keeper died before it recorded that.
   if (entry.state == EntryState::launching) table_.publish(index, EntryState::running);
   UniqueFd log_next;
   int next = 0;
@@ -103,7 +103,7 @@ void Handover::adopt_process(Incoming& message, const ProcessRecord& record) noe
 
 void Handover::adopt_held(Incoming& message, const NameBody& body) noexcept {
   const std::uint32_t known = table_.find_held(body.name.view());
-  // Numbers of a dead process, unless the agent begins again.
+  // The entry has descriptor numbers of the dead keeper, unless the agent begins again.
   if (known != kNoEntry && lives_.at(known).kept == 0) table_.free(known);
   holds_.hold(message, body);
   const std::uint32_t made = table_.find_held(body.name.view());
@@ -138,12 +138,12 @@ bool Handover::adopt_done(Incoming& message) noexcept {
                      std::span(fds, count));
 }
 
-// Entries the agent knows nothing of: it died too, or a launch was under way.
+// Entries that the agent does not know: it died too, or a launch was in progress.
 void Handover::resolve_unadopted(std::uint32_t index) noexcept {
   Entry& entry = table_.at(index);
   lives_.at(index) = {};
   if (entry.state == EntryState::held || entry.state == EntryState::exited) {
-    // Descriptors cannot be found again; an exit record is still worth having.
+    // Held descriptors cannot be found again; an exit record is kept.
     if (entry.state == EntryState::held) table_.free(index);
     return;
   }
@@ -160,7 +160,8 @@ void Handover::resolve_unadopted(std::uint32_t index) noexcept {
   }
 }
 
-// By pid and time of birth, and its pipes through its own descriptors; their inodes prove them.
+// Finds the process by pid and start time, and its pipes through its own descriptors: a pipe must
+// have the inode that the table has.
 bool Handover::find_again(std::uint32_t index) noexcept {
   Entry& entry = table_.at(index);
   if (entry.pid <= 0) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handover: how a keeper follows one that died. The agent gives back its duplicates, the table
-// tells the rest: processes are found again by their pid and time of birth.
+// Handover: a new keeper takes over from one that died. The agent gives back its duplicates of
+// descriptors; the table has the rest. Processes are found again by their pid and start time.
 //
 // Invariant: an entry is given back at most once (Life::kept), also when the agent loses its
 // connection in the middle and begins again.
@@ -25,11 +25,11 @@ class Handover {
         exits_(exits),
         holds_(holds) {}
 
-  // Descriptors that the table of a dead keeper names are numbers of another process.
+  // Removes the descriptor numbers from the table: they are those of the dead keeper.
   void begin() noexcept;
   void adopt_process(Incoming& message, const ProcessRecord& record) noexcept;
   void adopt_held(Incoming& message, const NameBody& body) noexcept;
-  // Ends it. False: the agent does not read and is disconnected.
+  // Ends the handover. False: the agent does not read and is disconnected.
   bool adopt_done(Incoming& message) noexcept;
   // Begins to carry the output of every process; also after a re-execution.
   void start_all() noexcept;
@@ -48,8 +48,8 @@ class Handover {
   Holds& holds_;
 };
 
-// The descriptors of the log pump's pipes, which the agent has duplicates of; gives their number.
-// `fds` has room for two for each slot.
+// Writes the descriptors of the log pump's pipes, of which the agent has duplicates, and returns
+// their number. `fds` has room for two for each slot.
 size_t staging_fds(Table& table, int* fds) noexcept;
 
 }  // namespace berth::keeper

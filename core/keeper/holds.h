@@ -15,7 +15,7 @@ class Holds {
 
   // A known key is replaced. Answers the request.
   void hold(Incoming& message, const NameBody& body) noexcept;
-  // Unknown: fine.
+  // An unknown key is no error.
   void drop(const NameBody& body) noexcept;
 
  private:

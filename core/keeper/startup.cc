@@ -33,7 +33,7 @@ constexpr int kListenBacklog = 4;
 
 void stay(int) {}
 
-// The keeper ends by its protocol only. Handlers, not SIG_IGN: a handler is gone after an exec.
+// The keeper ends by its protocol only. Handlers and not SIG_IGN, because an exec resets handlers.
 Result<UniqueFd> set_signals() {
   sys::default_all_signals();
   struct sigaction action {};
@@ -50,7 +50,7 @@ Result<UniqueFd> set_signals() {
   return fd;
 }
 
-// Leaves 0, 1, 2 and the connection; 0 and 1 read and write nothing.
+// Closes all descriptors except 0, 1, 2 and the connection. 0 and 1 become /dev/null.
 Status leave_descriptors(int connection) {
   const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null_fd < 0) return sys_error(errno, "open", "/dev/null");
@@ -64,7 +64,7 @@ Status leave_descriptors(int connection) {
   return {};
 }
 
-// What cannot be had without CAP_SYS_RESOURCE is done without.
+// Without CAP_SYS_RESOURCE a limit that cannot be raised stays as it is.
 void raise_limits() {
   // Inherited by stages of launches, which set the container's own limit late (child_place.cc).
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
@@ -105,7 +105,8 @@ Result<UniqueFd> listen_at(int state_dir, const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return sys_error(errno, "socket", path);
-  // We hold the lock, so a socket that is there is a dead keeper's. Anything else is not ours.
+  // This process has the lock, so an existing socket is that of a dead keeper. Any other file is an
+  // error.
   struct stat old {};
   if (::fstatat(state_dir, "keeper.sock", &old, AT_SYMLINK_NOFOLLOW) == 0) {
     if (!S_ISSOCK(old.st_mode)) {
@@ -122,7 +123,7 @@ Result<UniqueFd> listen_at(int state_dir, const std::string& path) {
   return fd;
 }
 
-// What masks paths of containers: one directory and one file for all of them.
+// Makes the covers that mask paths: one directory and one file for all containers.
 Status make_covers() {
   if (::mkdir(kEmptyDirectory, 0555) != 0) return sys_error(errno, "mkdir", kEmptyDirectory);
   UniqueFd directory(::open(kEmptyDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -136,14 +137,14 @@ Status make_covers() {
   return sys::make_immutable(root.get(), "/");
 }
 
-// A read-only root with nothing but the covers, so that CLONE_NEWNS of a container copies one
-// mount, and no mount of the host is kept busy by us.
+// Leaves a read-only root with nothing but the covers, so that CLONE_NEWNS of a container copies
+// one mount, and the keeper keeps no mount of the host busy.
 Status leave_mounts() {
   if (::unshare(CLONE_NEWNS) != 0) return sys_error(errno, "unshare", "mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return sys_error(errno, "mount", "/ private");
   }
-  // Any directory will do to hang the new root on; this one is always there.
+  // Any directory can be the mount point of the new root; /proc always exists.
   if (::mount("berth-keeper", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k,mode=755") != 0) {
     return sys_error(errno, "mount", "tmpfs");
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the keeper takes its place: alone on its state directory, in its own session and mount
-// namespace, with nothing of the program that started it. Every failure is one line that says what
-// to do.
+// Start-up of the keeper: it locks its state directory, gets its own session and mount namespace,
+// and keeps nothing of the program that started it. Every failure is one line that says what to do.
 #pragma once
 
 #include <string>
@@ -14,12 +13,12 @@ namespace berth::keeper {
 
 struct StartOptions {
   std::string state_dir;
-  int connection = -1;  // a socket to the agent that starts us
+  int connection = -1;  // a socket to the agent that starts the keeper
   int program = -1;     // the mount that this program runs from (program.h)
 };
 
 Result<Environment> prepare_environment(const StartOptions& options);
-// After execve: `numbers` is what Reexec wrote.
+// After execve: `numbers` is the text that Reexec wrote.
 Result<Environment> inherit_environment(std::string_view numbers);
 
 }  // namespace berth::keeper

@@ -34,7 +34,7 @@ std::uint32_t hash_name(std::string_view name, bool held) noexcept {
 }
 
 void store_state(Entry& entry, EntryState state) noexcept {
-  // Orders the stores around it for a reader that comes after our death.
+  // Orders the stores around it for a keeper that reads the table after this one is killed.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   *const_cast<volatile EntryState*>(&entry.state) = state;
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -152,7 +152,7 @@ std::uint32_t Table::find_pid(pid_t pid) const noexcept {
   std::uint16_t next = index().pids[static_cast<std::uint32_t>(pid) % kBuckets];
   while (next != 0) {
     const std::uint32_t i = next - 1u;
-    // An exited entry keeps its pid as a record; the number may be someone else's by now.
+    // An exited entry keeps its pid as a record, but another process may have the number now.
     if (at(i).pid == pid && at(i).state != EntryState::exited) return i;
     next = index().links[i].by_pid;
   }

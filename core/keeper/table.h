@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keeper's table: everything it must not forget, in one shared mapping of `keeper.table` in the
-// state directory (tmpfs). It outlives the keeper, its re-execution, and the death of keeper and
-// agent together. Fixed-size entries; the file grows by chunks with its space reserved first, so a
-// full tmpfs is an error at launch and never a SIGBUS. Nothing here allocates.
+// The keeper's table: all state that must survive the keeper, in one shared mapping of
+// `keeper.table` in the state directory (tmpfs). It outlives the keeper, its re-execution, and the
+// death of keeper and agent together. Fixed-size entries; the file grows by chunks with its space
+// reserved first, so a full tmpfs is an error at launch and never a SIGBUS. Nothing here allocates.
 //
 // Written by one keeper at a time (main.cc holds the lock). A kill may come between any two stores,
 // so an entry's `state` is stored last when it is filled and first when it is freed.
@@ -41,7 +41,7 @@ struct Entry {
   std::uint8_t flags;  // ProcessFlag
   std::uint8_t exit_known;
   std::uint8_t partial[2];  // per Stream: the last record written was a P
-  std::uint8_t adopted;     // not our child: reaped by the agent or by init
+  std::uint8_t adopted;     // not the keeper's child: reaped by the agent or by init
   std::uint8_t held_count;
   std::int32_t pid;
   std::int32_t clone_pid;  // stored by the kernel when the process is made; only recovery reads it
@@ -129,7 +129,7 @@ class Table {
   std::uint32_t find_process(std::string_view id) const noexcept;
   std::uint32_t find_held(std::string_view key) const noexcept;
   std::uint32_t find_pid(pid_t pid) const noexcept;
-  // To be told when a launched process gets its pid, or another one.
+  // Call it when a launched process gets its pid, or another one.
   void set_pid(std::uint32_t index, pid_t pid) noexcept;
 
   std::uint32_t processes() const noexcept { return processes_; }

@@ -93,7 +93,7 @@ TEST_P(FieldArchive, GivesTheImagesThatItHolds) {
   ASSERT_FALSE(row.expected.empty());
   Result<LoadedArchive> loaded = load_archive(fd.get(), content_, amd64);
   if (!loaded.ok()) return field::expect_error(row, loaded.error().message());
-  ASSERT_EQ(row.expects("error"), nullptr) << row.who << ": it was taken";
+  ASSERT_EQ(row.expects("error"), nullptr) << row.origin << ": it was accepted";
   for (const Step& raw : row.expected) expect(texts.expand(raw), *loaded);
 }
 

@@ -47,7 +47,7 @@ class FieldDocument : public testing::TestWithParam<Row> {
   }
 };
 
-TEST_P(FieldDocument, IsReadAsItIsMeant) {
+TEST_P(FieldDocument, IsReadAsExpected) {
   const Row& row = GetParam();
   field::Texts texts;
   Platform host{.architecture = "amd64", .os = "linux", .os_version = "", .variant = ""};
@@ -73,11 +73,11 @@ TEST_P(FieldDocument, IsReadAsItIsMeant) {
   }
   ASSERT_FALSE(row.expected.empty());
   if (!read.ok()) return field::expect_error(row, read.error().message());
-  ASSERT_EQ(row.expects("error"), nullptr) << row.who << ": it was taken";
+  ASSERT_EQ(row.expects("error"), nullptr) << row.origin << ": it was accepted";
   for (const Step& raw : row.expected) {
     const Step step = texts.expand(raw);
     ASSERT_TRUE(read->contains(step.verb)) << "no expectation: " << step.verb;
-    EXPECT_EQ(read->at(step.verb), step.words) << row.who;
+    EXPECT_EQ(read->at(step.verb), step.words) << row.origin;
   }
 }
 

@@ -65,7 +65,7 @@ class FieldRegistry : public SessionTest, public testing::WithParamInterface<Row
 TEST_P(FieldRegistry, Serves) {
   const Row& row = GetParam();
   registry_.set_hook([this](const ServerRequest& request) { return look_up(request); });
-  Result<std::string> got = make_error(Errc::internal, "the row asks nothing");
+  Result<std::string> got = make_error(Errc::internal, "the row has no request");
   for (const Step& raw : row.recipe) {
     if (texts_.take(raw)) continue;
     if (raw.verb == "answer") {
@@ -87,14 +87,14 @@ TEST_P(FieldRegistry, Serves) {
       const std::size_t all = registry_.server().requests().size() + other_.requests().size();
       EXPECT_EQ(all, std::stoul(step.word()));
     } else if (step.verb == "digest") {
-      ASSERT_TRUE(got.ok()) << row.who << ": " << got.error().message();
+      ASSERT_TRUE(got.ok()) << row.origin << ": " << got.error().message();
       EXPECT_EQ(*got, step.word());
     } else if (step.verb == "bytes") {
-      ASSERT_TRUE(got.ok()) << row.who << ": " << got.error().message();
+      ASSERT_TRUE(got.ok()) << row.origin << ": " << got.error().message();
       EXPECT_EQ(*got, texts_.text(step.word()));
     } else {
       EXPECT_EQ(step.verb, "error") << "no expectation";
-      EXPECT_FALSE(got.ok()) << row.who << ": it was served";
+      EXPECT_FALSE(got.ok()) << row.origin << ": it was served";
     }
   }
 }

@@ -46,7 +46,7 @@ struct Step {
 
 struct Row {
   std::string name;
-  std::string who;
+  std::string origin;
   std::vector<Step> recipe;
   std::vector<Step> expected;
 
@@ -60,7 +60,7 @@ struct Row {
 };
 
 inline void PrintTo(const Row& row, std::ostream* out) {
-  *out << row.name << ": " << row.who;
+  *out << row.name << ": " << row.origin;
 }
 
 inline std::string unescaped(const std::string& word) {
@@ -116,10 +116,10 @@ inline std::string row_name(const testing::TestParamInfo<Row>& info) {
 // Checks that `message` contains the words of the expectation `error`, joined by spaces.
 inline void expect_error(const Row& row, const std::string& message) {
   const Step* error = row.expects("error");
-  ASSERT_NE(error, nullptr) << row.who << ": " << message;
+  ASSERT_NE(error, nullptr) << row.origin << ": " << message;
   std::string text;
   for (const std::string& word : error->words) text += (text.empty() ? "" : " ") + word;
-  EXPECT_NE(message.find(text), std::string::npos) << row.who << ": " << message;
+  EXPECT_NE(message.find(text), std::string::npos) << row.origin << ": " << message;
 }
 
 }  // namespace berth::field

@@ -90,7 +90,7 @@ class FieldTar : public UnpackTest, public testing::WithParamInterface<Row> {
   }
 };
 
-TEST_P(FieldTar, BecomesTheFilesThatItMeans) {
+TEST_P(FieldTar, BecomesTheExpectedFiles) {
   const Row& row = GetParam();
   field::RawTar tar;
   for (const Step& step : row.recipe) {
@@ -103,7 +103,7 @@ TEST_P(FieldTar, BecomesTheFilesThatItMeans) {
   ASSERT_FALSE(row.expected.empty());
   Result<UnpackStats> stats = unpack(tar.finish());
   if (!stats.ok()) return field::expect_error(row, stats.error().message());
-  ASSERT_EQ(row.expects("error"), nullptr) << row.who << ": it was taken";
+  ASSERT_EQ(row.expects("error"), nullptr) << row.origin << ": it was accepted";
   for (const Step& step : row.expected) expect(step);
 }
 

@@ -65,7 +65,7 @@ class Texts {
       if (text != texts_.end()) return std::to_string(text->second.size());
     }
     if (name.size() == 2 && name[0] == name[1]) return "sha256:" + std::string(64, name[0]);
-    ADD_FAILURE() << "nothing is called <" << name << ">";
+    ADD_FAILURE() << "no text has the name <" << name << ">";
     return {};
   }
 

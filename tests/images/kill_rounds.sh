@@ -87,7 +87,7 @@ name_tree() {
   else
     return 0
   fi
-  diff -r "$work/${name:-none}" "$tree" >/dev/null 2>&1 || fail "$tree is not what its layer is"
+  diff -r "$work/${name:-none}" "$tree" >/dev/null 2>&1 || fail "$tree differs from its layer"
   echo "$name"
 }
 

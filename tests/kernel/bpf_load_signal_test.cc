@@ -58,7 +58,7 @@ TEST(BpfLoad, IsEagainWhenASignalArrives) {
   const itimerval never{};
   ::setitimer(ITIMER_REAL, &never, nullptr);
   ::sigaction(SIGALRM, &before, nullptr);
-  EXPECT_EQ(error, EAGAIN) << "no signal met the verifier";
+  EXPECT_EQ(error, EAGAIN) << "no signal arrived during the verification";
 }
 
 }  // namespace

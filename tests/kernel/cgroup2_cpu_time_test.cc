@@ -34,7 +34,8 @@ TEST(Cgroup2CpuTime, IsCountedWithoutTheController) {
   const Cgroup root = Cgroup::open(AT_FDCWD, mount).value();
   const std::string name = "berth-test-cpu-" + std::to_string(::getpid());
   const Cgroup cgroup = create_child(root, name).value();
-  EXPECT_FALSE(cgroup.read("cpu.max").ok()) << "the controller is enabled here: shows nothing";
+  EXPECT_FALSE(cgroup.read("cpu.max").ok())
+      << "the controller is enabled here, so this proves nothing";
   const pid_t child = ::fork();
   if (child == 0) {
     if (!cgroup.write("cgroup.procs", "0").ok()) ::_exit(1);

@@ -31,8 +31,8 @@ std::string freezer_mount() {
   return {};
 }
 
-// The shortest of some moves of a child process by writing to `file`, each after a pause that lets
-// the lock come to rest. The shortest, because a busy machine only ever adds.
+// The shortest of several moves of a child process by writing to `file`, each after a pause in
+// which the lock becomes idle. The shortest, because other load only makes moves slower.
 std::int64_t move_time_ns(const Cgroup& cgroup, const Cgroup& home, const std::string& file) {
   std::int64_t shortest = INT64_MAX;
   for (int round = 0; round < 7; ++round) {

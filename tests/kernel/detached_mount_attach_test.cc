@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // FACT: a mount made by fsopen and fsmount in one mount namespace can be attached in another one by
-// whoever holds its descriptor, and the namespace where it was made never shows it. The same for a
-// clone by open_tree. (fsmount(2), move_mount(2); Linux 5.2.) berth's root filesystems and volumes
-// rely on it.
+// any process that has its descriptor, and the namespace where it was made never shows it. The same
+// is true of a clone by open_tree. (fsmount(2), move_mount(2); Linux 5.2.) berth's root filesystems
+// and volumes rely on it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -16,7 +16,7 @@
 namespace berth::sys {
 namespace {
 
-// 0, or the errno of asking whether the file may be executed, with effective user `uid`.
+// 0, or the errno of a check whether effective user `uid` may execute the file.
 int may_execute_as(int fd, uid_t uid) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// FACT: an inode of tmpfs takes FS_IMMUTABLE_FL (Linux 6.0). It then refuses every change, of its
-// contents, entries, mode, owner and attributes, to root with all capabilities but
-// CAP_LINUX_IMMUTABLE too, and remounting the file system read-write does not help. What masks
-// paths of all containers relies on it.
+// FACT: an inode of tmpfs takes FS_IMMUTABLE_FL (Linux 6.0). It then refuses every change of its
+// contents, entries, mode, owner and attributes. That holds for root with all capabilities except
+// CAP_LINUX_IMMUTABLE, also after the file system is remounted read-write. The covers that mask
+// paths of all containers rely on it.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

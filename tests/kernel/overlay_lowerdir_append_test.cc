@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FACT: fsconfig takes no string of 256 bytes, so one "lowerdir=a:b:c" holds few layers;
-// "lowerdir+" takes them one by one (Linux 6.7) and as descriptors (6.13). Before 6.5 overlay
-// believes any key until the mount is made, which is how the probe tells old kernels.
+// "lowerdir+" takes them one by one (Linux 6.7) and as descriptors (6.13). Before 6.5 overlayfs
+// accepts any key until the mount is made, so the probe first tries a key that does not exist.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ TEST(LowerdirAppend, LayersAreTakenAsDescriptors) {
   EXPECT_TRUE(context.set_fd("lowerdir+", layer.get()).ok());
 }
 
-TEST(LowerdirAppend, ProbeClaimsAreNestedLikeTheKernelsThatBroughtThem) {
+TEST(LowerdirAppend, ProbedFeaturesImplyTheOlderOnes) {
   const MountFeatures features = MountFeatures::probe();
   EXPECT_TRUE(!features.overlay_layers_by_fd || features.overlay_lowerdir_append);
   EXPECT_TRUE(!features.overlay_lowerdir_append || features.overlay);

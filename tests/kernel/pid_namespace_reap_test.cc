@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FACT: the first process of a PID namespace is not waitable while another process of that
-// namespace is a zombie, even one whose parent lives outside; it must be reaped first. And orphans
-// of a first process that ignores SIGCHLD need no reaping at all. (pid_namespaces(7) tells
+// namespace is a zombie, even one whose parent is outside; the zombie must be reaped first. Orphans
+// of a first process that ignores SIGCHLD need no reaping at all. (pid_namespaces(7) documents
 // neither.)
 #include <gtest/gtest.h>
 #include <sched.h>

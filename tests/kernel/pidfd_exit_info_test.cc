@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FACT: since Linux 6.15 PIDFD_GET_INFO gives the exit status of a process that was reaped already,
 // to any holder of a pidfd that was open at the reap, parent or not. An agent that takes over from
-// a dead keeper learns exit codes so.
+// a dead keeper gets exit codes in this way.
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -36,7 +36,8 @@ TEST(PidfdExitInfo, ExitCodeIsThereAfterTheReap) {
   const UniqueFd pidfd = child_that_exits_with(42);
   EXPECT_EQ(waitid_blocking(pidfd.get()).value().exit_code, 42);
   EXPECT_EQ(pidfd_get_info(pidfd.get()).value().exit->exit_code, 42);
-  EXPECT_EQ(pidfd_get_info(pidfd.get()).value().exit->exit_code, 42) << "it is not used up";
+  EXPECT_EQ(pidfd_get_info(pidfd.get()).value().exit->exit_code, 42)
+      << "the second request differs";
 }
 
 TEST(PidfdExitInfo, SignalIsThereAfterTheReap) {
@@ -53,14 +54,14 @@ TEST(PidfdExitInfo, SignalIsThereAfterTheReap) {
   EXPECT_EQ(exit.exit_code, 143);
 }
 
-TEST(PidfdExitInfo, NothingIsInventedBeforeTheReap) {
+TEST(PidfdExitInfo, NoExitIsGivenBeforeTheReap) {
   const UniqueFd pidfd = child_that_exits_with(9);
   const Result<PidfdInfo> info = pidfd_get_info(pidfd.get());
   EXPECT_FALSE(info.ok() && info->exit.has_value());
   EXPECT_EQ(waitid_blocking(pidfd.get()).value().exit_code, 9);
 }
 
-// As on Linux 6.1, where a pidfd knows no ioctl.
+// As on Linux 6.1, where a pidfd has no ioctl.
 TEST(PidfdExitInfo, OlderKernelsAnswerUnimplemented) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -31,7 +31,7 @@ TEST(SocketCookie, NamesASocketForGood) {
     EXPECT_TRUE(seen.insert(cookie).second) << "round " << i;
     numbers.insert(socket.get());
   }
-  EXPECT_LT(numbers.size(), 10U) << "no number was used again, so nothing was shown";
+  EXPECT_LT(numbers.size(), 10U) << "no number was used again, so this proves nothing";
 }
 
 }  // namespace

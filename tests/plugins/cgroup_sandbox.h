@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cgroup tests share: a parent of their own in every hierarchy, removed at the end with
-// what is in it, and a process that can be put into a placement.
+// Shared by the cgroup tests: a parent of their own in every hierarchy, which is removed with its
+// contents at the end, and a process that can be put into a placement.
 #pragma once
 
 #include <fcntl.h>
@@ -71,7 +71,7 @@ class CgroupSandbox {
   bool exists(const std::string& controller, const std::string& path) const {
     return std::filesystem::exists(at(controller, path));
   }
-  // Everything below our parent, in all hierarchies, as sorted "mount/path" lines.
+  // Everything below the test's parent, in all hierarchies, as sorted "mount/path" lines.
   std::vector<std::string> snapshot() const {
     std::vector<std::string> all;
     for (const CgroupMount& mount : mounts_) {
@@ -87,8 +87,8 @@ class CgroupSandbox {
   }
 
  private:
-  // Those of tests that were killed: old, and of a process that is gone. The age is for tests in
-  // other PID namespaces, whose numbers mean nothing here.
+  // Removes the cgroups of tests that were killed: the process is gone and the cgroup is old. The
+  // age protects tests in other PID namespaces, whose pids have no meaning here.
   void remove_abandoned() const {
     constexpr auto kOld = std::chrono::minutes(10);
     const std::string prefix = "berth-test-";
@@ -137,7 +137,7 @@ inline std::map<std::string, std::string> groups_of(pid_t pid) {
   return groups;
 }
 
-// A child process that goes where the placement says, as the launcher's child does, then runs
+// A child process that enters the placement, as the launcher's child does, then runs
 // `body` (default: sleeps until killed). Killed and reaped at the end.
 class PlacedProcess {
  public:

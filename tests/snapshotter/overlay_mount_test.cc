@@ -70,7 +70,7 @@ TEST_F(OverlayMountTest, NearestLayerWinsAndAllAreThere) {
   const auto mounts = MUST(run(place_->snapshotter().prepare("ctr", "top")));
   EXPECT_EQ(read_in(mounts, "file"), "new");
   EXPECT_EQ(read_in(MUST(run(place_->snapshotter().mounts("ctr"))), "only-bottom"), "bottom")
-      << "mounted again: a volatile overlay refuses that unless its mark is taken away";
+      << "the second mount of a volatile overlay needs its mark removed";
   EXPECT_EQ(read_in(MUST(run(place_->snapshotter().view("look", "top"))), "only-top"), "top");
 }
 

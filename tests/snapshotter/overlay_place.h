@@ -53,7 +53,7 @@ class OverlayPlace final : public plugins::SnapshotterFactory {
     }
     start();
   }
-  // No directories ahead, which every count would have to subtract; tests of the pool set it.
+  // 0, so that counts of directories are exact; tests of the pool set it.
   std::size_t ready_trees = 0;
 
   std::string state_dir() const { return dir_ + "/run/snapshots"; }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: mount lists have the right layers, and a crash
-// between any two steps leaves a whole snapshot or none.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: mount lists have the right layers, and a crash between any two steps leaves a whole
+// snapshot or none.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -78,7 +79,7 @@ TEST_F(OverlayTest, RootOfTheTreeHasTheImagesOwnerAndMode) {
   EXPECT_TRUE(!root || (made.st_uid == 12 && made.st_gid == 34));
 }
 
-TEST_F(OverlayTest, RootOfTheTreeHasTheImagesModeWhereItsOwnerIsTheUsualOne) {
+TEST_F(OverlayTest, RootOfTheTreeHasTheImagesModeIfItsOwnerIsTheDefault) {
   const std::string tree = prepare("extract", "");
   ASSERT_EQ(::chmod(tree.c_str(), 0700), 0);
   MUST(run(overlay().commit("base", "extract")));
@@ -152,7 +153,7 @@ TEST_F(OverlayTest, SecondRecoverChangesNothing) {
   EXPECT_EQ(MUST(run(overlay().walk())).size(), 2u);
 }
 
-TEST_F(OverlayTest, RemovedTreesAreDeletedBehindHoweverDeepAndWide) {
+TEST_F(OverlayTest, RemovedTreesAreDeletedInTheBackgroundHoweverDeepAndWide) {
   const std::string tree = prepare("ctr", "");
   int at = ::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ASSERT_GE(at, 0);
@@ -169,13 +170,13 @@ TEST_F(OverlayTest, RemovedTreesAreDeletedBehindHoweverDeepAndWide) {
   std::ofstream(outside) << "kept";
   std::filesystem::create_symlink("../../../outside", tree + "/link");
   MUST(run(overlay().remove("ctr")));
-  EXPECT_EQ(place_.directories(), 0u) << "out of sight at once";
+  EXPECT_EQ(place_.directories(), 0u) << "the directory must be moved away at once";
   MUST(run(overlay().wait_until_deleted()));
   EXPECT_EQ(place_.in_trash(), 0u);
   EXPECT_TRUE(std::filesystem::exists(outside));
 }
 
-TEST_F(OverlayTest, UnfinishedDeletionGoesOnAfterARestart) {
+TEST_F(OverlayTest, UnfinishedDeletionIsContinuedAfterARestart) {
   const std::string tree = prepare("ctr", "");
   for (int i = 0; i < 5000; ++i) std::ofstream(tree + "/file-" + std::to_string(i)) << "x";
   MUST(run(overlay().remove("ctr")));
@@ -190,7 +191,7 @@ Task<void> pause_a_little(Ring& ring) {
   co_await ring.sleep_until(Deadline::after_ms(10));
 }
 
-TEST_F(OverlayTest, TreesAreMadeAheadAndUsedUpAndSweptAtTheNextStart) {
+TEST_F(OverlayTest, TreesAreMadeAheadUsedAndSweptAtTheNextStart) {
   place_.ready_trees = 8;
   place_.restart();
   for (int i = 0; i < 500 && place_.directories() < 8; ++i)
@@ -218,7 +219,7 @@ Task<void> prepare_on_base(Overlay& overlay, std::string key) {
   co_await overlay.prepare(std::move(key), "base");
 }
 
-TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
+TEST_F(OverlayTest, ManyConcurrentPreparesGetTreesOfTheirOwn) {
   commit_base();
   std::vector<std::string> failures;
   Scope scope(place_.ring().ready(),
@@ -233,7 +234,7 @@ TEST_F(OverlayTest, ManyAtOnceGetTreesOfTheirOwn) {
   EXPECT_EQ(place_.directories(), 65u);
 }
 
-TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
+TEST_F(OverlayTest, PrepareFailsIfItsParentIsBeingRemoved) {
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });
@@ -248,7 +249,7 @@ TEST_F(OverlayTest, ParentRemovedWhileAChildIsMadeIsNotAParentAnyMore) {
 }
 
 // The other order: the child has found its parent and waits for its directories.
-TEST_F(OverlayTest, AChildWhoseParentGoesWhileItsDirectoriesAreMadeIsNotRecorded) {
+TEST_F(OverlayTest, PrepareFailsIfItsParentIsRemovedMeanwhile) {
   commit_base();
   Errc outcome = Errc::unknown;
   Scope scope(place_.ring().ready(), [&outcome](Error error) { outcome = error.code; });

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 POSIX access control lists that a tar has as text
-// (SCHILY.acl.access and .default, written by star and GNU tar), converted to the binary form of
-// the kernel's xattr. Container tools write the xattr itself
-// (SCHILY.xattr.system.posix_acl_access), which needs no conversion.
+// SPDX-License-Identifier: Apache-2.0
+// POSIX access control lists that a tar has as text (SCHILY.acl.access and .default, written by
+// star and GNU tar), converted to the binary form of the kernel's xattr. Container tools write the
+// xattr itself (SCHILY.xattr.system.posix_acl_access), which needs no conversion.
 #pragma once
 
 #include "core/image/unpack/tree.h"

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 The attributes of directories, set when all entries of a
-// layer are written. Until then directories are root's, 0700 and without xattrs: each new entry
-// changes their times, new files would inherit a set-group-id bit or a default ACL, and a mode may
-// forbid writing.
+// SPDX-License-Identifier: Apache-2.0
+// The attributes of directories, set when all entries of a layer are written. Until then
+// directories are root's, 0700 and without xattrs: each new entry changes their times, new files
+// would inherit a set-group-id bit or a default ACL, and a mode may forbid writing.
 //
 // Memory is bounded for every layer: above 256 KiB the list goes to an unnamed file on the layer's
 // own filesystem. Implied directories (without an entry, needed by the name of another) are kept in

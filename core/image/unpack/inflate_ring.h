@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 The buffer between the stages of one extraction when each
-// runs on its own thread: a ring of chunks with one producer (inflate) and several consumers
-// (unpack, hash), each at its own pace. A chunk is reused when all consumers are past it, so memory
-// is bounded whatever the layer's size.
+// SPDX-License-Identifier: Apache-2.0
+// The buffer between the stages of one extraction when each runs on its own thread: a ring of
+// chunks with one producer (inflate) and several consumers (unpack, hash), each at its own pace. A
+// chunk is reused when all consumers are past it, so memory is bounded whatever the layer's size.
 //
 // The producer waits for room, a consumer for bytes. The producer ends with finish(), a consumer
 // with leave(), after which the producer no longer waits for it. fail() by any of them wakes the

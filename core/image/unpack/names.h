@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 The names in the headers of one tar entry, byte for byte.
-// libarchive treats names in pax headers as text: it composes decomposed Unicode and surrogate
-// pairs (CESU-8), so that two files may become one. File names are bytes, so the bytes of the
-// record are used.
+// SPDX-License-Identifier: Apache-2.0
+// The names in the headers of one tar entry, byte for byte. libarchive treats names in pax headers
+// as text: it composes decomposed Unicode and surrogate pairs (CESU-8), so that two files may
+// become one. File names are bytes, so the bytes of the record are used.
 //
 // If several headers name the same entry, this follows Go's archive/tar, which docker, containerd,
 // podman and umoci use: the last pax header counts, but a GNU long name has precedence.

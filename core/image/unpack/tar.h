@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 Reads a tar stream as entries with names, attributes and
-// blocks of contents. libarchive parses the formats (ustar, pax, GNU, old and new sparse files); in
-// this room only this file and acl.cc use it. Names are read from the headers themselves (names.h).
+// SPDX-License-Identifier: Apache-2.0
+// Reads a tar stream as entries with names, attributes and blocks of contents. libarchive parses
+// the formats (ustar, pax, GNU, old and new sparse files); in this room only this file and acl.cc
+// use it. Names are read from the headers themselves (names.h).
 //
 // A stream may end after an entry's contents: some writers leave out the padding of the last entry
 // and the empty blocks after it. Missing contents or headers are data_loss.
@@ -37,7 +38,7 @@ struct TarEntry {
 // Used by one thread only.
 class TarReader {
  public:
-  // `source` is borrowed; its Error is returned unchanged, although libarchive is between.
+  // `source` is borrowed; its Error is returned unchanged, although libarchive calls it.
   explicit TarReader(ByteSource& source);
   ~TarReader();
   TarReader(const TarReader&) = delete;

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0 Creates the files of a tree below one directory and nowhere
-// else. Paths are relative to it, without "..", empty or "." parts (clean_path). Parents are opened
-// by openat2 with RESOLVE_IN_ROOT: a symbolic link in the tree leads where it leads inside a
-// container. The last part of a path is never followed.
+// SPDX-License-Identifier: Apache-2.0
+// Creates the files of a tree below one directory and nowhere else. Paths are relative to it,
+// without "..", empty or "." parts (clean_path). Parents are opened by openat2 with
+// RESOLVE_IN_ROOT: a symbolic link in the tree leads where it leads inside a container. The last
+// part of a path is never followed.
 //
 // A new entry replaces an existing one of that name, except that a directory over a directory keeps
 // its contents. Missing parents are created, 0755 and root's, and finish() lists them. finish()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: whatever a stranger wrote, what we show of it is one line of ASCII.
+// Promise: untrusted text is shown as one line of ASCII, and long text is cut with a mark.
 #include "core/base/text.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ TEST(Text, ForeignBytesCannotBreakALine) {
   EXPECT_EQ(printable(""), "");
 }
 
-TEST(Text, WhatIsLongIsCutAndSaysSo) {
+TEST(Text, LongTextIsCutWithAMark) {
   EXPECT_EQ(quoted("12345", 5), "`12345`");
   EXPECT_EQ(quoted("123456", 5), "`12345...`");
 }

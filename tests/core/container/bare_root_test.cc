@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launching from a namespace like the keeper's: one empty tmpfs that stays beneath the container's
-// root.
+// Launches from a mount namespace like the keeper's: it has one empty tmpfs, which stays mounted
+// below the container's root.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace {
 
 class BareRoot : public ::testing::Test {
  protected:
-  // `body` in a child that lives in the bare root.
+  // Runs `body` in a child process whose root is the empty tmpfs.
   static void in_bare_root(const std::function<void(const LaunchOptions&)>& body) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
@@ -109,7 +109,7 @@ TEST_F(BareRoot, ExecEntersTheContainersRoot) {
   });
 }
 
-TEST_F(BareRoot, PodInitStandsInTheEmptyDirectory) {
+TEST_F(BareRoot, PodInitStartsAndEndsOnSigterm) {
   in_bare_root([&](const LaunchOptions& options) {
     Launch init = launch(encode_pod_init({}, 0, {}).value(), options);
     init.wait_started();

@@ -30,7 +30,7 @@ std::vector<std::string> hierarchies(const std::string& type) {
 
 class CgroupJoin : public ::testing::Test {
  protected:
-  // A cgroup of this test below `mount`; nothing when it cannot be made there.
+  // Creates a cgroup of this test below `mount`; null if that is not possible.
   const sys::Cgroup* make(const std::string& mount) {
     parents_.push_back(sys::Cgroup::open(AT_FDCWD, mount).value());
     Result<sys::Cgroup> made = sys::create_child(parents_.back(), name_);
@@ -64,9 +64,9 @@ TEST_F(CgroupJoin, Version2ByTheClone) {
   ASSERT_TRUE(launched.executed()) << launched.failure();
   char text[6] = {};
   ASSERT_EQ(::read(launched.stdout_end.get(), text, 5), 5);
-  EXPECT_STREQ(text, "0::/\n") << "the cgroup namespace begins at its cgroup";
+  EXPECT_STREQ(text, "0::/\n") << "the cgroup is not the root of the cgroup namespace";
   EXPECT_EQ(cgroup->procs().value().front(), launched.pid);
-  // A further process is put there too, and the helper that makes it is not.
+  // An exec process is placed there too, but the helper that creates it is not.
   oci::Process process = base_spec({"sleep", "100"}).process;
   Launch exec = launch(
       encode_exec(process, {}, {.target = launched.pidfd.get(), .cgroup = cgroup->fd()}).value());
@@ -86,7 +86,7 @@ TEST_F(CgroupJoin, Version1ByTasks) {
   const sys::Cgroup* any = nullptr;
   std::size_t joined = 0;
   for (const std::string& mount : mounts) {
-    // cpuset starts empty and refuses processes until it is filled: a plugin's business.
+    // A new cpuset refuses processes until a plugin has given it CPUs and memory nodes.
     if (mount.find("cpuset") != std::string::npos) continue;
     const sys::Cgroup* cgroup = make(mount);
     if (cgroup == nullptr) continue;
@@ -109,7 +109,7 @@ TEST_F(CgroupJoin, Version1ByTasks) {
   for (std::size_t at = 0; (at = text.find(name_, at)) != text.npos; ++at) ++found;
   EXPECT_EQ(found, joined) << text;
   EXPECT_TRUE(any->kill().ok());
-  if (HasFailure()) launched.kill(SIGKILL);  // it may be in no cgroup of ours
+  if (HasFailure()) launched.kill(SIGKILL);  // it may be outside the test's cgroups
   EXPECT_EQ(launched.wait_exit(), 137);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process of a container holds of the caller: nothing, from the moment at which a process of
-// the container can look at it, and nothing that its own exec could name.
+// A process of a container has nothing open of the caller's when another process of the container
+// can first inspect it, and its own exec cannot use a path through the caller's descriptors.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A directory of the host as a descriptor that is not close-on-exec, as a fault of the caller could
-// leave one, and the program that its path leads to.
+// A directory of the host, open as a descriptor that lacks close-on-exec by mistake, and the path
+// of a program below it.
 struct LeakedDirectory {
   UniqueFd fd{::open("/", O_RDONLY | O_DIRECTORY)};
   std::string program() const {
@@ -38,7 +38,7 @@ Launch start(const LaunchContainer& spec, const LaunchOptions& options = {}) {
   return launched;
 }
 
-// As container and as exec; empty: it ran.
+// Runs `args` as container and as exec. An empty text is success.
 std::vector<std::string> failures_of(std::vector<std::string> args) {
   std::vector<std::string> failures;
   LaunchContainer spec = base_spec(args);
@@ -59,7 +59,7 @@ std::vector<std::string> failures_of(std::vector<std::string> args) {
 TEST(Descriptors, ProgramBelowADescriptorOfTheCallerIsRefused) {
   const LeakedDirectory leaked;
   for (const std::string& failure : failures_of({leaked.program(), "echo", "out"})) {
-    EXPECT_EQ(failure, "exec " + leaked.program() + ": ENOENT") << "it is closed by then";
+    EXPECT_EQ(failure, "exec " + leaked.program() + ": ENOENT") << "it must be closed by then";
   }
   for (int fd = 0; fd < 64; ++fd) {
     for (const std::string& failure : failures_of({"/proc/self/fd/" + std::to_string(fd)})) {
@@ -132,7 +132,7 @@ TEST_F(HostileProgram, ScriptsOfOtherKindsRun) {
 
 TEST(Descriptors, StartedProcessHasItsStreamsOnly) {
   const LeakedDirectory leaked;
-  // The shell's own number 9 shows that the listing is of the right process.
+  // The shell's own descriptor 9 shows that the list is of the right process.
   LaunchContainer spec = base_spec({"sh", "-c", "exec 9</dev/null; ls /proc/1/fd; true"});
   Launch direct = start(spec);
   EXPECT_EQ(direct.read_stdout(), "0\n1\n2\n9\n");
@@ -147,8 +147,8 @@ TEST(Descriptors, StartedProcessHasItsStreamsOnly) {
   container.wait_exit();
 }
 
-// A neighbour with CAP_SYS_PTRACE in the PID namespace sees a process from its first moment on. The
-// watcher here is the test, which sees at least as much.
+// A neighbour with CAP_SYS_PTRACE in the PID namespace can inspect a process as soon as it exists.
+// Here the test is the watcher, which can see at least as much.
 class Watcher {
  public:
   Watcher(const volatile pid_t& cell, std::string pid_namespace)
@@ -168,11 +168,11 @@ class Watcher {
     }
   }
 
-  // A process that ends meanwhile shows nothing.
+  // Records nothing if the process ends meanwhile.
   void look(const std::string& process) {
     std::error_code failed;
     if (fs::read_symlink(process + "/ns/pid", failed) != pid_namespace_) return;
-    // Before its exec; the order matters, since afterwards these are the container's own.
+    // Both are opened before the process can exec: afterwards they would be the container's own.
     const UniqueFd directory(::open((process + "/fd").c_str(), O_RDONLY | O_DIRECTORY));
     std::ifstream maps(process + "/maps");
     std::set<std::string> seen;
@@ -183,7 +183,7 @@ class Watcher {
       const std::string target =
           fs::read_symlink(process + "/fd/" + entry->d_name, failed).string();
       if (failed || target.rfind("socket:", 0) == 0 || target.rfind("pipe:", 0) == 0) continue;
-      if (target == "/bin/busybox") continue;  // the container's program, being looked at
+      if (target == "/bin/busybox") continue;  // the container's program, open during the exec
       seen.insert(target);
     }
     ::closedir(listing);
@@ -234,7 +234,7 @@ std::string identity(const struct stat& info) {
   return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
 }
 
-// Of descriptor 0 of the process, and whether it is the null device.
+// Identifies the file at descriptor 0 of the process, and checks that it is the null device.
 std::string stdin_identity(const Launch& launched) {
   struct stat info {};
   const std::string path = "/proc/" + std::to_string(launched.pid) + "/fd/0";
@@ -275,7 +275,7 @@ TEST(Descriptors, StdinIsTheNullDeviceOfTheContainer) {
   }
 }
 
-TEST(Descriptors, WhatAContainerPutsInPlaceOfItsNullDeviceIsNotOpened) {
+TEST(Descriptors, AFileInPlaceOfTheNullDeviceIsNotOpened) {
   Launch container = start(
       base_spec({"sh", "-c", "rm /dev/null; mknod /dev/null p; echo >/dev/stderr; sleep 100"}));
   ASSERT_TRUE(container.executed()) << container.failure();
@@ -286,7 +286,7 @@ TEST(Descriptors, WhatAContainerPutsInPlaceOfItsNullDeviceIsNotOpened) {
                        {.null_stdin = true});
   exec.wait_started();
   EXPECT_TRUE(exec.executed()) << exec.failure();
-  EXPECT_EQ(exec.wait_exit(), 0) << "cat reads to the end at once";
+  EXPECT_EQ(exec.wait_exit(), 0) << "cat did not get end of file";
   container.kill(SIGKILL);
   container.wait_exit();
 }

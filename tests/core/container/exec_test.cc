@@ -58,7 +58,8 @@ TEST(Exec, IsAChildOfTheCallerWithItsOwnExitCode) {
   end(container);
 }
 
-// Prints who it is; never as the container's own process, which is root with every default.
+// Runs an exec that prints its identity. The container's own process is root with the default
+// settings, so the two differ.
 std::string identity_of_exec(const Launch& container, const oci::Process& process) {
   Launch exec = launch(encode_exec(process, {}, {.target = container.pidfd.get()}).value());
   exec.stdin_end.reset();
@@ -80,7 +81,7 @@ TEST(Exec, HasTheUserGroupsUmaskAndNoNewPrivilegesOfItsOwnPlan) {
             "Groups:\t3000 4000 \nNoNewPrivs:\t1\n");
   process.user = {};
   process.no_new_privileges = false;
-  // Without groups of its own it has none: those of the caller are not passed on.
+  // A plan without groups gives none: the caller's groups are not passed on.
   const gid_t callers = 4242;
   ASSERT_EQ(::setgroups(1, &callers), 0);
   EXPECT_EQ(identity_of_exec(container, process),
@@ -106,8 +107,8 @@ TEST(Exec, HasTheCapabilitiesAndLimitsOfItsOwnPlan) {
   end(container);
 }
 
-// The stage that makes the process is of the same user, and must not count.
-TEST(Exec, LimitOfProcessesIsThatOfTheProcessAlone) {
+// The helper that creates the process has the same user and must not count against the limit.
+TEST(Exec, LimitOfProcessesDoesNotCountTheHelper) {
   Launch container = start(base_spec({"sleep", "100"}));
   oci::Process process = base_spec({"grep", "processes", "/proc/self/limits"}).process;
   process.user.uid = 4242;
@@ -126,7 +127,7 @@ TEST(Exec, FailuresNameTheStep) {
   Launch missing = start_exec(container, {"no-such"});
   EXPECT_EQ(missing.failure(), "exec no-such: ENOENT");
   EXPECT_EQ(missing.wait_exit(), 127);
-  // The container's file tree is its own business now: nothing is made in it.
+  // An exec must not create anything in the container's file tree.
   Launch nowhere = start_exec(container, {"true"}, "/no/such/place");
   EXPECT_EQ(nowhere.failure(), "working directory /no/such/place: ENOENT");
   EXPECT_EQ(nowhere.wait_exit(), 127);
@@ -144,8 +145,8 @@ TEST(Exec, IntoAnEndedContainerIsAnError) {
   EXPECT_EQ(exec.wait_exit(), 127);
 }
 
-// The first process of a PID namespace cannot be waited for while another one of it is a zombie,
-// and that one is the caller's to reap: whoever waits for both in a fixed order must take this one.
+// The first process of a PID namespace is not waitable while another process of the namespace is a
+// zombie. The caller must reap that zombie, so it must wait for the exec process first.
 TEST(Exec, DiesWithTheContainersFirstProcessAndMustBeReapedBeforeIt) {
   Launch container = start(base_spec({"sleep", "100"}));
   Launch exec = start_exec(container, {"sleep", "100"});
@@ -213,8 +214,9 @@ TEST(PodInit, ContainersOfThePodSeeEachOther) {
                                       "ps -o pid,args; [ -e /proc/1/root/. ] && echo op''en; "
                                       "[ $(readlink /proc/self) -lt 20 ] && echo 'its own'; "
                                       "cat /proc/1/comm"});
-  // By the process as the tests have it, and by its namespace as the agent has it: the first is
-  // no value of procfs' option, so it goes the way of kernels without that option.
+  // Joins by pidfd, as the other tests do, and by the namespace's descriptor, as the agent does.
+  // The `pidns` option of procfs does not accept a pidfd, so the first case takes the way of
+  // kernels without that option.
   const std::string path = "/proc/" + std::to_string(init.pid) + "/ns/pid";
   const UniqueFd pid_namespace(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   for (const int fd : {init.pidfd.get(), pid_namespace.get()}) {
@@ -223,7 +225,7 @@ TEST(PodInit, ContainersOfThePodSeeEachOther) {
     EXPECT_NE(seen.find("sleep 100"), std::string::npos) << seen;
     EXPECT_NE(seen.find("its own\nberth-pod-init\n"), std::string::npos)
         << "a procfs of another PID namespace: " << seen;
-    // The first process has the keeper's program: its root and memory are closed to the pod.
+    // The first process runs the keeper's program: the pod must not reach its root and memory.
     EXPECT_EQ(seen.find("open\n"), std::string::npos) << seen;
   }
   init.kill(SIGTERM);
@@ -236,7 +238,8 @@ TEST(PodInit, ReapsOrphans) {
   LaunchContainer spec = base_spec({"sh", "-c", "(sh -c 'true &' ); sleep 100"});
   spec.namespaces.pid = {PlanNamespaceMode::join, init.pidfd.get()};
   Launch container = start(spec);
-  // The orphan's end and its reaping are one step for the kernel; what is waited for is the shell.
+  // The kernel ends and reaps the orphan in one step; the loop waits until the shell has come to
+  // `sleep`.
   std::string seen;
   for (int attempt = 0; attempt < 100; ++attempt) {
     Launch exec = start_exec(container, {"sh", "-c", "ps -o stat,args"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images that try to make the launch touch the host: links where destinations should be.
+// Images with links in place of mount destinations must not make the launch change the host.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,8 +56,7 @@ TEST_F(HostileRootfs, ClimbingLinksStopAtTheContainersRoot) {
 }
 
 TEST_F(HostileRootfs, MagicLinksAreRefused) {
-  // Descriptor 3 and up are the keeper's until the exec: one of them may be a directory of the
-  // host.
+  // The keeper's descriptors stay open until the exec: one of them may be a directory of the host.
   const UniqueFd victim(::open(place("victim").c_str(), O_RDONLY | O_DIRECTORY));
   link("data", "/proc/self/fd/" + std::to_string(victim.get()));
   sys::UniqueMount volume = sys::mount_filesystem("tmpfs").value();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the process is and what it may do, read from inside the container.
+// Identity and privileges of the process, read from inside the container.
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -84,7 +84,7 @@ TEST(Identity, NoNewPrivilegesAndFilterAreSeenInside) {
 TEST(Identity, RuntimeDefaultFilterRefusesMountAndNamespaces) {
   LaunchContainer spec =
       base_spec({"sh", "-c", "unshare -m true; mount -t tmpfs x /tmp; echo alive"});
-  // With the capability it is the filter alone that refuses.
+  // The process has the capability, so only the filter can refuse.
   const std::uint64_t admin = sys::capability_bit(*sys::capability_from_name("SYS_ADMIN"));
   spec.process.capabilities.bounding |= admin;
   spec.process.capabilities.effective |= admin;
@@ -144,8 +144,8 @@ TEST(Identity, SysctlsOfTheContainersNamespacesAreWritten) {
   EXPECT_EQ(run(spec), "sysctl net/ipv4/no_such_setting: ENOENT");
 }
 
-// Before the exec it cannot be dumped, so that nobody reads the keeper's memory; the exec ends
-// that.
+// Before the exec the process is not dumpable, so that no other process reads the keeper's memory.
+// The exec makes it dumpable again.
 TEST(Identity, AfterTheExecAProcessCanBeReadLikeAnyOther) {
   EXPECT_EQ(run_shell("readlink /proc/1/exe"), "/bin/busybox\n");
 }

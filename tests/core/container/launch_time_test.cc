@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a launch costs, by stage, from a mount namespace like the keeper's: an almost empty tmpfs.
-// Not a benchmark: the bound only notices when a step has become a different kind of slow.
+// Prints the duration of each stage of a launch from a mount namespace like the keeper's, which is
+// an almost empty tmpfs. Not a benchmark: the limit only detects a step that has become many times
+// slower.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,14 +74,15 @@ void measure(bool bare_root) {
     std::printf("%-24s %6ld us\n", kNames[i], static_cast<long>(median(times[i]) / 1000));
   }
   const auto& whole = times[kStages + 1];
-  // The shortest: a busy machine only ever adds.
+  // Checks the shortest launch: other load on the machine only makes launches slower.
   EXPECT_LT(*std::min_element(whole.begin(), whole.end()), kShortestNsMax);
 }
 
-// By both ways into the root: the change of root, and pivot_root with umount.
+// With both ways into the root: chroot into an attached root (true), and pivot_root with umount
+// (false).
 class LaunchTime : public ::testing::TestWithParam<bool> {};
 
-TEST_P(LaunchTime, LaunchStaysInItsOrderOfMagnitude) {
+TEST_P(LaunchTime, ShortestLaunchIsBelowTheLimit) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {

@@ -61,7 +61,7 @@ void build_busybox(const std::string& root) {
   }
 }
 
-// What masks paths: an empty directory and an empty file.
+// The covers that mask paths: an empty directory and an empty file.
 void make_covers(const std::string& directory) {
   fs::create_directories(directory + "/empty");
   const UniqueFd file(::open((directory + "/none").c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0444));

@@ -20,7 +20,7 @@
 
 namespace berth::container::testing {
 
-// A file below the place.
+// The path of a file below the place.
 std::string place(const std::string& path);
 
 // Once for each test program: unshares, mounts the tmpfs, builds place("lower"). Needs root.
@@ -29,7 +29,7 @@ class PlaceEnvironment : public ::testing::Environment {
   void SetUp() override;
 };
 
-// A running launch. Owns what spawn gave.
+// A running launch. Owns the descriptors that spawn returned.
 struct Launch {
   int spawn_errno = 0;
   sys::Mmap plan_memory;
@@ -45,9 +45,9 @@ struct Launch {
 
   const Report* find(ReportKind kind) const;
   bool executed() const;
-  // "mounts /proc: ENOENT", or empty.
+  // As in "mounts /proc: ENOENT"; empty on success.
   std::string failure() const;
-  // Until the channel ends; fails the test after ten seconds.
+  // Waits until the report channel ends; fails the test after ten seconds.
   void wait_started();
   std::string read_stdout();
   std::string read_stderr();
@@ -64,15 +64,15 @@ struct LaunchOptions {
 };
 Launch launch(const EncodedPlan& plan, const LaunchOptions& options = {});
 
-// The calling process sees only an empty read-only tmpfs from now on, as the keeper does; returns a
-// descriptor of /proc. For a forked child of the test.
+// Leaves the calling process with an empty read-only tmpfs as its only mount, as in the keeper;
+// returns a descriptor of /proc. Call it in a forked child of the test.
 UniqueFd enter_bare_root();
 
 // A fresh overlay over place("lower"), or over another directory below the place; detached.
 sys::UniqueMount make_rootfs(const std::string& lower = "lower");
 
 LaunchContainer base_spec(std::vector<std::string> args);
-// Runs to the end and gives what it printed on stdout; the failure text when it did not start.
+// Runs the container to its end and returns its stdout, or the failure text if it did not start.
 std::string run(const LaunchContainer& spec, int* exit_code = nullptr, LaunchFds fds = {});
 std::string run_shell(const std::string& script);
 

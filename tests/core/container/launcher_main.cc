@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// main of every test that launches: the first process of a PID namespace of its own, so that what a
-// test leaves behind ends with it.
+// main of every test that launches containers. The tests run as the first process of a PID
+// namespace of their own, so that every process that a test leaves behind ends with it.
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The launch plan: what is encoded is read back, and no bytes whatever can lead a reader outside.
+// The launch plan: a reader gets what was encoded, and no malformed bytes make it read outside.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -35,7 +35,7 @@ LaunchContainer sample() {
 
 struct Encoded {
   EncodedPlan plan;
-  std::vector<std::uint64_t> words;  // aligned as a mapping is
+  std::vector<std::uint64_t> words;  // aligned like a mapping
   std::size_t size = 0;
 
   PlanView view() const {
@@ -82,7 +82,7 @@ TEST(Plan, EveryFieldIsReadBack) {
   EXPECT_STREQ(view.text(options[1].key), "noswap");
   EXPECT_EQ(options[1].has_value, 0U);
   EXPECT_EQ(view.mounts()[2].fd, 1);
-  EXPECT_EQ(view.mounts()[2].propagation, 1U << 18) << "private unless told otherwise";
+  EXPECT_EQ(view.mounts()[2].propagation, 1U << 18) << "private by default";
   EXPECT_EQ(view.devices()[0].gid, 5U);
   EXPECT_STREQ(view.text(view.sysctls()[0].path), "net/ipv4/ip_forward");
   EXPECT_EQ(view.seccomp()[2], 3U);
@@ -156,7 +156,7 @@ TEST(Plan, DescriptorsThatAreNotThereAreRefused) {
   }
 }
 
-// Reads every byte that the view says is there, as the keeper would.
+// Reads every byte of which the view has a reference, as the keeper would.
 std::uint64_t read_everything(const PlanView& view) {
   std::uint64_t sum = 0;
   const auto text = [&](const PlanRef& ref) { sum += std::strlen(view.text(ref)); };
@@ -187,12 +187,12 @@ std::uint64_t read_everything(const PlanView& view) {
   return sum;
 }
 
-TEST(Plan, RandomDamageNeverLeadsOutside) {
+TEST(Plan, RandomDamageCausesNoReadOutsideThePlan) {
   const Encoded original = encode(sample());
   std::mt19937_64 random(20261122);
   int accepted = 0;
   for (int round = 0; round < 20'000; ++round) {
-    // Exactly as large as the message, so that a sanitizer sees one byte too many.
+    // Has exactly the size of the message, so that a sanitizer reports a read of one byte too many.
     auto* words = static_cast<char*>(::operator new(original.size, std::align_val_t(8)));
     std::memcpy(words, original.words.data(), original.size);
     for (std::uint64_t i = 0; i <= random() % 4; ++i) {
@@ -209,7 +209,7 @@ TEST(Plan, RandomDamageNeverLeadsOutside) {
     }
     ::operator delete(words, std::align_val_t(8));
   }
-  EXPECT_GT(accepted, 100) << "the damage is too coarse to test anything";
+  EXPECT_GT(accepted, 100) << "nearly every damaged plan is refused, so few are read";
   EXPECT_LT(accepted, 19'000);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process of a container, from the plan to its exit, seen from inside and from outside.
+// A process of a container, from the plan to its exit, inspected from inside and from outside.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -114,9 +114,9 @@ TEST(Spawn, NothingOfTheOldRootIsLeftInside) {
 }
 
 TEST(Spawn, NoDescriptorOfTheKeeperReachesTheContainer) {
-  // One that somebody forgot to mark close-on-exec.
+  // A descriptor that lacks close-on-exec by mistake.
   const UniqueFd leak(::open("/", O_RDONLY | O_DIRECTORY));
-  // The fourth is the one through which ls reads the directory.
+  // Descriptor 3 is the directory that ls reads.
   EXPECT_EQ(run_shell("ls /proc/self/fd"), "0\n1\n2\n3\n");
   EXPECT_EQ(run_shell("readlink /proc/$$/fd/3 || echo closed"), "closed\n");
 }
@@ -152,7 +152,7 @@ TEST(Spawn, MaskedPathsAreEmptyAndReadonlyPathsRefuseWrites) {
   EXPECT_NE(run_shell("touch /sys/firmware/x").find("Read-only"), std::string::npos);
 }
 
-// A mount below a read-only path is neither writable nor hidden by what lies under it.
+// A mount below a read-only path stays visible and is read-only too.
 TEST(Spawn, ReadonlyPathsCoverTheMountsBelowThem) {
   LaunchContainer spec =
       base_spec({"sh", "-c",
@@ -199,7 +199,7 @@ TEST(Spawn, ReadonlyRootRefusesWritesButWorkingDirectoryWasMade) {
   spec.process.user.uid = 1000;
   const std::string text = run(spec);
   EXPECT_EQ(text.substr(0, text.find("touch")), "/made/for/me\n1000:755\nrefused\n");
-  // To root nothing but the mount says no.
+  // For root only the read-only mount refuses the write.
   spec.process.user.uid = 0;
   const std::string of_root = run(spec);
   EXPECT_NE(of_root.find("refused"), std::string::npos) << of_root;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Processes with a terminal: the master comes out with the reports.
+// Processes with a terminal: the master is sent over the report channel.
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 namespace berth::container::testing {
 namespace {
 
-// A master answers EIO when the last slave is closed: that is the end of its output.
+// Reading a master fails with EIO once the last slave is closed: the output has ended.
 std::string read_terminal(const UniqueFd& master) {
   std::string text;
   char chunk[1024];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 of the keeper, of the agent, of both: no container ends, no line is lost or doubled, exit
-// codes are right or unknown.
+// After kill -9 of the keeper, the agent or both: no container ends, no log line is lost or
+// doubled, and every exit code is right or reported as unknown.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ constexpr int kLines = 400'000;
 
 class CrashTest : public KeeperTest {
  protected:
-  // Lets the client's own tasks run for a while.
+  // Runs the client's own tasks for this time.
   void pass_ms(std::int64_t duration_ms) { ASSERT_TRUE(run(sleep(*ring_, duration_ms)).ok()); }
   static Task<void> sleep(Ring& ring, std::int64_t duration_ms) {
     co_await ring.sleep_until(Deadline::after_ms(duration_ms));
@@ -30,16 +30,16 @@ class CrashTest : public KeeperTest {
     while (client_->starts() < starts && !limit.passed()) pass_ms(2);
     EXPECT_EQ(client_->starts(), starts);
   }
-  // Until what the dead keeper held is handed over.
+  // Waits until the new keeper has everything that the dead one held.
   void wait_handed_over() { ASSERT_TRUE(run(client_->drop("nothing", soon())).ok()); }
-  // A program that is quicker than the log: numbered lines of changing length.
+  // Numbered lines of varying length, which `cat` prints faster than the keeper logs them.
   void make_numbers() {
     std::ofstream file(container::testing::place("lower/numbers"));
     for (int i = 0; i < kLines; ++i) file << i << std::string(i % 57, '.') << '\n';
   }
 };
 
-// Complete, in order, none twice.
+// Every line is there once, in order.
 void expect_numbers(const std::string& text) {
   int expected = 0;
   for (const std::string& line : lines_of(text)) {
@@ -58,7 +58,7 @@ TEST_F(CrashTest, NoLogLineIsLostOrDoubledWhenTheKeeperIsKilledThirtyTimes) {
     ::usleep(static_cast<useconds_t>(random() % 4000));
     kill_keeper();
     wait_revived(kill + 1);
-    // Until it is being used again: the next kill hits a keeper that works.
+    // After every other kill the keeper works for a while before the next one.
     if (kill % 2 == 0) pass_ms(static_cast<std::int64_t>(random() % 8));
   }
   EXPECT_EQ(wait_exit("flood").exit_code, 0);
@@ -96,7 +96,7 @@ TEST_F(CrashTest, ExitWhileNoAgentIsConnectedIsReportedToTheNext) {
   EXPECT_EQ(wait_exit("c1").exit_code, 5);
   EXPECT_EQ(joined_log(log_of("c1")), "late\n");
   EXPECT_TRUE(client_->find("c2").has_value());
-  // Told again to every agent until it is forgotten.
+  // The exit is reported to every new agent until it is forgotten.
   drop_client();
   connect();
   EXPECT_EQ(wait_exit("c1").exit_code, 5);
@@ -125,7 +125,7 @@ TEST_F(CrashTest, ContainersOutliveKeeperAndAgentTogether) {
   ASSERT_EQ(::kill(keeper, SIGKILL), 0);
   ASSERT_EQ(::waitpid(keeper, nullptr, 0), keeper);
   ::usleep(100'000);
-  EXPECT_EQ(::kill(started.pid, 0), 0) << "writing without a reader must not end it";
+  EXPECT_EQ(::kill(started.pid, 0), 0) << "a write without a reader must not end the process";
   connect();
   EXPECT_EQ(client_->starts(), 1u);
   const auto known = client_->find("c1");
@@ -133,7 +133,7 @@ TEST_F(CrashTest, ContainersOutliveKeeperAndAgentTogether) {
   EXPECT_EQ(known->pid, started.pid);
   ASSERT_TRUE(run(client_->reopen_log("c1", open_log(log_path("c1")), soon())).ok());
   EXPECT_EQ(wait_exit("c1").exit_code, 4);
-  // What was written into the pipe while nobody read is not lost with it: the process held it open.
+  // Data in the pipe is not lost while no process reads it: the container holds the pipe open.
   std::string expected;
   for (int i = 0; i < 30; ++i) expected += "line " + std::to_string(i) + "\n";
   EXPECT_EQ(joined_log(log_of("c1")), expected);
@@ -156,7 +156,7 @@ TEST_F(CrashTest, HeldDescriptorsSurviveTheKeeper) {
   EXPECT_EQ(after.st_ino, before.st_ino);
 }
 
-TEST_F(CrashTest, LaunchThatTheKeeperDidNotLiveToAnswerIsUndone) {
+TEST_F(CrashTest, LaunchThatADyingKeeperDidNotAnswerIsUndone) {
   for (int i = 0; i < 20; ++i) {
     const std::string id = "c" + std::to_string(i);
     const pid_t keeper = client_->pid();
@@ -178,7 +178,7 @@ TEST_F(CrashTest, LaunchThatTheKeeperDidNotLiveToAnswerIsUndone) {
       forget(id);
     } else {
       EXPECT_TRUE(started.error().is(Errc::unavailable)) << started.error().message();
-      // Once a new keeper has cleaned up, the name is free again.
+      // After a new keeper has cleaned up, the name can be used again.
       Result<Started> again = try_launch(id, {.args = {"true"}});
       const Deadline limit = soon();
       while (!again.ok() && again.error().is(Errc::already_exists) && !limit.passed()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log on a FUSE filesystem whose server takes requests and does not answer: its container waits,
-// loses nothing, and holds up neither the keeper nor anybody else.
+// A log on a FUSE filesystem whose server reads requests but does not answer: its container waits
+// and loses no output, and the keeper serves all other containers.
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
@@ -43,7 +43,7 @@ class FuseServer {
 
   bool mounted() const { return mounted_; }
   std::string log() const { return path_ + "/log"; }
-  // From the next request on, until answer().
+  // Leaves requests unanswered from the next one on, until answer().
   void hang() {
     const std::lock_guard lock(mutex_);
     hung_ = true;
@@ -53,8 +53,8 @@ class FuseServer {
     hung_ = false;
     changed_.notify_all();
   }
-  // A request waits for its answer.
-  bool keeps_someone_waiting() {
+  // True while a request waits for its answer.
+  bool has_waiting_request() {
     const std::lock_guard lock(mutex_);
     return waiting_;
   }
@@ -75,7 +75,7 @@ class FuseServer {
       ::memcpy(&header, request.data(), sizeof header);
       std::unique_lock lock(mutex_);
       waiting_ = hung_;
-      // Not for ever: who waits for the answer cannot be killed.
+      // Limited, because a process that waits for the answer cannot be killed.
       changed_.wait_for(lock, std::chrono::seconds(15), [this] { return !hung_; });
       waiting_ = false;
       handle(header, request.data() + sizeof header);
@@ -120,7 +120,7 @@ class FuseServer {
       case FUSE_FORGET:
       case FUSE_BATCH_FORGET:
       case FUSE_INTERRUPT:
-        return;  // have no answer
+        return;  // these have no answer
       default:
         return refuse(header, ENOSYS);
     }
@@ -147,7 +147,7 @@ class FuseServer {
     send(&out, sizeof out);
   }
   void send(const void* bytes, std::size_t length) {
-    // ENOENT: who asked was interrupted.
+    // ENOENT: the request was interrupted.
     const bool sent = ::write(device_.get(), bytes, length) >= 0;
     EXPECT_TRUE(sent || errno == ENOENT) << ::strerror(errno);
   }
@@ -170,7 +170,7 @@ class FuseLogTest : public KeeperTest {
     KeeperTest::SetUp();
     server_ = std::make_unique<FuseServer>(dir_ + "/fuse");
     if (!server_->mounted()) GTEST_SKIP() << "FUSE cannot be mounted here";
-    // The server says once that it has no flush, so that close(2) does not ask it: every process
+    // The server refuses flush once, so that later close(2) calls do not request it: every process
     // that the keeper starts closes its copies of the keeper's descriptors.
     ASSERT_TRUE(open_hanging().valid());
   }
@@ -193,7 +193,7 @@ TEST_F(FuseLogTest, KeeperServesTheOthersWhileTheServerDoesNotAnswer) {
   ASSERT_TRUE(run(client_->reopen_log("hung", open_hanging(), soon())).ok());
   server_->hang();
   ASSERT_EQ(::write(go, "\n", 1), 1);
-  ASSERT_TRUE(eventually([&] { return server_->keeps_someone_waiting(); }));
+  ASSERT_TRUE(eventually([&] { return server_->has_waiting_request(); }));
   shell("fine", "echo alive");
   EXPECT_EQ(wait_exit("fine").exit_code, 0);
   EXPECT_EQ(joined_log(log_of("fine")), "alive\n");
@@ -207,15 +207,15 @@ TEST_F(FuseLogTest, KeeperServesTheOthersWhileTheServerDoesNotAnswer) {
       << server_->content();
 }
 
-TEST_F(FuseLogTest, WhetherAFileCanBePolledIsKnownWithoutAskingItsServer) {
+TEST_F(FuseLogTest, CanPollSendsNoRequestToTheServer) {
   const UniqueFd log = open_hanging();
   ASSERT_TRUE(log.valid());
   server_->hang();
   EXPECT_TRUE(can_poll(log.get()));
-  EXPECT_FALSE(server_->keeps_someone_waiting());
+  EXPECT_FALSE(server_->has_waiting_request());
   EXPECT_FALSE(server_->was_polled());
-  server_->answer();  // closing asks it
-  // Those of ordinary logs.
+  server_->answer();  // close(2) sends a request
+  // An ordinary log cannot be polled, a pipe can.
   EXPECT_FALSE(can_poll(open_log(dir_ + "/plain").get()));
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);

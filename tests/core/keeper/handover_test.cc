@@ -31,7 +31,7 @@ TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {
   }
   EXPECT_EQ(client_->pid(), keeper);
   EXPECT_EQ(client_->starts(), 1u);
-  // Still the parent: the exit code is known without anyone's help.
+  // The keeper is still the parent, so it knows the exit code without the agent.
   EXPECT_EQ(wait_exit("flood").exit_code, 6);
   std::string expected;
   for (int i = 0; i < 60000; ++i) expected += "line " + std::to_string(i) + "\n";
@@ -42,7 +42,7 @@ TEST_F(HandoverTest, ReexecutionKeepsContainersLogsAndExitCodes) {
   EXPECT_TRUE(client_->find("ended").has_value());
 }
 
-TEST_F(HandoverTest, ProgramThatCannotBeExecutedIsRefusedAndTheOldOneGoesOn) {
+TEST_F(HandoverTest, ProgramThatCannotBeExecutedIsRefusedAndTheOldOneContinues) {
   shell("c1", "sleep 0.2; echo fine; exit 2");
   const std::string path = dir_ + "/not-a-program";
   std::ofstream(path) << "text";
@@ -54,7 +54,7 @@ TEST_F(HandoverTest, ProgramThatCannotBeExecutedIsRefusedAndTheOldOneGoesOn) {
 
 TEST_F(HandoverTest, ProgramThatEndsAtOnceIsReplacedByTheAgent) {
   shell("c1", "sleep 0.5; echo fine; exit 2");
-  // Statically linked, and no applet of that name.
+  // busybox is statically linked and has no applet of that name, so it ends at once.
   Result<void> done = reexec("/bin/busybox");
   ASSERT_FALSE(done.ok());
   EXPECT_TRUE(done.error().is(Errc::unavailable)) << done.error().message();

@@ -81,7 +81,7 @@ void KeeperTest::connect() {
 }
 
 void KeeperTest::drop_client() {
-  // The keeper cannot tell this from a kill: the socket closes without a word.
+  // For the keeper this is the same as a killed agent: the socket closes.
   ASSERT_TRUE(run(client_->close()).ok());
   client_.reset();
   ring_ = Ring::create().value();
@@ -107,8 +107,8 @@ void KeeperTest::TearDown() {
   EXPECT_FALSE(fs::exists(dir_ + "/keeper.lock"));
   std::error_code busy;  // a test may have mounted something
   fs::remove_all(dir_, busy);
-  // No child of ours or of the keeper goes on. One that was just ending when the keeper went is
-  // ours.
+  // No child of the test or the keeper is left. A process that ended together with the keeper
+  // became a child of the test.
   EXPECT_TRUE(eventually([] { return ::waitpid(-1, nullptr, WNOHANG) == -1; }, 1000));
 }
 
@@ -141,7 +141,7 @@ Started KeeperTest::launch(const std::string& id, LaunchWish wish) {
 }
 
 void KeeperTest::kill_process(const Started& started, int signal_number) {
-  // 0 and -1 mean the whole world to kill(2).
+  // kill(2) takes 0 as the own process group and -1 as every process.
   ASSERT_GT(started.pid, 1);
   ASSERT_EQ(::kill(started.pid, signal_number), 0);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test support: a state directory of its own with a keeper in it, in a PID namespace whose first
-// process is the test, so that whatever a test leaves behind ends with it.
+// Test support: a keeper with a state directory of its own, in a PID namespace whose first process
+// is the test, so that every process that a test leaves behind ends with it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,11 +26,11 @@ constexpr std::int64_t kLongMs = 20'000;
 
 std::string read_file(const std::string& path);
 std::vector<std::string> lines_of(const std::string& text);
-// What a CRI log says on one stream: the records' texts joined as kubelet joins them. Fails the
-// test on a record that is not in the format.
+// The text of one stream of a CRI log: the contents of its records, joined as the kubelet joins
+// them. Fails the test if a record is malformed.
 std::string joined_log(const std::string& log, const std::string& stream = "stdout");
 int count_fds(pid_t pid);
-// False when it did not become true in time.
+// False if the condition did not become true in time.
 bool eventually(const std::function<bool()>& condition, std::int64_t limit_ms = kLongMs);
 
 class KeeperTest : public ::testing::Test {
@@ -39,9 +39,9 @@ class KeeperTest : public ::testing::Test {
   // Kills and forgets what is left, ends the keeper, and checks that nothing remains.
   void TearDown() override;
 
-  // A client like a new agent's.
+  // Connects a client, as a new agent does.
   void connect();
-  // Like an agent that is killed: no goodbye.
+  // Closes the client without a message, as when an agent is killed.
   void drop_client();
 
   struct LaunchWish {
@@ -55,7 +55,7 @@ class KeeperTest : public ::testing::Test {
   Started launch(const std::string& id, LaunchWish wish);
   Started shell(const std::string& id, const std::string& script);
   static void kill_process(const Started& started, int signal_number);
-  // The next exit of `id`; others are put aside.
+  // Returns the next exit of `id` and stores the exits of other processes for later calls.
   Exit wait_exit(const std::string& id);
   void forget(const std::string& id);
   void kill_keeper();

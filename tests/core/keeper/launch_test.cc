@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The everyday life of a keeper's process: start, output, exit, forget.
+// Ordinary use of the keeper: start, output, exit, forget.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ TEST_F(KeeperTest, DeathBySignalIs128PlusTheSignal) {
   EXPECT_EQ(wait_exit("c1").exit_code, 128 + SIGKILL);
 }
 
-// Neither the keeper's handlers nor its mask, nor what it was started with.
+// The process has neither the keeper's handlers and mask nor those that the keeper started with.
 TEST_F(KeeperTest, SignalsAreAtTheirDefaultsAndUnblocked) {
   launch("c1", {.args = {"grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"}});
   EXPECT_EQ(wait_exit("c1").exit_code, 0);
@@ -111,7 +111,7 @@ TEST_F(KeeperTest, GrandchildHoldingThePipeDelaysNeitherExitNorForget) {
   const std::string pid = joined_log(log_of("c1"));
   forget("c1");
   ASSERT_EQ(::kill(std::stoi(pid), SIGKILL), 0);
-  // The keeper is its parent now and reaps it in silence.
+  // The keeper is its parent now and reaps it without a report.
   EXPECT_TRUE(eventually([&] { return ::kill(std::stoi(pid), 0) != 0; }));
 }
 
@@ -134,9 +134,9 @@ TEST_F(KeeperTest, HeldDescriptorsComeBackToANewAgent) {
   EXPECT_TRUE(client_->held("pod-1").value().empty());
 }
 
-// It may come to its end before the helper that made it, which then still holds the launch's
-// channel. Both programs do next to nothing, so that it does within some hundred rounds.
-TEST_F(KeeperTest, AProcessThatEndsBeforeItsHelperHasBeenLaunchedAllTheSame) {
+// The process may end before the helper that created it, which then still has the launch's report
+// channel open. Both programs do next to nothing, so this happens within some hundred rounds.
+TEST_F(KeeperTest, LaunchSucceedsWhenTheProcessEndsBeforeItsHelper) {
   const Started target = shell("target", "exec sleep 1000");
   std::vector<std::string> args = {"true"};
   ASSERT_GT(target.pid, 1);

@@ -45,7 +45,7 @@ TEST(LogFormat, StampsAgreeWithTheLibrary) {
     ::gmtime_r(&time, &utc);
     char expected[40];
     ::strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S.000000001Z", &utc);
-    if (seconds > 9'000'000'000) continue;  // beyond what nanoseconds can count
+    if (seconds > 9'000'000'000) continue;  // does not fit into 64 bits of nanoseconds
     EXPECT_EQ(stamp(seconds * 1'000'000'000 + 1), expected);
   }
   EXPECT_EQ(stamp(951'782'400'000'000'000), "2000-02-29T00:00:00.000000000Z");
@@ -72,7 +72,7 @@ TEST(LogFormat, BinaryBytesPassUntouched) {
   EXPECT_EQ(format(raw + "\n").text, stamp(kTime) + " stdout F " + raw + "\n");
 }
 
-TEST(LogFormat, WhatDoesNotFitIsLeftForTheNextBatch) {
+TEST(LogFormat, LinesThatDoNotFitAreLeftForTheNextBatch) {
   const std::string raw(kRawBytesMax, '\n');
   std::string rest = raw;
   std::size_t records = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a successor makes of a batch whose record a dead keeper left behind, when the log died with
-// keeper and agent and is brought again later: no byte twice, none lost.
+// Keeper and agent died and with them the log's descriptor. A new keeper finds the record of an
+// unfinished batch in the table; when an agent sends the log again, every byte is in it once.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -60,7 +60,7 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
     return UniqueFd(::open(path(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   }
 
-  // The record of a batch, of which the log holds the first `written` bytes. Returns it whole.
+  // Leaves the record of a batch of which the log has the first `written` bytes. Returns the batch.
   std::string leave_batch(const std::string& raw, std::size_t written, bool partial = false) {
     const FormatInput input{.raw = std::as_bytes(std::span(raw)),
                             .stream = kStdout,
@@ -91,8 +91,8 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
     return batch;
   }
 
-  // A keeper that found the table and no descriptor of the log.
-  void succeed() {
+  // Starts a new keeper's pump, which has the table but no descriptor of the log.
+  void start_successor() {
     LogPump::Owner& owner = *this;
     pump_.emplace(table_, ring_, owner);
     ASSERT_TRUE(pump_->open().ok());
@@ -102,7 +102,7 @@ class LogRecover : public ::testing::Test, private LogPump::Owner {
     pump_->recover();
     turn(1);
   }
-  void bring(const char* name = "log") {
+  void send_log(const char* name = "log") {
     pump_->reopen(entry_, open_log(name));
     EXPECT_EQ(reopened_, 1);
     while (table_.header().slots[0].phase != SlotPhase::free || !pump_->quiet()) turn(1);
@@ -147,9 +147,9 @@ TEST_F(LogRecover, BatchOfALostLogIsContinuedWhereItStopped) {
     reopened_ = 0;
     table_.at(entry_).partial[kStdout] = 0;
     const std::string batch = leave_batch(raw, written);
-    succeed();
+    start_successor();
     EXPECT_EQ(content(), kBefore + batch.substr(0, written));
-    bring();
+    send_log();
     EXPECT_EQ(content(), kBefore + batch) << written << " of " << whole;
     EXPECT_EQ(table_.at(entry_).partial[kStdout], 1);
     EXPECT_TRUE(pump_->close(entry_));
@@ -163,21 +163,21 @@ TEST_F(LogRecover, BatchOfALostLogIsContinuedWhereItStopped) {
 
 TEST_F(LogRecover, WaitsAcrossRetriesAndAnotherDeathOfTheKeeper) {
   const std::string batch = leave_batch("line\n", 1000);
-  succeed();
+  start_successor();
   while (retries_ < 2) turn(1);
-  succeed();
+  start_successor();
   while (retries_ < 3) turn(1);
   EXPECT_EQ(content(), kBefore + batch);
-  bring();
+  send_log();
   EXPECT_EQ(content(), kBefore + batch);
 }
 
-TEST_F(LogRecover, WhatIsWrittenMeanwhileFollows) {
+TEST_F(LogRecover, LaterOutputFollowsTheBatch) {
   const std::string batch = leave_batch("line\n", 1000);
-  succeed();
+  start_successor();
   ASSERT_EQ(::write(writer_.get(), "later\n", 6), 6);
   turn(2);
-  bring();
+  send_log();
   const std::string start = kBefore + batch;
   while (content().find("later") == std::string::npos) turn(1);
   EXPECT_EQ(content().substr(0, start.size()), start);
@@ -185,11 +185,11 @@ TEST_F(LogRecover, WhatIsWrittenMeanwhileFollows) {
   EXPECT_EQ(lines_in(content()), 3);
 }
 
-// Of the first one nothing can be known.
-TEST_F(LogRecover, AnotherFileGetsTheBatchWhole) {
+// The contents of the first file are not known here.
+TEST_F(LogRecover, AnotherFileGetsTheWholeBatch) {
   leave_batch("line\n", 1000);
-  succeed();
-  bring("other");
+  start_successor();
+  send_log("other");
   EXPECT_TRUE(content("other").ends_with(" stdout F line\n")) << content("other");
   EXPECT_EQ(lines_in(content("other")), 1);
 }

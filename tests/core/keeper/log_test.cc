@@ -31,7 +31,7 @@ TEST_F(KeeperTest, LongLinesAndBinaryBytesArriveUnchanged) {
   const std::string log = log_of("c1");
   EXPECT_EQ(joined_log(log) == data, true)
       << "sizes " << joined_log(log).size() << " " << data.size();
-  // No record is longer than a reader must be able to hold.
+  // No record is longer than every reader must support.
   for (const std::string& line : lines_of(log)) EXPECT_LE(line.size(), 40 + 16384u);
 }
 
@@ -52,7 +52,7 @@ TEST_F(KeeperTest, ReopenedLogContinuesWhereTheOldOneEnds) {
     paths.push_back(log_path("c1") + "." + std::to_string(turn));
     Result<void> reopened = run(client_->reopen_log("c1", open_log(paths.back()), soon()));
     ASSERT_TRUE(reopened.ok()) << reopened.error().message();
-    // Answered: the old file is complete and gets nothing more.
+    // After the answer the old file is complete and gets no further output.
     const std::string old = read_file(paths[paths.size() - 2]);
     EXPECT_TRUE(old.empty() || old.back() == '\n');
     ::usleep(3000);

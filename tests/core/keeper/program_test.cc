@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of the keeper a container can meet: its program file and the files that mask paths.
+// Files of the keeper that a container can reach: its program and the covers that mask paths.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -29,7 +29,7 @@ class ProgramTest : public KeeperTest {
     return WEXITSTATUS(status);
   }
 
-  // Nobody changes or executes it, root through /proc included.
+  // No process can change or execute it, not even root through /proc.
   void expect_out_of_reach() const {
     const std::string path = exe();
     EXPECT_EQ(::open(path.c_str(), O_WRONLY | O_CLOEXEC), -1);
@@ -55,7 +55,7 @@ TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
   expect_out_of_reach();
   ASSERT_TRUE(run(client_->reexec(options_.binary, soon())).ok());
   expect_out_of_reach();
-  // While it runs, a write is ETXTBSY for any program; what counts is what comes after.
+  // While the keeper runs, a write fails with ETXTBSY for any program; so the test kills it first.
   const UniqueFd kept(::open(exe().c_str(), O_PATH | O_CLOEXEC));
   ASSERT_TRUE(kept.valid());
   kill_keeper();
@@ -66,7 +66,7 @@ TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
   }));
   EXPECT_EQ(::open(path.c_str(), O_WRONLY | O_CLOEXEC), -1);
   EXPECT_EQ(errno, EROFS);
-  // A request waits for the next keeper.
+  // Each request waits until the next keeper serves it.
   while (client_->starts() < 2) {
     ASSERT_TRUE(run(client_->drop("nothing", soon())).ok());
   }
@@ -75,7 +75,7 @@ TEST_F(ProgramTest, IsOutOfReachAfterStartReexecutionAndRestart) {
   expect_out_of_reach();
 }
 
-TEST_F(ProgramTest, KeeperIsCalledByItsName) {
+TEST_F(ProgramTest, KeeperHasItsOwnProcessName) {
   EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/comm"), "berth-keeper\n");
 }
 
@@ -117,7 +117,7 @@ TEST_F(ProgramTest, ThreeHundredMountsAreMade) {
   EXPECT_EQ(wait_exit("after").exit_code, 3);
 }
 
-TEST_F(ProgramTest, DescriptorsOfALaunchThatDidNotComeAreClosedWithTheNext) {
+TEST_F(ProgramTest, DescriptorsOfAFailedLaunchAreClosed) {
   const int before = count_fds(client_->pid());
   constexpr int kMounts = 300;
   std::vector<UniqueFd> trees;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hostile or broken peer can do to the keeper: nothing. And the keeper's start-up errors.
+// A hostile or broken peer cannot harm the keeper. Also the keeper's start-up errors.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Speaks to the keeper by hand; the client is away meanwhile.
+// Sends messages to the keeper without a client.
 class ProtocolTest : public KeeperTest {
  protected:
   void SetUp() override {
@@ -33,7 +33,7 @@ class ProtocolTest : public KeeperTest {
   void TearDown() override {
     socket_.reset();
     if (!client_) connect();
-    EXPECT_EQ(client_->pid(), keeper_) << "the keeper must have lived through it";
+    EXPECT_EQ(client_->pid(), keeper_) << "the keeper must have survived the test";
     EXPECT_EQ(client_->starts(), 0u);
     KeeperTest::TearDown();
   }
@@ -46,7 +46,7 @@ class ProtocolTest : public KeeperTest {
     timeval limit{10, 0};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
-  // 0: accepted; else the errno of the refusal; -1: hung up on us.
+  // 0: accepted; else the errno of the refusal; -1: the keeper closed the connection.
   int ask(const Header& header, std::span<const std::byte> body, std::span<const int> fds = {}) {
     if (!send(socket_.get(), header, body, fds).ok()) return -1;
     const Deadline limit = soon();
@@ -82,7 +82,7 @@ TEST_F(ProtocolTest, AnotherVersionOrAnotherMagicEndsTheConnection) {
   EXPECT_EQ(ask(Header{.magic = 1, .type = MessageType::hello, .request = 1}, {}), -1);
   dial();
   EXPECT_EQ(ask(Header{.type = MessageType::list, .request = 1}, {}), EPROTO)
-      << "hello comes first";
+      << "hello must come first";
 }
 
 TEST_F(ProtocolTest, OversizedAndTruncatedMessagesEndTheConnection) {
@@ -123,7 +123,7 @@ TEST_F(ProtocolTest, HostilePlansAreRefusedAndLeaveNothing) {
   greet();
   const int before = count_fds(keeper_);
   EXPECT_EQ(ask(MessageType::launch, record("c1", 0)), EINVAL) << "no plan";
-  EXPECT_EQ(ask(MessageType::launch, record("c1", kFdPlan)), EINVAL) << "said but not sent";
+  EXPECT_EQ(ask(MessageType::launch, record("c1", kFdPlan)), EINVAL) << "announced but not sent";
   EXPECT_EQ(ask(MessageType::launch, record("c1", ~0u)), EINVAL);
   std::mt19937 random(5);
   const auto try_plan = [&](std::span<const std::byte> bytes, bool sealed) {
@@ -152,7 +152,7 @@ TEST_F(ProtocolTest, HostilePlansAreRefusedAndLeaveNothing) {
   EXPECT_TRUE(eventually([&] { return count_fds(keeper_) == before; }));
 }
 
-// The client refuses it by itself; an agent that does not know of the first one would ask.
+// The client refuses it by itself; an agent that does not know the first process would send it.
 TEST_F(ProtocolTest, SecondLaunchOfALivingNameIsRefused) {
   connect();
   const Started first = shell("c1", "sleep 100");
@@ -165,13 +165,13 @@ TEST_F(ProtocolTest, SecondLaunchOfALivingNameIsRefused) {
   EXPECT_EQ(::kill(first.pid, 0), 0);
 }
 
-TEST_F(ProtocolTest, AgentThatDoesNotReadBlocksNobodyAndLosesNoExit) {
+TEST_F(ProtocolTest, AgentThatDoesNotReadBlocksNoProcessAndLosesNoExit) {
   connect();
   for (int i = 0; i < 5; ++i) shell("c" + std::to_string(i), "sleep 0.3; exit 3");
   drop_client();
   dial();
   greet();
-  // Asks and asks, and reads no answer.
+  // Sends many requests and reads no answer.
   const Header header{.type = MessageType::list, .request = 2};
   for (int i = 0; i < 5000; ++i) {
     if (!send(socket_.get(), header, {}, {}).ok()) break;
@@ -203,11 +203,11 @@ TEST_F(ProtocolTest, RandomMessagesDoNotHurt) {
   }
   dial();
   greet();
-  // What was held under random names is dropped by the real agent.
+  // TearDown connects a client, which drops the descriptors that are held under random names.
 }
 
-// The kernel fact behind the client's reader, and what it makes of it.
-TEST(KeeperStart, WhatAPeerSaidIsHeardAfterTheResetOfItsClose) {
+// The kernel's behaviour on which the client's reader relies, and the result of that reader.
+TEST(KeeperStart, MessagesOfAPeerAreReadAfterTheResetOfItsClose) {
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
   const UniqueFd ours(ends[0]);
@@ -251,8 +251,8 @@ TEST(KeeperStart, SecondKeeperOfAStateDirectoryIsRefusedByName) {
   EXPECT_TRUE(ring->run_until(client->close()).ok());
 }
 
-// A keeper that launches plans of another version, as far as a connecting agent sees it. It ends
-// when it is told to become another program.
+// Answers a connecting agent as a keeper that launches plans of another version. It ends when it is
+// told to execute another program.
 class OlderKeeper {
  public:
   explicit OlderKeeper(const std::string& dir) : listener_(listen_in(dir)) {
@@ -308,7 +308,7 @@ TEST(KeeperStart, KeeperOfAnotherPlanVersionGetsTheAgentsProgram) {
                               *ring, log, options, Deadline::after_ms(kLongMs))))
                     .value();
   EXPECT_TRUE(older.replaced);
-  EXPECT_EQ(client->starts(), 1u) << "it ended instead, and another was started";
+  EXPECT_EQ(client->starts(), 1u) << "the old keeper ended, and a new one was started";
   EXPECT_NE(client->pid(), ::getpid());
   EXPECT_TRUE(ring->run_until(client->shutdown(Deadline::after_ms(kLongMs))).ok());
   EXPECT_TRUE(ring->run_until(client->close()).ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs that cannot be written, on a full disk or where a write never ends: their containers wait,
-// lose nothing, and hold up nobody else.
+// Logs that cannot be written, because the disk is full or a write does not end: their containers
+// wait and lose no output, and the keeper serves all others.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a process has written to its stdout and nobody has read yet; -1: it cannot be told.
+// Bytes that the process has written to its stdout and no process has read yet; -1: unknown.
 int unread_of(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/fd/1";
   const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -28,7 +28,7 @@ int unread_of(pid_t pid) {
   return ::ioctl(pipe.get(), FIONREAD, &bytes) == 0 ? bytes : -1;
 }
 
-// Its pipe has no room for another page.
+// True when its pipe has no room for another page.
 bool writer_waits(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/fd/1";
   const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -97,8 +97,8 @@ TEST_F(FullDiskTest, ReopeningElsewhereEndsTheWait) {
             true);
 }
 
-// More of them than the keeper carries pieces at once.
-TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
+// More logs than the keeper has slots for.
+TEST_F(FullDiskTest, ManyFullLogsDoNotDelayOtherLogs) {
   std::vector<std::string> ids;
   for (int i = 0; i < 7; ++i) {
     ids.push_back("full" + std::to_string(i));
@@ -113,7 +113,7 @@ TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
   shell("elsewhere", "echo alive");
   EXPECT_EQ(wait_exit("elsewhere").exit_code, 0);
   EXPECT_EQ(joined_log(log_of("elsewhere")), "alive\n");
-  // The end of one of them is told, and it can be forgotten.
+  // The exit of one of them is reported, and it can be forgotten.
   ASSERT_EQ(::kill(client_->find("full3")->pid, SIGKILL), 0);
   EXPECT_EQ(wait_exit("full3").exit_code, 128 + SIGKILL);
   forget("full3");
@@ -126,8 +126,8 @@ TEST_F(FullDiskTest, HoweverManyLogsAreRefusedTheOthersAreWritten) {
   }
 }
 
-// A file that is as long as a file can be refuses for a reason of its own, for ever.
-TEST_F(FullDiskTest, LogsThatRefuseForReasonsOfTheirOwnHoldUpNobodyOnTheirFilesystem) {
+// A file of the maximum size refuses every write, although its filesystem has space.
+TEST_F(FullDiskTest, LogsThatRefuseEveryWriteDoNotDelayOthersOnTheirFilesystem) {
   ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
   std::vector<std::string> ids;
   for (int i = 0; i < 6; ++i) {
@@ -153,7 +153,7 @@ TEST_F(FullDiskTest, LogsThatRefuseForReasonsOfTheirOwnHoldUpNobodyOnTheirFilesy
   }
 }
 
-// A pipe that nobody reads stands for a server that does not answer: the write does not end.
+// A pipe that no process reads acts as a server that does not answer: the write does not end.
 class HungLogTest : public StuckLogTest {
  protected:
   struct Hung {
@@ -175,7 +175,7 @@ class HungLogTest : public StuckLogTest {
   }
 };
 
-TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
+TEST_F(HungLogTest, OtherLogsAreWrittenAndItsExitIsReportedAndForgotten) {
   std::vector<Hung> hung;
   for (int i = 0; i < 5; ++i) hung.push_back(launch_hung("hung" + std::to_string(i)));
   const auto taken = [&] {
@@ -184,7 +184,7 @@ TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
       return comm == "sleep\n" && unread_of(pid_of(one.id)) == 0;
     });
   };
-  // The last slot is not for their filesystem.
+  // One slot stays free for logs on other filesystems.
   ASSERT_TRUE(eventually([&] { return taken() == kLogSlots - 1; }));
   shell("fine", "echo alive");
   EXPECT_EQ(wait_exit("fine").exit_code, 0);
@@ -194,7 +194,7 @@ TEST_F(HungLogTest, TheOthersAreWrittenAndItsOwnEndIsToldAndItCanBeForgotten) {
     EXPECT_EQ(wait_exit(one.id).exit_code, 128 + SIGKILL);
     forget(one.id);
   }
-  // What the writes held is free again when they end.
+  // The slots are free again after the writes end.
   hung.clear();
   std::vector<std::string> ids;
   for (int i = 0; i < 6; ++i) {

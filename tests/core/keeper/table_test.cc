@@ -37,7 +37,7 @@ TEST(Table, FindsByNameAndByPidUntilFreed) {
   EXPECT_EQ(table.find_pid(100), kNoEntry);
   EXPECT_EQ(table.find_pid(200), index);
   table.publish(index, EntryState::exited);
-  EXPECT_EQ(table.find_pid(200), kNoEntry) << "the number may be another process's by now";
+  EXPECT_EQ(table.find_pid(200), kNoEntry) << "another process may have the number now";
   table.free(index);
   EXPECT_EQ(table.find_process("c1"), kNoEntry);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An agent that finds a keeper of another build replaces the keeper's program, and nothing that
-// runs or is written meanwhile is lost.
+// An agent that finds a keeper of another build replaces the keeper's program. No process ends and
+// no output is lost.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -59,12 +59,12 @@ class UpgradeTest : public KeeperTest {
   std::string other_;
 };
 
-TEST_F(UpgradeTest, RunningKeeperSaysTheBuildOfItsProgram) {
+TEST_F(UpgradeTest, RunningKeeperReportsTheBuildOfItsProgram) {
   ASSERT_EQ(build_of_file(ours_).value().size(), 40U);
   EXPECT_EQ(client_->build(), build_of_file(ours_).value());
 }
 
-TEST_F(UpgradeTest, KeeperOfTheSameBuildGoesOn) {
+TEST_F(UpgradeTest, KeeperOfTheSameBuildIsNotReplaced) {
   const std::string before = read_file("/proc/" + std::to_string(client_->pid()) + "/cmdline");
   next_agent_with(ours_);
   EXPECT_EQ(read_file("/proc/" + std::to_string(client_->pid()) + "/cmdline"), before);
@@ -84,7 +84,7 @@ TEST_F(UpgradeTest, FiftyContainersWritingAtFullSpeedLoseNoLineAndNoExitCode) {
     EXPECT_EQ(known.size(), static_cast<std::size_t>(kContainers));
     EXPECT_TRUE(std::any_of(known.begin(), known.end(), [](const KnownProcess& process) {
       return !process.exit;
-    })) << "the upgrade came while containers wrote";
+    })) << "no container was running during the upgrade";
   }
   std::string expected;
   for (int i = 0; i < kLines; ++i) expected += "line " + std::to_string(i) + "\n";

@@ -29,7 +29,7 @@ std::vector<std::string> mount_points() {
   return paths;
 }
 
-// Once for a v2 and once for a v1 hierarchy, where the machine has them.
+// Runs for a v2 and for a v1 hierarchy, if the machine has them.
 class CgroupFs : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -94,7 +94,7 @@ TEST_P(CgroupFs, KillEndsEveryProcessBelow) {
   child_ = -1;
 }
 
-TEST_P(CgroupFs, MissingControlFileSaysThatTheControllerIsMissing) {
+TEST_P(CgroupFs, MissingControlFileIsReportedAsAMissingController) {
   const Status wrote = own_.write("nonsense.max", "1");
   ASSERT_FALSE(wrote.ok());
   EXPECT_EQ(wrote.error().code, Errc::not_found);

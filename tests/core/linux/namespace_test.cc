@@ -24,7 +24,7 @@ ino_t own(const char* kind) {
   return inode_of(open_own_namespace(kind).value().get());
 }
 
-TEST(Namespaces, AreFreshAndTheThreadIsBackHome) {
+TEST(Namespaces, AreNewAndTheThreadReturnsToItsOwn) {
   const ino_t before[] = {own("net"), own("ipc"), own("uts")};
   const NamespaceSet set = make_namespaces(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS).value();
   EXPECT_EQ(own("net"), before[0]);
@@ -35,7 +35,7 @@ TEST(Namespaces, AreFreshAndTheThreadIsBackHome) {
   EXPECT_NE(inode_of(set.uts.get()), before[2]);
 }
 
-TEST(Namespaces, OnlyWhatWasAskedForIsMade) {
+TEST(Namespaces, OnlyRequestedNamespacesAreMade) {
   const NamespaceSet set = make_namespaces(CLONE_NEWUTS).value();
   EXPECT_FALSE(set.netns.valid());
   EXPECT_FALSE(set.ipc.valid());
@@ -49,7 +49,7 @@ TEST(Namespaces, LoopbackIsUp) {
   EXPECT_NE(table.find("lo"), std::string::npos) << "an address of lo means that it is up";
 }
 
-TEST(Namespaces, HostnameIsSetThereAndNotHere) {
+TEST(Namespaces, HostnameIsSetInTheNewNamespaceOnly) {
   utsname before{};
   ::uname(&before);
   const NamespaceSet set = make_namespaces(CLONE_NEWUTS).value();
@@ -62,7 +62,7 @@ TEST(Namespaces, HostnameIsSetThereAndNotHere) {
   EXPECT_STREQ(after.nodename, "elsewhere");
 }
 
-TEST(Namespaces, OfAProcessThatHasEndedThereAreNone) {
+TEST(Namespaces, AProcessThatHasEndedHasNone) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::pause();
@@ -74,7 +74,7 @@ TEST(Namespaces, OfAProcessThatHasEndedThereAreNone) {
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   EXPECT_EQ(open_namespace_of(child, pidfd.get(), "pid").error().code, Errc::not_found);
-  // Whoever has the number now is somebody else.
+  // Another process may have the number now.
   EXPECT_EQ(open_namespace_of(::getpid(), pidfd.get(), "pid").error().code, Errc::not_found);
 }
 

@@ -60,7 +60,7 @@ TEST_F(InRoot, MagicLinksAreRefused) {
   EXPECT_EQ(open_in_root(proc.get(), path, O_PATH).error().sys_errno, ELOOP);
 }
 
-TEST_F(InRoot, AbsenceIsNoErrorWhereThatWasAsked) {
+TEST_F(InRoot, AbsenceIsNoErrorIfTheCallerAllowsIt) {
   EXPECT_FALSE(open_in_root_if_exists(root_.get(), "none", O_PATH).value().valid());
   EXPECT_FALSE(open_in_root_if_exists(root_.get(), "etc/file/none", O_PATH).value().valid());
   EXPECT_EQ(open_in_root(root_.get(), "none", O_PATH).error().message(), "openat2 `none`: ENOENT");
@@ -96,7 +96,7 @@ TEST_F(InRoot, ObstaclesAreErrorsAndNothingHangs) {
   EXPECT_EQ(mkdirs_in_root(root_.get(), "etc/file").error().sys_errno, ENOTDIR);
   link("self", "self");
   EXPECT_EQ(mkdirs_in_root(root_.get(), "self/x").error().sys_errno, ELOOP);
-  // Each one points below the other: no file system loop, but no end either.
+  // Each link points below the other: there is no loop of links, but resolution would never end.
   link("ping", "/pong/a");
   link("pong", "/ping/b");
   EXPECT_FALSE(mkdirs_in_root(root_.get(), "ping").ok());
@@ -110,9 +110,9 @@ TEST_F(InRoot, OnlyRegularFilesOfBoundedSizeAreRead) {
   EXPECT_EQ(read_in_root(root_.get(), "etc/file", 3).error().code, Errc::resource_exhausted);
 }
 
-// To open a device is to act on it: a watchdog starts, a tape rewinds. A FIFO stands for all of
-// them here; the kernel tells who opened it.
-TEST_F(InRoot, WhatIsNoRegularFileIsRefusedWithoutBeingOpened) {
+// Opening a device has effects: a watchdog starts, a tape rewinds. A FIFO stands for all devices
+// here; inotify reports whether it was opened.
+TEST_F(InRoot, FilesThatAreNotRegularAreRefusedWithoutBeingOpened) {
   ASSERT_EQ(::mkfifo((base_ / "root/fifo").c_str(), 0600), 0);
   link("to-fifo", "/fifo");
   const UniqueFd events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -123,10 +123,10 @@ TEST_F(InRoot, WhatIsNoRegularFileIsRefusedWithoutBeingOpened) {
     EXPECT_NE(error.message().find(path), std::string::npos) << error.message();
   }
   char event[4096];
-  EXPECT_LT(::read(events.get(), event, sizeof event), 0) << "somebody opened it";
+  EXPECT_LT(::read(events.get(), event, sizeof event), 0) << "the FIFO was opened";
   EXPECT_EQ(errno, EAGAIN);
   const UniqueFd opened(::open((base_ / "root/fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  EXPECT_GT(::read(events.get(), event, sizeof event), 0) << "the kernel would have told";
+  EXPECT_GT(::read(events.get(), event, sizeof event), 0) << "inotify does not report an open";
 }
 
 TEST_F(InRoot, ARegularFileIsOpenedForReadingAloneAndAbsenceIsNoError) {

@@ -101,7 +101,7 @@ TEST_F(OverlayMount, PathsRelativeToADescriptorMayContainAnything) {
   EXPECT_EQ(read(mount_overlay({.overlay = true}, layers_).value(), "odd"), "odd");
 }
 
-TEST_F(OverlayMount, ErrorsNameWhatIsWrong) {
+TEST_F(OverlayMount, ErrorsNameThePathOrTheOption) {
   OverlayLayers layers = layers_;
   layers.lowerdirs[1] = "/mnt/none";
   EXPECT_EQ(mount_overlay(MountFeatures::probe(), layers).error().message(),

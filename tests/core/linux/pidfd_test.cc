@@ -19,7 +19,7 @@ UniqueFd child_that(void (*body)()) {
   return pidfd_open(pid).value();
 }
 
-TEST(Pidfd, ExitCodesAndSignalsAreTold) {
+TEST(Pidfd, ExitCodesAndSignalsAreReported) {
   const UniqueFd exits = child_that([] { ::_exit(7); });
   EXPECT_EQ(waitid_blocking(exits.get()).value().exit_code, 7);
   const UniqueFd waits = child_that([] { ::pause(); });
@@ -30,7 +30,7 @@ TEST(Pidfd, ExitCodesAndSignalsAreTold) {
   EXPECT_EQ(killed.signal_number, SIGKILL);
 }
 
-TEST(Pidfd, SignalToTheGoneIsNoErrorAndTheSecondReapIs) {
+TEST(Pidfd, SignalToAnEndedProcessIsNoErrorAndASecondReapIs) {
   const UniqueFd pidfd = child_that([] {});
   ASSERT_TRUE(waitid_blocking(pidfd.get()).ok());
   EXPECT_TRUE(pidfd_send_signal(pidfd.get(), SIGKILL).ok());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A compacted filter says exactly what the long one said.
+// A compacted filter gives the same verdict as the original for every call.
 #include "core/linux/seccomp/compact.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ namespace {
 
 const std::uint32_t kArchitectures[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386};
 
-// What libseccomp writes for a random set of rules.
+// A program that libseccomp writes for random rules.
 SeccompInstructions random_program(std::mt19937_64& random) {
   const scmp_filter_ctx context = ::seccomp_init(SCMP_ACT_ERRNO(1));
   ::seccomp_arch_add(context, SCMP_ARCH_X86);
@@ -87,14 +87,14 @@ TEST(SeccompCompact, RuntimeDefaultBecomesMuchShorter) {
   EXPECT_LT(program.size(), 450U);
 }
 
-TEST(SeccompCompact, ProgramThatIsNotUnderstoodIsLeftAlone) {
+TEST(SeccompCompact, UnknownFormOfProgramIsLeftUnchanged) {
   sock_filter odd[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
                        {BPF_ALU | BPF_XOR | BPF_K, 0, 0, 5},
                        {BPF_RET | BPF_K, 0, 0, 0}};
   SeccompInstructions program(3);
   ::memcpy(program.data(), odd, sizeof odd);
   EXPECT_EQ(compact(program, kArchitectures), program);
-  // A mask on the number: verdicts would change at numbers that no constant names.
+  // A mask on the number: its verdicts change at numbers that are not constants of the program.
   odd[1] = {BPF_ALU | BPF_AND | BPF_K, 0, 0, 1};
   ::memcpy(program.data(), odd, sizeof odd);
   EXPECT_EQ(compact(program, kArchitectures), program);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the front writes means what libseccomp would have written.
+// The rules that the front writes have the meaning of libseccomp's.
 #include "core/linux/seccomp/front.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 namespace berth::sys {
 namespace {
 
-constexpr std::uint32_t kMseal = 462;  // libseccomp 2.5 does not know it, so it is the front's
+constexpr std::uint32_t kMseal = 462;  // unknown to libseccomp 2.5, so the front writes it
 
 constexpr std::uint32_t kMlock2OfI386 = 376;
 
@@ -57,7 +57,7 @@ TEST(SeccompFront, ComparesAsLibseccompDoes) {
                                          {{"mseal"}, SECCOMP_RET_ALLOW, arguments}}};
     const SeccompInstructions program = compile_filter(filter).value();
     for (int call = 0; call < 200; ++call) {
-      // i386 has registers of 32 bits, whatever a profile writes.
+      // i386 has registers of 32 bits, even if a profile compares 64.
       const bool is_32 = call % 2 == 1;
       const SeccompCall known = some_call(random, is_32 ? kMlock2OfI386 : SYS_mlock2,
                                           is_32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64);
@@ -69,7 +69,7 @@ TEST(SeccompFront, ComparesAsLibseccompDoes) {
       if (!arguments.empty() && *expected == SECCOMP_RET_ALLOW) ++matched;
     }
   }
-  EXPECT_GT(matched, 1000) << "the values do not try both outcomes";
+  EXPECT_GT(matched, 1000) << "the values hardly ever match";
 }
 
 TEST(SeccompFront, AnIntHasNoUpperHalf) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters judged by the kernel: each is installed in a child that then tries.
+// The kernel judges the filters: each is installed in a child process, which then makes a call.
 #include "core/linux/seccomp/seccomp.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ enum class Abi { x86_64, i386, x32 };
 constexpr Abi kAbis[] = {Abi::x86_64, Abi::i386, Abi::x32};
 constexpr long kX32Bit = 0x40000000;
 
-// Through the 32 bit entry of the kernel, from a 64 bit program.
+// A call through the 32-bit entry of the kernel, from a 64-bit program.
 long by_interrupt(long number, long first, long second) {
 #ifdef __x86_64__
   int result = static_cast<int>(number);
@@ -45,7 +45,7 @@ long by_interrupt(long number, long first, long second) {
 #endif
 }
 
-// Without it the interrupt is a fault.
+// On a kernel without this entry the interrupt is a fault.
 bool has_32_bit_entry() {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(by_interrupt(20, 0, 0) == ::getpid() ? 0 : 1);
@@ -59,7 +59,7 @@ long call(Abi abi, long number, long first, long second) {
   return ::syscall(abi == Abi::x32 ? number | kX32Bit : number, first, second, 0, 0, 0, 0);
 }
 
-// The errno of the call under `program`, 0 when it was let through.
+// The errno of the call under `program`; 0 when it was allowed.
 int under(SeccompInstructions program, long number, long first = 0, long second = 0,
           Abi abi = Abi::x86_64) {
   const pid_t child = ::fork();
@@ -69,7 +69,7 @@ int under(SeccompInstructions program, long number, long first = 0, long second 
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) ::_exit(255);
     const long result = call(abi, number, first, second);
-    // A clone that was let through comes back twice.
+    // An allowed clone also returns in its child.
     if (number == SYS_clone && result == 0) ::_exit(0);
     ::_exit(result < 0 ? errno : 0);
   }
@@ -79,7 +79,7 @@ int under(SeccompInstructions program, long number, long first = 0, long second 
   return WEXITSTATUS(status) == 255 ? kNotInstalled : WEXITSTATUS(status);
 }
 
-// What the filter says of a call, whether this kernel has its interface or not.
+// The filter's verdict on a call, even if this kernel does not support its ABI.
 std::uint32_t verdict(const SeccompInstructions& program, Abi abi, std::uint32_t number,
                       std::uint64_t first = 0) {
   SeccompCall call{abi == Abi::i386 ? AUDIT_ARCH_I386 + 0U : AUDIT_ARCH_X86_64 + 0U,
@@ -124,14 +124,14 @@ TEST(RuntimeDefault, CloneIsAllowedForThreadsAndForksButNotForNamespaces) {
   EXPECT_EQ(under(by_default(capability_bit(CAP_SYS_ADMIN)), SYS_clone3), EINVAL);
 }
 
-TEST(RuntimeDefault, ArgumentsAreLookedAt) {
+TEST(RuntimeDefault, ArgumentsAreFiltered) {
   EXPECT_EQ(under(by_default(), SYS_personality, 0xffffffff), 0);
   EXPECT_EQ(under(by_default(), SYS_personality, 0x0400000), EPERM);
   EXPECT_EQ(under(by_default(), SYS_socket, AF_UNIX, SOCK_STREAM), 0);
   EXPECT_EQ(under(by_default(), SYS_socket, AF_VSOCK, SOCK_STREAM), EPERM);
 }
 
-// socket and personality take an int: what is above it in the register never reaches them.
+// socket and personality take an int: the kernel ignores the upper half of the register.
 TEST(RuntimeDefault, IntArgumentsAreComparedAsTheKernelTakesThem) {
   constexpr long kAbove = 1L << 32;
   for (const long above : {0L, kAbove, 7 * kAbove, -kAbove}) {
@@ -143,7 +143,7 @@ TEST(RuntimeDefault, IntArgumentsAreComparedAsTheKernelTakesThem) {
   }
 }
 
-TEST(RuntimeDefault, ArgumentsAreLookedAtInEveryInterface) {
+TEST(RuntimeDefault, ArgumentsAreFilteredInEveryInterface) {
   const SeccompInstructions program = by_default();
   constexpr std::uint64_t kAbove = std::uint64_t{1} << 32;
   struct {
@@ -174,15 +174,15 @@ TEST(RuntimeDefault, ArgumentsAreLookedAtInEveryInterface) {
 
 TEST(RuntimeDefault, CallsNewerThanTheFilterDoNotExist) {
   EXPECT_EQ(under(by_default(), 2000), ENOSYS);
-  EXPECT_EQ(under(by_default(), -1), EPERM) << "that is no newer call";
+  EXPECT_EQ(under(by_default(), -1), EPERM) << "-1 is not a newer call";
   EXPECT_EQ(under(by_default(), 2000, 0, 0, Abi::x32), ENOSYS);
   for (const Abi abi : kAbis) {
-    // The first that the table does not know, one far away, and the last there can be.
+    // The first number that the table does not have, one far above, and the largest possible.
     for (const std::uint32_t number : {467U, 511U, 600U, 2000U, 0x3fffffffU}) {
       EXPECT_EQ(verdict(by_default(), abi, number), kAbsent) << number;
     }
   }
-  // execveat of x32, which is among the calls that it alone has.
+  // execveat of x32, which has a number of its own there.
   EXPECT_EQ(verdict(by_default(), Abi::x32, 545), SECCOMP_RET_ALLOW);
   if (!has_32_bit_entry()) GTEST_SKIP() << "no 32 bit entry in this kernel";
   EXPECT_EQ(under(by_default(), 2000, 0, 0, Abi::i386), ENOSYS);
@@ -190,9 +190,9 @@ TEST(RuntimeDefault, CallsNewerThanTheFilterDoNotExist) {
   EXPECT_EQ(under(by_default(), 21, 0, 0, Abi::i386), EPERM) << "mount is known and refused";
 }
 
-// Of docs/decisions/0012: what the peers let through, by number, since the library of Debian 12
-// does not know all their names.
-TEST(RuntimeDefault, CallsOfTheLastYearsPassInEveryInterface) {
+// The list of docs/decisions/0012: calls that the peers allow, by number, because the libseccomp of
+// Debian 12 does not know all their names.
+TEST(RuntimeDefault, RecentCallsPassInEveryInterface) {
   const SeccompInstructions program = by_default();
   for (const Abi abi : kAbis) {
     // cachestat 451 … removexattrat 466
@@ -234,8 +234,8 @@ TEST(Profile, DockersFormWithIncludesAndArguments) {
   EXPECT_EQ(under(other, SYS_getgid), 0);
 }
 
-// A name that the library does not know is no reason to forget what a profile says of it.
-TEST(Profile, NewerCallsAreJudgedToo) {
+// A name that libseccomp does not know must still be filtered as the profile says.
+TEST(Profile, NewerCallsAreFilteredToo) {
   const SeccompInstructions refuses = profile_program(R"({"defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [
       {"names": ["mseal"], "action": "SCMP_ACT_ERRNO", "errnoRet": 77},
@@ -257,7 +257,8 @@ TEST(Profile, NewerCallsAreJudgedToo) {
   EXPECT_EQ(verdict(allows, Abi::x86_64, 461), SECCOMP_RET_KILL_PROCESS);
 }
 
-// The OCI compares all 64 bits, and so do its runtimes; a profile that means an int says so.
+// The OCI specification and its runtimes compare all 64 bits. A profile that means an int masks
+// them.
 TEST(Profile, ComparesAllBitsUnlessItMasksThem) {
   const SeccompInstructions program = profile_program(R"({"defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [

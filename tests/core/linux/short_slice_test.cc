@@ -26,14 +26,14 @@ struct SchedAttr {
   uint64_t period_ns;
 };
 
-// What the kernel says of the calling thread.
+// The settings of the calling thread.
 SchedAttr scheduling() {
   SchedAttr attr{};
   EXPECT_EQ(::syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0), 0);
   return attr;
 }
 
-// 0 where it knows no slices of ordinary threads.
+// 0 if the kernel has no slices for ordinary threads.
 uint64_t slice_ns() {
   return scheduling().runtime_ns;
 }
@@ -47,7 +47,7 @@ bool kernel_has_slices() {
   return major > 6 || (major == 6 && minor >= 12);
 }
 
-TEST(ShortSlice, IsOfTheThreadThatAsksAndOfNoChild) {
+TEST(ShortSlice, AppliesToTheCallingThreadAndToNoChild) {
   const uint64_t usual = slice_ns();
   uint64_t asked = 0;
   uint64_t of_thread = 0;
@@ -71,8 +71,8 @@ TEST(ShortSlice, IsOfTheThreadThatAsksAndOfNoChild) {
   EXPECT_EQ(slice_ns(), usual);
 }
 
-// In a thread of its own, which takes its settings with it: sets, asks, and gives what is then true
-// of the thread and of a process that it starts.
+// The settings of a new thread before and after it asks for short slices, and those of a process
+// that it starts. A new thread, because its settings end with it.
 struct Seen {
   SchedAttr before, own, of_child;
   bool set = false;

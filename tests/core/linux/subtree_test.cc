@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A part of a detached mount can be cloned on every kernel, and a stranger's path stays inside.
+// A part of a detached mount can be cloned on every kernel, and an untrusted path stays inside it.
 #include "core/linux/subtree.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST_P(Subtree, IsTheNamedDirectoryOrFileAndNoMountAppears) {
   Result<UniqueMount> part = clone("data");
   ASSERT_TRUE(part.ok()) << part.error().message();
   EXPECT_EQ(read_small_file(part->get(), "deep/word").value(), "inside");
-  // It is a mount of its own: it can be attached, and nothing above it is there.
+  // It is a separate mount: it can be attached, and nothing above it is reachable.
   fs::create_directories("/mnt/place");
   ASSERT_TRUE(move_mount(part->get(), AT_FDCWD, "/mnt/place").ok());
   EXPECT_TRUE(fs::exists("/mnt/place/deep/word"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a Digest that exists names an algorithm we can check, and is what hashing gives.
+// Promise: a Digest always has a supported algorithm, and hashing gives the known values.
 #include "core/oci/digest.h"
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ TEST(Digest, InPiecesIsTheSameAsAtOnceAndFinishStartsAgain) {
   EXPECT_EQ(digester.finish().text(), kEmptySha256);
 }
 
-TEST(Digest, ParsesWhatItPrints) {
+TEST(Digest, ParsesItsOwnText) {
   const Digest digest = digest_of("x", DigestAlgorithm::sha512);
   Result<Digest> parsed = Digest::parse(digest.text());
   ASSERT_TRUE(parsed.ok());

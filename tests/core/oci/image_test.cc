@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: documents of strangers become structs or an error that names the field.
+// Promise: untrusted documents become structs, or an error that names the field.
 #include "core/oci/image.h"
 
 #include <gtest/gtest.h>
@@ -80,8 +80,8 @@ TEST(Manifest, RefusesTooManyLayers) {
   EXPECT_NE(manifest.error().message().find("layers: 513 entries"), std::string::npos);
 }
 
-// Parsed, each of these takes hundreds of megabytes.
-TEST(Manifest, OfAShapeThatNobodyWritesIsRefusedBeforeItIsParsed) {
+// Parsing each of these would take hundreds of megabytes.
+TEST(Manifest, TooDeepOrTooManyValuesAreRefusedBeforeParsing) {
   std::string many = R"({"a":[[])";
   for (int i = 0; i < 1'000'000; ++i) many += ",[]";
   const std::string deep = R"({"a":)" + std::string(3 << 20, '[');
@@ -91,7 +91,7 @@ TEST(Manifest, OfAShapeThatNobodyWritesIsRefusedBeforeItIsParsed) {
   EXPECT_EQ(parse_index(deep).error().code, Errc::invalid_argument);
 }
 
-TEST(Manifest, BracketsInStringsAreNoShape) {
+TEST(Manifest, BracketsInStringsAreNoNesting) {
   const std::string noise = R"("x":")" + std::string(1000, '[') + R"(\"[[\\","y":[[]],)";
   std::string json = manifest_with(descriptor(kDigestA, "7"), "[]");
   json.insert(1, noise);
@@ -180,7 +180,7 @@ TEST(Image, NamesTheFieldThatIsWrong) {
   }
 }
 
-TEST(Manifest, IsAnArtifactByAConfigThatIsNoImages) {
+TEST(Manifest, IsAnArtifactIfItsConfigIsNoImageConfig) {
   const struct {
     const char* type;
     const char* artifact_type;

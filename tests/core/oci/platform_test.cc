@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: of an index, the entry that runs here best.
+// Promise: the entry of an index whose platform suits this machine best is chosen.
 #include <gtest/gtest.h>
 
 #include "core/oci/image.h"
@@ -61,7 +61,7 @@ TEST(ChoosePlatform, TakesTheBestVariantAndSkipsAttestations) {
   EXPECT_EQ(newer->digest, digest_of("c"));
 }
 
-TEST(ChoosePlatform, SaysWhatThereIsWhenNothingFits) {
+TEST(ChoosePlatform, ErrorListsThePlatformsWhenNoneFits) {
   Index index;
   index.manifests = {entry('a', platform("arm64", "v8")), entry('b', platform("s390x"))};
   Result<Descriptor> chosen = choose_platform(index, platform("amd64"));
@@ -70,7 +70,7 @@ TEST(ChoosePlatform, SaysWhatThereIsWhenNothingFits) {
   EXPECT_NE(chosen.error().message().find("linux/arm64/v8, linux/s390x"), std::string::npos);
 }
 
-TEST(ChoosePlatform, SaysItInOneShortLineWhateverTheIndexNames) {
+TEST(ChoosePlatform, ErrorIsOneShortLineWhateverTheIndexNames) {
   Index index;
   index.manifests = {entry('a', platform("arm\x7f\x1b[2J\n64")),
                      entry('b', platform(std::string(1'000'000, 'x')))};

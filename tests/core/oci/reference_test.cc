@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what people write becomes the normal form that Docker made a habit, or an error that
-// says why not.
+// Promise: a reference in any usual form becomes Docker's normal form, or an error that names the
+// fault.
 #include "core/oci/reference.h"
 
 #include <gtest/gtest.h>
@@ -43,12 +43,12 @@ TEST(Reference, IsNormalised) {
   }
 }
 
-TEST(Reference, DigestDecidesWhatTheRegistryIsAskedFor) {
+TEST(Reference, RegistryIsAskedByDigestIfThereIsOne) {
   EXPECT_EQ(parse_reference("a:1@" + kDigest)->manifest_name(), kDigest);
   EXPECT_EQ(parse_reference("a:1")->manifest_name(), "1");
 }
 
-TEST(Reference, SaysWhatIsWrong) {
+TEST(Reference, ErrorNamesTheFault) {
   const struct {
     std::string text;
     const char* says;

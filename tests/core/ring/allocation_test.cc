@@ -15,7 +15,7 @@
 
 namespace {
 
-// The replaced operators have no other way to tell the test. Every thread allocates.
+// The replaced operators report through this global. Every thread allocates.
 std::atomic<unsigned long> allocations = 0;
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cancelling an operation in the kernel: it ends soon, with its name, and its memory is back.
+// Cancelling an operation in the kernel: it ends soon, its error names it, and its memory is freed.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -87,7 +87,7 @@ TEST_F(RingCancel, EveryWaitingOperationEndsWithItsName) {
   }
 }
 
-TEST_F(RingCancel, AnOperationThatWasNotSubmittedYetNeverIs) {
+TEST_F(RingCancel, ACancelledOperationThatWasNotSubmittedIsNeverSubmitted) {
   Pair pipe = make_pipe();
   RootTask<void> root(ring().ready(), read_forever(ring(), pipe.read.get()));
   ring().ready().drain();

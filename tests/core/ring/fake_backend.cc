@@ -16,7 +16,7 @@
 namespace berth {
 namespace {
 
-constexpr unsigned kTransferMost = 4096;  // what a pipe that polls writable takes without blocking
+constexpr unsigned kTransferMost = 4096;  // a pipe that polls writable accepts so much
 
 bool reads(std::uint8_t opcode) {
   return opcode == IORING_OP_READ || opcode == IORING_OP_RECV || opcode == IORING_OP_RECVMSG ||
@@ -113,8 +113,8 @@ void FakeBackend::begin(const io_uring_sqe& sqe) {
   requests_.push_back(request);
 }
 
-// Three answers, as from the kernel: it was cancelled (the two completions in either order); it is
-// running and will be interrupted; it is not known any more.
+// Like the kernel, it has three answers: the operation was cancelled (the two completions come in
+// either order); it is running and will be interrupted; it is unknown.
 void FakeBackend::cancel(const io_uring_sqe& sqe) {
   const auto found =
       std::find_if(requests_.begin(), requests_.end(),
@@ -197,8 +197,8 @@ bool FakeBackend::poll_once(Request& request) {
     complete(user_data, events);
     return true;
   }
-  // Edge-triggered for the one fd that is polled so in these tests, an eventfd: taking the count is
-  // what makes the next write an edge.
+  // In these tests only an eventfd is polled edge-triggered: reading the count makes the next write
+  // an edge.
   std::uint64_t count = 0;
   static_cast<void>(!::read(request.sqe.fd, &count, sizeof count));
   const bool room = cqes_.size() < faults_.cq_entries;
@@ -206,7 +206,7 @@ bool FakeBackend::poll_once(Request& request) {
   return !room;
 }
 
-// Sleeps until a request can go on; false when the time is over.
+// Sleeps until a request can go on; false after the time-out.
 bool FakeBackend::wait_for_ready(std::int64_t timeout_ns) {
   std::vector<pollfd> entries;
   int timeout_ms = timeout_ns < 0 ? -1 : static_cast<int>((timeout_ns + 999'999) / 1'000'000);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel with a seed. It does the operations with ordinary system calls, in an order and with
-// faults that the real one shows rarely: short transfers, EINTR, late and reordered completions, a
+// A fake kernel with a seed. It runs the operations as ordinary system calls, and adds orders and
+// faults that are rare in the real one: short transfers, EINTR, late and reordered completions, a
 // cancel that loses its race or finds the operation running, a completion queue that overflows
 // (which also ends multishots), a submission queue that takes nothing. The same seed gives the same
 // faults as long as the descriptors become ready in the same order.
 //
-// While an operation is in this kernel, reading ones have their buffer scribbled on, so a buffer
-// freed too early is found by AddressSanitizer and a buffer trusted too early by the test.
+// While a read is in this kernel, its buffer is filled with garbage: AddressSanitizer finds a
+// buffer that was freed too early, and the test finds one that was used too early.
 #pragma once
 
 #include <deque>
@@ -24,7 +24,7 @@ class FakeBackend final : public RingBackend {
     unsigned seed = 1;
     unsigned short_transfer = 0;
     unsigned interrupted = 0;        // an operation completes with EINTR
-    unsigned late = 0;               // an operation is not looked at for some turns
+    unsigned late = 0;               // an operation makes no progress for some turns
     unsigned cancel_loses = 0;       // the operation was running: the request says EALREADY
     unsigned enter_interrupted = 0;  // the wait returns EINTR
     unsigned takes_nothing = 0;      // no submission entry, or EAGAIN for the submission
@@ -47,7 +47,7 @@ class FakeBackend final : public RingBackend {
   struct Request {
     io_uring_sqe sqe;
     unsigned late_turns = 0;
-    bool running = false;  // beyond cancelling
+    bool running = false;  // it can no longer be cancelled
   };
 
   bool dice(unsigned percent) { return random_() % 100 < percent; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ring over the fake kernel: whatever the kernel does, every byte arrives once and in order,
-// every task ends, and nothing of ours is left in the kernel.
+// every task ends, and no operation of the test is left in the kernel.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

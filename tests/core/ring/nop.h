@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An operation that does nothing and waits for nothing, which the product has no use for.
+// An operation that completes at once. Only tests use it.
 #pragma once
 
 #include "core/ring/ring.h"

@@ -77,7 +77,7 @@ Task<void> work_on_files(Ring& ring, int dirfd) {
   EXPECT_EQ(missing.error().message(), "openat `renamed`: ENOENT");
 }
 
-TEST_F(RingTest, FileOperationsDoWhatTheirSystemCallsDo) {
+TEST_F(RingTest, FileOperationsHaveTheEffectOfTheirSystemCalls) {
   const TemporaryDir place;
   UniqueFd dir(::open(place.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Result<void> worked = ring().run_until(work_on_files(ring(), dir.get()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a thread of a pool wakes, on the running kernel's scheduler.
+// The CPU on which a thread of a pool wakes, on the running kernel's scheduler.
 #include "core/ring/sleepers.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ cpu_set_t allowed_here() {
   return cpus;
 }
 
-// The caller goes on running there, though it may run anywhere it may now.
+// Moves the calling thread to this CPU; the CPUs on which it may run stay the same.
 void move_to(int cpu) {
   const cpu_set_t mine = allowed_here();
   cpu_set_t one;
@@ -27,7 +27,7 @@ void move_to(int cpu) {
   EXPECT_EQ(::sched_setaffinity(0, sizeof mine, &mine), 0);
 }
 
-// One thread that says where it woke.
+// A thread that reports the CPU on which it woke.
 class Worker {
  public:
   Worker() : thread_([this] { work(); }) { wait_for(1); }
@@ -40,7 +40,7 @@ class Worker {
     thread_.join();
   }
 
-  // The caller does not sleep meanwhile: its CPU is busy.
+  // The caller does not sleep meanwhile, so its CPU is busy.
   void wake() {
     const int asleep = times_asleep_;
     {
@@ -62,7 +62,7 @@ class Worker {
       allowed_ = allowed_here();
     }
   }
-  // It sleeps when the mutex is free again.
+  // Once the mutex is free again, the thread sleeps.
   void wait_for(int times) const {
     while (times_asleep_ < times) continue;
   }
@@ -83,11 +83,11 @@ TEST(Sleepers, AWokenThreadRunsOnAnotherCpuThanItsWakerAndMayThenRunAnywhere) {
   worker.wake();
   int beside = 0;
   for (int i = 0; i < kTimes; ++i) {
-    // The thread ran here last, so here is where the kernel would let it wait for the waker.
+    // The thread last ran on this CPU, so without help it would wake here and wait for the waker.
     move_to(worker.woke_on());
     const int before = ::sched_getcpu();
     worker.wake();
-    // Where the waker was moved meanwhile says nothing.
+    // If the waker was moved meanwhile, the CPU of the worker proves nothing.
     const int after = ::sched_getcpu();
     beside += worker.woke_on() != before || after != before ? 1 : 0;
     const cpu_set_t its = worker.allowed();
@@ -98,7 +98,7 @@ TEST(Sleepers, AWokenThreadRunsOnAnotherCpuThanItsWakerAndMayThenRunAnywhere) {
   }
 }
 
-TEST(Sleepers, AThreadIsWokenWhereItsWakerMayUseOneCpuOnly) {
+TEST(Sleepers, AThreadWakesEvenIfItsWakerMayUseOneCpuOnly) {
   const cpu_set_t mine = allowed_here();
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -110,7 +110,7 @@ TEST(Sleepers, AThreadIsWokenWhereItsWakerMayUseOneCpuOnly) {
   EXPECT_GE(worker.woke_on(), 0);
 }
 
-TEST(Sleepers, NobodyIsWokenWhereNobodySleeps) {
+TEST(Sleepers, WakingWithoutASleeperDoesNothing) {
   Sleepers sleepers;
   EXPECT_FALSE(sleepers.wake_one());
   sleepers.wake_all();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring that cannot be made says what to do about it.
+// The error of a ring that cannot be made tells what to do about it.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -33,7 +33,7 @@ void refuse_io_uring_setup(int with_errno) {
   CHECK(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
 }
 
-// The message of Ring::create in a child whose io_uring_setup fails so.
+// The message of Ring::create in a child whose io_uring_setup fails with this errno.
 std::string message_when_refused(int with_errno) {
   int fds[2] = {-1, -1};
   CHECK(::pipe(fds) == 0);
@@ -79,7 +79,7 @@ TEST(RingStart, AMissingFeatureIsNamedWithItsKernel) {
 }
 
 TEST(RingStart, AMissingOpcodeIsNamedWithItsKernel) {
-  RawRing not_probed;  // knows no opcode
+  RawRing not_probed;  // supports no opcode
   Status checked = check_opcodes(not_probed);
   ASSERT_FALSE(checked.ok());
   EXPECT_NE(checked.error().message().find("IORING_OP_READ (Linux 5.6)"), std::string::npos);
@@ -126,7 +126,7 @@ TEST(RawRing, IsNotInheritedByAChild) {
   const pid_t pid = ::fork();
   CHECK(pid >= 0);
   if (pid == 0) {
-    // madvise(MADV_DONTFORK): the page is not there, and asking about it says so.
+    // madvise(MADV_DONTFORK): the child does not have the page, so mincore fails.
     unsigned char present = 0;
     const long page = ::sysconf(_SC_PAGESIZE);
     auto address = reinterpret_cast<std::uintptr_t>(ring.get()->sq.sqes) & ~(page - 1UL);

@@ -80,7 +80,7 @@ Task<void> accept_one_of_many(Ring& ring, int listener, Event* connected) {
   co_await stream.close();
 }
 
-TEST_F(RingStream, ConnectionsThatNobodyTookAreClosedWithTheStream) {
+TEST_F(RingStream, UntakenConnectionsAreClosedWithTheStream) {
   sockaddr_un address;
   socklen_t length = 0;
   UniqueFd listener = make_listener(&address, &length);
@@ -112,7 +112,7 @@ Task<int> poll_times(Ring& ring, int event_fd, int times) {
   co_return seen;
 }
 
-TEST_F(RingStream, PollTellsOfEachEdge) {
+TEST_F(RingStream, PollReportsEachEdge) {
   UniqueFd event_fd(::eventfd(0, EFD_CLOEXEC));
   Result<int> seen = ring().run_until(poll_times(ring(), event_fd.get(), 5));
   ASSERT_TRUE(seen.ok()) << seen.error().message();
@@ -201,7 +201,7 @@ Task<std::string> receive_one(Ring& ring, int socket, BufferPool& pool) {
   co_return text;
 }
 
-TEST_F(RingStream, AStreamThatFoundThePoolEmptyGoesOnWhenABufferComesBack) {
+TEST_F(RingStream, AStreamWithoutABufferContinuesWhenOneIsReturned) {
   Result<std::unique_ptr<BufferPool>> pool =
       BufferPool::create(ring(), {.group = 2, .count = 1, .size = 64});
   ASSERT_TRUE(pool.ok());
@@ -217,7 +217,7 @@ TEST_F(RingStream, AStreamThatFoundThePoolEmptyGoesOnWhenABufferComesBack) {
   EXPECT_FALSE(hungry.done());
   const std::uint64_t before = ring().counters().submitted;
   for (int i = 0; i < 20; ++i) ring().turn(false);
-  EXPECT_EQ(ring().counters().submitted, before);  // starving is waiting, not asking again
+  EXPECT_EQ(ring().counters().submitted, before);  // without a buffer it only waits
   release.set();
   while (!hungry.done()) ring().turn(true);
   EXPECT_EQ(*hungry.take(), "hungry");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The doors between the loop and other threads: post, stop, offload. Run under TSan as well.
+// The interfaces between the loop and other threads: post, stop, offload. Run under TSan as well.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -79,7 +79,7 @@ TEST_F(RingThreads, ManyOffloadsShareABoundedNumberOfThreads) {
   for (int i = 1; i <= 100; ++i) scope.spawn(add_answer(ring(), i, &sum));
   std::mutex mutex;
   std::set<int> ids;
-  // Long enough for every thread there is to take some.
+  // Takes long enough that every thread of the pool gets some of the calls.
   auto note_thread = [&mutex, &ids]() -> Result<void> {
     ::usleep(1000);
     std::lock_guard<std::mutex> lock(mutex);
@@ -111,10 +111,10 @@ Task<int> offload_until_stopped(Ring& ring) {
   co_return answer;
 }
 
-TEST_F(RingThreads, AFunctionThatTakesAStopTokenIsToldOfItsCallersCancellation) {
+TEST_F(RingThreads, AStopTokenReportsTheCancellationOfTheCaller) {
   const Deadline soon = Deadline::after_ms(50);
   Result<int> ended = ring().run_until(with_deadline(ring(), soon, offload_until_stopped(ring())));
-  EXPECT_EQ(*ended, 1) << "work that ends on being told keeps its result";
+  EXPECT_EQ(*ended, 1) << "work that ends on request keeps its result";
 }
 
 TEST_F(RingThreads, AnExceptionInAnOffloadedFunctionBecomesAnError) {
@@ -146,7 +146,7 @@ Task<int> offload_gate(Ring& ring, Gate& gate) {
   co_return answer;
 }
 
-TEST_F(RingThreads, CancellingWithdrawsWhatHasNotStartedAndWaitsForWhatRuns) {
+TEST_F(RingThreads, CancellingWithdrawsQueuedFunctionsAndWaitsForRunningOnes) {
   Gate gate;
   std::vector<std::unique_ptr<RootTask<int>>> tasks;
   for (int i = 0; i < 6; ++i) {
@@ -167,7 +167,7 @@ TEST_F(RingThreads, CancellingWithdrawsWhatHasNotStartedAndWaitsForWhatRuns) {
   EXPECT_EQ(gate.started, 4);
 }
 
-// What a function leaves behind: counts itself while it exists.
+// The result of a function. It counts its instances.
 struct Tree {
   explicit Tree(std::atomic<int>* counter) : count(counter) { ++*count; }
   Tree(Tree&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
@@ -178,7 +178,7 @@ struct Tree {
   std::atomic<int>* count;
 };
 
-// Outlives the test's frame, as a thread that hangs does.
+// Shared with the threads, because a thread that hangs outlives the frame of the test.
 struct Hang {
   Gate gate;
   std::atomic<int> trees{0};
@@ -196,7 +196,7 @@ Task<int> hang(HangingThreads& threads, std::shared_ptr<Hang> shared) {
   co_return tree.count->load();
 }
 
-TEST_F(RingThreads, CancellingGivesUpWhatHangsAndWhatItOpensLaterIsClosed) {
+TEST_F(RingThreads, CancellingAbandonsAHangingFunctionAndItsLateResultIsDestroyed) {
   const auto shared = std::make_shared<Hang>();
   {
     HangingThreads threads(ring(), 2);
@@ -213,9 +213,9 @@ TEST_F(RingThreads, CancellingGivesUpWhatHangsAndWhatItOpensLaterIsClosed) {
       EXPECT_EQ(task->take().error().code, Errc::cancelled);
     }
   }
-  EXPECT_EQ(shared->returned, 0) << "the threads hang, and nobody waited for them";
+  EXPECT_EQ(shared->returned, 0) << "the test must not wait for threads that hang";
   shared->gate.release();
-  // Gone with the thread: one reference is left, and no tree.
+  // After the threads have ended, one reference is left and no tree.
   for (int i = 0; i < 5000 && shared.use_count() > 1; ++i) ::usleep(1000);
   EXPECT_EQ(shared.use_count(), 1);
   EXPECT_EQ(shared->returned, 2) << "the third had not begun";
@@ -236,9 +236,8 @@ TEST_F(RingThreads, AFunctionThatReturnsKeepsItsResultAndItsThreadServesTheNext)
   EXPECT_EQ(MUST(late.take()), 1);
 }
 
-// Another thread posts, the loop resumes a coroutine, the coroutine answers the thread: the way of
-// every gRPC request. The target of the design is 10 us; the assertion leaves room for a busy
-// machine.
+// Another thread posts, the loop resumes a coroutine, the coroutine answers the thread, as in every
+// gRPC request. The target of the design is 10 us; the assertion leaves room for a busy machine.
 TEST_F(RingThreads, APostResumesACoroutineAndAnswersInMicroseconds) {
   constexpr int kRounds = 2000;
   std::atomic<int> answered{0};

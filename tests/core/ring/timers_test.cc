@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loop with many timers pending: each ends at its own moment, in their order, whatever was set or
-// dropped between.
+// A loop with many timers pending: each ends at its own time, in their order, even if others are
+// set or dropped meanwhile.
 #include "core/ring/timers.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST(Timers, ManyFireInTheOrderOfTheirDeadlinesAndNoneEarly) {
   EXPECT_EQ(timers.size(), 0U);
 }
 
-// Compared with a sorted set, which is what the heap must behave like.
+// Compared with a sorted set, whose behaviour the heap must have.
 TEST(Timers, DroppingFromTheMiddleOfManyKeepsTheRestInOrder) {
   std::mt19937_64 random(kSeed);
   for (int round = 0; round < 50; ++round) {
@@ -147,7 +147,7 @@ TEST_F(RingTimers, ManySleepersEndInOrderWhileLaterOnesAreStillPending) {
   EXPECT_TRUE(late.empty());
 }
 
-// A limit of each call, as the agent has many of: the one that is due ends its call and no other.
+// The agent has a limit on each of many calls: the one that is due ends its own call and no other.
 TEST_F(RingTimers, ADeadlineAmongManyEndsItsOwnOperationOnly) {
   Pair silent = make_pipe();
   Pair spoken = make_pipe();

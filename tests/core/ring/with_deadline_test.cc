@@ -70,7 +70,7 @@ TEST_F(WithDeadline, CancelsTheScopeWhoseCloseItLimits) {
   EXPECT_EQ(scope.size(), 0U);
 }
 
-// The limit is of one wait: what the task awaits next is cancelled with the task alone.
+// The limit applies to one wait: the task's next wait is cancelled with the task alone.
 Task<void> wait_twice(Ring& ring, Event* first, Event* second) {
   CancelContext limited;
   DeadlineTimer timer(ring.timers(), soon(), limited);
@@ -79,7 +79,7 @@ Task<void> wait_twice(Ring& ring, Event* first, Event* second) {
   co_await second->wait();
 }
 
-TEST_F(WithDeadline, LeavesTheNextWaitToTheTaskItself) {
+TEST_F(WithDeadline, DoesNotLimitTheNextWait) {
   Event first;
   Event second;
   second.set();

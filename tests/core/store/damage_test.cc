@@ -26,7 +26,7 @@ void write_all(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
-// Every copy of `marker` in the data file gets its first byte flipped; LMDB keeps old pages around.
+// Flips the first byte of every copy of `marker` in the data file: LMDB keeps old pages.
 void damage(const std::string& store_dir, const std::string& marker) {
   std::string bytes = read_all(store_dir + "/data.mdb");
   int hits = 0;
@@ -85,7 +85,7 @@ TEST(Damage, WalkPassesOverDamagedRecords) {
   EXPECT_EQ(keys, std::vector<std::string>{"b"});
 }
 
-TEST(Damage, CallerMayQuarantineWhatItCannotParse) {
+TEST(Damage, CallerMayQuarantineARecordThatItCannotParse) {
   TemporaryDir dir;
   State state = MUST(State::open(dir / "s", {}));
   ASSERT_TRUE(state.put(kPods, "odd", "not what I expected").ok());

@@ -16,7 +16,7 @@ namespace {
 
 constexpr Table kPods{"pods", 1};
 
-// A file that takes what is left.
+// Fills the filesystem with one file.
 void fill(const std::string& path) {
   const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   ASSERT_GE(fd, 0);
@@ -51,7 +51,7 @@ TEST(FullTmpfs, IsResourceExhaustedNamesTheDirectoryAndHealsWhenThereIsRoom) {
   EXPECT_EQ(::umount2(dir.path().c_str(), 0), 0);
 }
 
-// What an image store does on a full disk: it takes records away.
+// An image store removes records when its disk is full.
 TEST(FullTmpfs, RecordsOfADurableStoreCanBeTakenAwayWhenNothingIsFree) {
   TemporaryDir dir;
   if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "unshare: " << ::strerror(errno);
@@ -59,7 +59,7 @@ TEST(FullTmpfs, RecordsOfADurableStoreCanBeTakenAwayWhenNothingIsFree) {
   ASSERT_EQ(::mount("berth-test", dir.path().c_str(), "tmpfs", 0, "size=4m"), 0);
   {
     State state = MUST(State::open(dir / "s", {.durable = true}));
-    // In one transaction, which leaves no page that a later one could use.
+    // One transaction, so that it leaves no free page for a later one.
     const auto put_all = [](WriteTxn& txn) -> Status {
       for (int i = 0; i < 100; ++i) {
         TRY_(txn.put(kPods, "k" + std::to_string(i), std::string(1000, 'x')));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promises of core/store/state.h about whole transactions and about who may open.
+// The promises of core/store/state.h about whole transactions and exclusive opening.
 #include "core/store/state.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST(Checksum, IsCrc32cOfTheRfc) {
   EXPECT_EQ(crc32c("6789", crc32c("12345")), crc32c("123456789"));
 }
 
-TEST(State, ReadsBackWhatWasCommittedAfterReopen) {
+TEST(State, ReadsCommittedRecordsAfterReopen) {
   TemporaryDir dir;
   const std::string binary("a\0b\xff", 4);
   {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// GCC 12.2 destroys some temporaries of a full expression with co_await twice, and loses the way in
-// conditions (docs/hazards/gcc12-await-temporaries.md). It gives no warning, so this test reads
-// every source of the tree and refuses the shapes that are miscompiled. Text rules: they see
-// tokens, not types, so they refuse a little more than what breaks; naming the value first always
-// satisfies them.
+// GCC 12.2 destroys some temporaries of a full expression with co_await twice, and miscompiles
+// co_await in conditions (docs/hazards/gcc12-await-temporaries.md). It gives no warning, so this
+// test reads every source of the tree and refuses the miscompiled shapes. The rules see tokens and
+// not types, so they refuse a little more than breaks; naming the value first always satisfies
+// them.
 #include <gtest/gtest.h>
 
 #include <algorithm>

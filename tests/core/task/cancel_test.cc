@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cancellation reaches every wait, and nothing that completed is lost by it.
+// Cancellation reaches every wait, and no completed result is lost by it.
 #include "core/task/cancel.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ Task<void> wait_in_turn(std::array<Event, 3>* events, Mutex* mutex, Trace* trace
   trace->push_back("done");
 }
 
-// How far the task is let run before it is cancelled.
+// How far the task runs before it is cancelled.
 struct Case {
   int events_set;
   bool mutex_free;
@@ -84,7 +84,7 @@ Task<int> wait_then_give(Event* event, int number) {
   co_return number;
 }
 
-TEST(Cancel, AfterTheWaitIsOverLosesToIt) {
+TEST(Cancel, AfterTheWaitIsOverDoesNotChangeItsResult) {
   Event event;
   ReadyQueue queue;
   RootTask<int> root(queue, wait_then_give(&event, 5));
@@ -151,8 +151,8 @@ Task<int> wait_under(CancelContext* context, Event* event) {
   co_return number;
 }
 
-// A deadline or a scope that is made when it is already too late.
-TEST(Cancel, WhatComesUnderACancelledContextIsCancelledAtOnce) {
+// A deadline or a scope that is made after its parent was cancelled.
+TEST(Cancel, ANewContextBelowACancelledOneIsCancelledAtOnce) {
   CancelContext parent;
   parent.cancel();
   CancelContext late(&parent);

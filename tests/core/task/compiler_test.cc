@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the code of this tree relies on in GCC 12's coroutines, shown to hold: each temporary,
-// parameter and captured value is destroyed exactly once and lives long enough. The shapes that do
-// not hold are in docs/hazards/gcc12-await-temporaries.md and are refused by await_rule_test.
+// Properties of GCC 12's coroutines on which this tree relies: each temporary, parameter and
+// captured value is destroyed exactly once and lives long enough. The shapes that are miscompiled
+// are in docs/hazards/gcc12-await-temporaries.md and are refused by await_rule_test.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -156,7 +156,7 @@ Task<std::size_t> lambda_of_references(Ledger* ledger) {
   co_return size;
 }
 
-TEST_F(Compiler, ALambdaOfReferencesMayStandBesideAnAwait) {
+TEST_F(Compiler, ALambdaOfReferencesMayBeInTheStatementOfAnAwait) {
   EXPECT_EQ(*run_alone(lambda_of_references(&ledger())), kLength);
 }
 
@@ -224,7 +224,7 @@ TEST_F(Compiler, SameNamesInNestedScopesAreDifferentVariables) {
   EXPECT_EQ(*run_alone(shadowed_names(&ledger())), "innerthirdouter");
 }
 
-// Remembers its address: a frame that copied its awaiter after suspend would be found.
+// Stores its address, to detect a frame that copies its awaiter after suspend.
 class OwnAddress {
  public:
   bool suspend(PromiseBase& waiter) {

@@ -108,14 +108,14 @@ TEST(Mutex, AWaiterDestroyedAfterItWasGivenTheLockPassesItOn) {
   scope.spawn(work_under_lock(&mutex, "next", &trace, 1));
   queue.drain();
   event.set();
-  queue.drain(1);  // the holder runs, ends, and hands the lock to the one that is dropped now
+  queue.drain(1);  // the holder ends and gives the lock to the waiter that is dropped next
   dropped.reset();
   queue.drain();
   EXPECT_EQ(trace, (Trace{"next in", "next out"}));
   EXPECT_FALSE(mutex.locked());
 }
 
-TEST(Mutex, ACancelledWaiterLeavesTheLine) {
+TEST(Mutex, ACancelledWaiterLeavesTheQueue) {
   ReadyQueue queue;
   Mutex mutex;
   Event event;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loop without a kernel: runs what is ready until nothing is.
+// A loop without a kernel: runs coroutines until none is ready.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace berth {
 
-// Runs a task that needs nothing from outside to its end.
+// Runs a task that waits for nothing outside to its end.
 template <typename T>
 Result<T> run_alone(Task<T> task) {
   ReadyQueue queue;
@@ -25,7 +25,7 @@ Result<T> run_alone(Task<T> task) {
 
 using Trace = std::vector<std::string>;
 
-// Says when it is made and when it is destroyed.
+// Records its construction and its destruction.
 class Noted {
  public:
   Noted(Trace& trace, std::string name) : trace_(&trace), name_(std::move(name)) {

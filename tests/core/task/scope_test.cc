@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scope: nothing it started outlives it, and nobody's error is lost.
+// Scope: no task that it started outlives it, and no task's error is lost.
 #include "core/task/scope.h"
 
 #include <gtest/gtest.h>

@@ -26,13 +26,13 @@ Task<int> sum(int a, int b) {
   co_return left + right;
 }
 
-TEST(Task, GivesTheValueOfWhatItAwaits) {
+TEST(Task, GivesTheValueOfTheAwaitedTask) {
   Result<int> total = run_alone(sum(2, 3));
   ASSERT_TRUE(total.ok());
   EXPECT_EQ(*total, 5);
 }
 
-TEST(Task, EndsWithTheSameErrorAsWhatItAwaits) {
+TEST(Task, EndsWithTheErrorOfTheAwaitedTask) {
   Result<int> total = run_alone(sum(2, -3));
   ASSERT_FALSE(total.ok());
   EXPECT_EQ(total.error().sys_errno, ERANGE);
@@ -170,7 +170,7 @@ TEST(Task, DestroyingASuspendedChainDestroysEveryFrameInnermostFirst) {
     EXPECT_EQ(trace, (Trace{"+f2", "+f1", "+f0"}));
   }
   EXPECT_EQ(trace, (Trace{"+f2", "+f1", "+f0", "-f0", "-f1", "-f2"}));
-  event.set();  // nobody waits any more
+  event.set();  // no coroutine waits any more
   EXPECT_TRUE(queue.empty());
 }
 

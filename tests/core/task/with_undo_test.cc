@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// with_undo: success forgets the reverses, failure awaits them last first.
+// with_undo: success drops the reverses, failure awaits them, the last one first.
 #include "core/task/with_undo.h"
 
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ TEST(WithUndo, CancellationUndoesAndTheReversesAreNotCancelled) {
   Trace trace;
   ReadyQueue queue;
   RootTask<std::string> root(queue, three_steps(&trace, 3));
-  queue.drain(2);  // two steps in, and ready for the third, which is not taken from it
+  queue.drain(2);  // after two steps, and ready for the third, which still runs
   root.cancel();
   queue.drain();
   ASSERT_TRUE(root.done());
@@ -76,7 +76,7 @@ Task<void> failing_reverse(Trace* trace) {
   });
 }
 
-TEST(WithUndo, AFailingReverseDoesNotStopTheOthersAndIsToldInTheContext) {
+TEST(WithUndo, AFailingReverseDoesNotStopTheOthersAndIsInTheContext) {
   Trace trace;
   Result<void> outcome = run_alone(failing_reverse(&trace));
   ASSERT_FALSE(outcome.ok());

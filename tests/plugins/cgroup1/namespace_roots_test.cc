@@ -173,7 +173,7 @@ TEST_F(NamespaceRootsTest, GroupsThatContainersMadeInSharedOnesAreRemovedWithThe
   }
 }
 
-TEST_F(NamespaceRootsTest, RecoverSweepsWhatIsInSharedAndGuardedGroups) {
+TEST_F(NamespaceRootsTest, RecoverSweepsSharedAndGuardedGroups) {
   const std::vector<std::string> before = sandbox_->snapshot();
   prepare("c", CgroupReach::administrator);
   for (const char* hierarchy : {"devices", "freezer"}) {

@@ -140,7 +140,7 @@ TEST_F(Cgroup2Test, ProcessBeyondItsMemoryIsKilledAndUsageSaysSo) {
   EXPECT_TRUE(run(plugin_->usage("p", "c"))->oom_killed);
 }
 
-TEST_F(Cgroup2Test, LimitWithoutItsControllerSaysWhichAndLeavesNothing) {
+TEST_F(Cgroup2Test, LimitWithoutItsControllerNamesItAndLeavesNothing) {
   if (has_controllers_) GTEST_SKIP() << "every controller is here";
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
   const std::vector<std::string> before = groups();
@@ -177,7 +177,7 @@ int open_device(const char* path) {
   return 0;
 }
 
-TEST_F(Cgroup2Test, DeviceProgramAllowsDefaultsAndWhatWasAskedFor) {
+TEST_F(Cgroup2Test, DeviceProgramAllowsDefaultsAndRequestedDevices) {
   if (open_device("/dev/kmsg") != 0) GTEST_SKIP() << "no /dev/kmsg to ask for";
   ASSERT_TRUE(run(plugin_->prepare_pod({.pod_id = "p"})).ok());
   const auto status_of = [this](ContainerCgroup container) {

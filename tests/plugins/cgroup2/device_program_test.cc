@@ -54,7 +54,7 @@ std::uint64_t run(const std::vector<bpf_insn>& program, const Access& access) {
         return 99;
     }
   }
-  ADD_FAILURE() << "fell off the end";
+  ADD_FAILURE() << "the program has no exit at its end";
   return 99;
 }
 

@@ -52,7 +52,8 @@ class NativePlace final : public RuntimeHandlerFactory {
     make();
     return true;
   }
-  // Its parent, the keeper, is gone, and this program reaps it without telling the next agent.
+  // The keeper, its parent, is dead; this program reaps it, so the next agent does not learn its
+  // exit.
   bool end_unseen(const std::string&, pid_t pid) override {
     const pid_t keeper = keeper_pid();
     drop();
@@ -74,7 +75,7 @@ class NativePlace final : public RuntimeHandlerFactory {
                                                            .keeper_binary = BERTH_KEEPER,
                                                            .namespace_pool = 1});
   }
-  // To a keeper that has something to keep this is the same as an agent that is killed.
+  // A keeper that has to keep something sees the same when an agent is killed.
   void drop() {
     EXPECT_TRUE(ring_->run_until(handler_->close()).ok());
     handler_.reset();
@@ -95,7 +96,7 @@ class NativePlace final : public RuntimeHandlerFactory {
     }
     EXPECT_NE(::kill(pid, 0), 0);
   }
-  // An agent that has nothing on record ends everything.
+  // An agent without records ends everything.
   void end_all() {
     restart();
     EXPECT_TRUE(ring_->run_until(handler_->recover({})).ok());

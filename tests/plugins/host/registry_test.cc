@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registry finds what was put in, by name, and says what there is when it finds nothing.
+// The registry finds a plugin by its name, and an error lists the known names.
 #include "plugins/host/registry.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ TEST(Registry, FindsAPluginByItsName) {
   EXPECT_EQ(MUST(registry.networks.find("one")), expected);
 }
 
-TEST(Registry, UnknownNameListsWhatThereIs) {
+TEST(Registry, UnknownNameListsTheKnownOnes) {
   Registry registry;
   ASSERT_TRUE(registry.networks.add(std::make_unique<NamedNetwork>("host")).ok());
   const auto found = registry.networks.find("ebpf");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a specification to the input of a launch plan: pure translation.
+// Translation of a specification into the input of a launch plan.
 #include "plugins/native/container_plan.h"
 
 #include <fcntl.h>
@@ -53,7 +53,7 @@ TEST(MountOptions, AreTranslatedAsMountReadsThem) {
   }
 }
 
-TEST(MountOptions, UnknownOptionOfABindAndWhatBerthDoesNotMakeAreRefusedByName) {
+TEST(MountOptions, UnknownBindOptionsAndUnsupportedPropagationAreRefusedByName) {
   for (const char* option : {"mode=755", "nosuch", "unbindable", "idmap"}) {
     Result<MountOptions> parsed = parse_mount_options({"/m", "bind", "/v", {option}});
     ASSERT_FALSE(parsed.ok()) << option;
@@ -74,7 +74,7 @@ Result<int> find_nothing(oci::NamespaceType, const std::string& path) {
   return make_error(Errc::failed_precondition, path);
 }
 
-TEST(ContainerPlan, MissingNamespaceIsTheHostsAndAPathIsJoined) {
+TEST(ContainerPlan, MissingNamespaceIsThatOfTheHostAndAPathIsJoined) {
   oci::Spec spec = minimal();
   spec.linux.namespaces.push_back({oci::NamespaceType::pid, ""});
   spec.linux.namespaces.push_back({oci::NamespaceType::ipc, "berth:sandbox"});

@@ -206,7 +206,7 @@ TEST_F(NativeRuntimeTest, ExecNeedsALivingContainer) {
   EXPECT_TRUE(run(runtime_->exec(exec_request({"true"}))).error().is(Errc::failed_precondition));
 }
 
-TEST_F(NativeRuntimeTest, CommandThatIsMissingIsNotFoundAndOneThatIsNoProgramIsDenied) {
+TEST_F(NativeRuntimeTest, MissingCommandIsNotFoundAndAFileThatIsNoProgramIsDenied) {
   Result<Started> missing = run(runtime_->start(request("c1", {"/no/such"})));
   ASSERT_FALSE(missing.ok());
   EXPECT_TRUE(missing.error().is(Errc::not_found)) << missing.error().message();
@@ -263,7 +263,7 @@ TEST_F(NativeRuntimeTest, SandboxWithoutItsInitIsNotReady) {
   EXPECT_TRUE(run(runtime_->stop_sandbox("p1")).ok());
 }
 
-TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndWhatTheyKept) {
+TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndTheirKeptDescriptors) {
   start_sandbox("p1", true);
   start_sandbox("p2", false);
   std::vector<UniqueFd> kept;
@@ -275,7 +275,7 @@ TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndWhatTheyKept) {
   const Recovered recovered = next_agent(
       {{.sandbox_id = "p1", .namespaces = shared}, {.sandbox_id = "p2", .namespaces = own_pid}});
   ASSERT_EQ(recovered.sandboxes.size(), 2U);
-  // p0 is on no record of this agent.
+  // This agent has no record of p0.
   EXPECT_EQ(recovered.ended.size(), 1U);
   for (const SandboxStatus& status : recovered.sandboxes) {
     EXPECT_TRUE(status.ready) << status.lost;
@@ -284,7 +284,7 @@ TEST_F(NativeRuntimeTest, NextAgentFindsSandboxesAndWhatTheyKept) {
   }
 }
 
-TEST_F(NativeRuntimeTest, WhateverNoRecordNamesIsEndedAtTheStart) {
+TEST_F(NativeRuntimeTest, ProcessesAndNamespacesWithoutARecordAreEndedAtTheStart) {
   start_sandbox("p1", true);
   start(request("c1", {"sleep", "100"}));
   start(request("c2", {"sleep", "100"}));

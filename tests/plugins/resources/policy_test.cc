@@ -99,7 +99,7 @@ TEST(Validate, OutOfRangeNumbersNameTheField) {
   }
 }
 
-TEST(Validate, WhatTheKubeletSendsPasses) {
+TEST(Validate, NumbersOfTheKubeletPass) {
   const Change rows[] = {
       [](Resources&) {},
       [](Resources& r) {

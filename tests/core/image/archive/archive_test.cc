@@ -155,7 +155,7 @@ class Archive : public testing::Test {
 
 constexpr const char* kManifestType = "application/vnd.oci.image.manifest.v1+json";
 
-TEST_F(Archive, WhatIsSavedIsLoadedWithItsNamesAndDigests) {
+TEST_F(Archive, SavedImagesAreLoadedWithTheirNamesAndDigests) {
   const std::string layer(3000, 'l');
   const std::vector<SavedImage> images = {image(layer, {"r.io/app:1", "r.io/app:2"}),
                                           image("", {})};
@@ -201,7 +201,7 @@ TEST_F(Archive, ALoadBesideAPullOfTheSameLayerSharesNoFileWithIt) {
   EXPECT_EQ(*other_->read(oci::digest_of(layer), 1 << 20), layer);
 }
 
-TEST_F(Archive, TarReadsWhatIsSaved) {
+TEST_F(Archive, TarReadsSavedArchives) {
   const std::string path = dir_ + "/saved.tar";
   const std::string bytes = save({image("layer", {"r.io/app:1"})}, ArchiveFormat::oci_layout);
   {
@@ -245,7 +245,7 @@ TEST_F(Archive, AnIndexInTheIndexGivesTheImageOfThisPlatform) {
   EXPECT_EQ(loaded->at(0).names[0].text(), "r.io/app:1");
 }
 
-TEST_F(Archive, ADockerArchiveOfOldWithLinksAndOneThatIsGzippedAreLoaded) {
+TEST_F(Archive, OldDockerArchivesWithLinksAndGzippedOnesAreLoaded) {
   const std::string config = config_of("layer");
   const std::vector<Item> items = {
       {"aaa/layer.tar", "layer"},
@@ -377,7 +377,7 @@ TEST_F(Archive, BytesThatAreNoArchiveAndOneThatIsCutShortAreRefused) {
 
 // libarchive takes the member's size from GNU's realsize field and its bytes from the size field.
 // It pads missing bytes with zeros and returns surplus bytes.
-TEST_F(Archive, AMemberThatHasNotTheBytesItsHeaderSaysIsRefused) {
+TEST_F(Archive, AMemberOfAnotherSizeThanItsHeaderSaysIsRefused) {
   for (const std::size_t bytes : {101u, 3'000'000u}) {
     std::string lying = fuzz::tar_member("manifest.json", std::string(bytes, ' '));
     std::memcpy(&lying[257], "ustar  ", 8);
@@ -395,7 +395,7 @@ TEST_F(Archive, AMemberThatHasNotTheBytesItsHeaderSaysIsRefused) {
 }
 
 // A member of a compressed archive is inflated even when it is skipped.
-TEST_F(Archive, AMemberNobodyAsksForCannotBeLargerThanItSaysEither) {
+TEST_F(Archive, ASkippedMemberCannotBeLargerThanItsHeaderSays) {
   std::string lying = fuzz::tar_member("bomb", std::string(3'000'000, ' '));
   std::memcpy(&lying[257], "ustar  ", 8);
   std::snprintf(&lying[483], 12, "%011o", 100u);
@@ -408,7 +408,7 @@ TEST_F(Archive, AMemberNobodyAsksForCannotBeLargerThanItSaysEither) {
             "archive: member `bomb` has not the 100 bytes that its header says");
 }
 
-TEST_F(Archive, AWalkEndsWhenItIsToldTo) {
+TEST_F(Archive, AWalkEndsWhenItsVisitorStopsIt) {
   const UniqueFd fd = spool(tar({{"a", "x"}, {"b", "y"}}));
   std::stop_source stop;
   const Result<ArchiveReader> archive = ArchiveReader::open(fd.get(), {.stop = stop.get_token()});

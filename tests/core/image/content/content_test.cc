@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: a visible blob is complete and verified; a partial
-// file of a crash is continued or swept.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: a visible blob is complete and verified; a partial file of a crash is continued or
+// swept.
 #include "core/image/content/content.h"
 #include "tests/support/temporary_dir.h"
 

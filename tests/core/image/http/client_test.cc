@@ -25,7 +25,7 @@ class TextSink final : public DownloadSink {
   }
   Result<Took> write(std::string_view bytes) override {
     if (refuse_at != 0 && text.size() + bytes.size() > refuse_at) {
-      return make_error(Errc::data_loss, "too much for me");
+      return make_error(Errc::data_loss, "the sink is full");
     }
     text += bytes;
     return Took::all;
@@ -113,7 +113,7 @@ TEST_F(HttpClientTest, BringsBodiesAndKeepsTheTextOfErrors) {
   EXPECT_EQ(sink.begun, 1);
 }
 
-TEST_F(HttpClientTest, ASinksErrorIsTheExchanges) {
+TEST_F(HttpClientTest, AnErrorOfTheSinkEndsTheExchange) {
   FakeServer server([](const ServerRequest&) {
     return ServerResponse{.status = 200, .headers = {}, .body = std::string(1'000'000, 'x')};
   });
@@ -121,7 +121,7 @@ TEST_F(HttpClientTest, ASinksErrorIsTheExchanges) {
   sink.refuse_at = 100'000;
   Result<HttpResponse> refused = get(server.host(), sink);
   ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().message(), "too much for me");
+  EXPECT_EQ(refused.error().message(), "the sink is full");
 }
 
 TEST_F(HttpClientTest, PausesAndGoesOnWithoutLosingOrRepeatingAByte) {
@@ -235,7 +235,7 @@ TEST_F(HttpClientTest, CancellingEndsAnExchangeInEveryState) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
-TEST_F(HttpClientTest, AnErrorTellsWhyThereWasNoAnswer) {
+TEST_F(HttpClientTest, AnErrorHasTheReasonForAMissingAnswer) {
   TextSink sink;
   Result<HttpResponse> refused = get("127.0.0.1:1", sink);
   ASSERT_FALSE(refused.ok());

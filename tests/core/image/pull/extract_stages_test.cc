@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: stages on their own threads get every byte once and
-// in order, and when one fails all end. A reader of an arriving blob gets the end only after the
-// blob is verified.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: stages on their own threads get every byte once and in order, and when one fails all
+// end. A reader of an arriving blob gets the end only after the blob is verified.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

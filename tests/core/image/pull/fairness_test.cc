@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: pulls get memory in the order they ask, and none
-// delays another without need: a failed or cancelled pull leaves its place at once, and a slow
-// registry delays only its own images.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: pulls get memory in the order they ask, and none delays another without need: a failed
+// or cancelled pull leaves its place at once, and a slow registry delays only its own images.
 #include <atomic>
 #include <random>
 
@@ -47,7 +47,7 @@ class PullFairness : public PullTest {
   void turn_until(Condition holds) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (!holds()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), until) << "it does not come";
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << "not true in time";
       ring_->turn(false);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

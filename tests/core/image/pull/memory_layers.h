@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 A LayerStore that keeps each layer's stream in memory and
-// checks the contract: one extraction of a chain id at a time, parents committed before children,
-// children removed first.
+// SPDX-License-Identifier: Apache-2.0
+// A LayerStore that keeps each layer's stream in memory and checks the contract: one extraction of
+// a chain id at a time, parents committed before children, children removed first.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: a layer is unpacked while it arrives, before its
-// bytes are verified. When they are wrong, the blob is fetched again and the pull succeeds.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: a layer is unpacked while it arrives, before its bytes are verified. When they are
+// wrong, the blob is fetched again and the pull succeeds.
 #include <filesystem>
 #include <fstream>
 #include <random>

@@ -178,7 +178,7 @@ TEST_F(PullTest, AnUnsyncedImageIsGoneAfterAPowerFailure) {
   ring_->run_until(puller_->sweep()).value();
   EXPECT_TRUE(find(name("app:safe")).has_value());
   EXPECT_FALSE(find(name("app:lost")).has_value());
-  EXPECT_EQ(layers_.committed.size(), 3u);  // of it, nothing
+  EXPECT_EQ(layers_.committed.size(), 3u);  // none of the second app:lost
 }
 
 TEST_F(PullTest, AnImageThatIsUnpackedAgainIsUnsyncedAgain) {
@@ -213,7 +213,7 @@ TEST_F(PullTest, AnotherIndexOfAKnownImageLeavesItWithoutAMark) {
   EXPECT_TRUE(find(name("app@" + index_digest)).has_value());
 }
 
-TEST_F(PullTest, AFailedSweepChangesNoPullAndRemovesWhatItCan) {
+TEST_F(PullTest, AFailedSweepChangesNoPullAndRemovesTheRest) {
   close();
   options_.keep_layer_blobs = false;
   open();
@@ -356,7 +356,7 @@ TEST_F(PullTest, AnIndexThatNamesItselfAndOnesNestedTooDeepAreRefused) {
   expect_nothing_left();
 }
 
-TEST_F(PullTest, RefusesWhatIsNoImage) {
+TEST_F(PullTest, RefusesDocumentsThatAreNoImage) {
   EXPECT_NE(must_fail("none:1").find("HTTP 404"), std::string::npos);
   EXPECT_NE(must_fail("None:1").find("capital"), std::string::npos);
   registry_.add_manifest("app", "list", "application/vnd.oci.image.index.v1+json",

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: however many pulls need a blob or a layer, one works
-// on it, and the failure of one pull is not the failure of another.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: however many pulls need a blob or a layer, one works on it, and the failure of one pull
+// is not the failure of another.
 #include <random>
 
 #include "core/ring/with_deadline.h"
@@ -70,7 +71,7 @@ TEST_F(PullTogether, AFailingPullDoesNotTakeSharedLayersFromAnother) {
 }
 
 // A kubelet that is short of disk removes images while others are pulled.
-TEST_F(PullTogether, RemovalDuringAPullKeepsWhatThePullNeeds) {
+TEST_F(PullTogether, RemovalDuringAPullKeepsTheLayersOfThePull) {
   add("app", "old", {"old"});
   ASSERT_TRUE(pull("app:old").ok());
   const Made other = add("app", "other", {"other"});

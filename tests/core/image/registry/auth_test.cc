@@ -8,7 +8,7 @@
 namespace berth::image {
 namespace {
 
-TEST(Base64, GoesBothWays) {
+TEST(Base64, DecodingRestoresTheBytes) {
   for (const std::string& text : {std::string(), std::string("a"), std::string("ab"),
                                   std::string("abc"), std::string("\0\xff", 2)}) {
     Result<std::string> back = base64_decode(base64_encode(text));
@@ -80,7 +80,7 @@ TEST(Challenge, OfSeveralTheBearerIsAnsweredThenTheBasic) {
   }
 }
 
-TEST(Challenge, RefusesWhatHasNoScheme) {
+TEST(Challenge, RefusesAHeaderWithoutAScheme) {
   for (const char* header : {"", "  ", "=x", ",", "Bearer realm=\"unfinished"}) {
     EXPECT_FALSE(parse_challenge(header).ok()) << header;
   }

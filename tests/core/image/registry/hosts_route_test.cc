@@ -41,7 +41,7 @@ TEST_F(HostsRouteTest, TheFirstMirrorThatHasItServes) {
   EXPECT_EQ(registry_.server().requests()[0].path, "/v2/app/manifests/2?ns=registry.test");
 }
 
-TEST_F(HostsRouteTest, CapabilitiesDecideWhoIsAsked) {
+TEST_F(HostsRouteTest, CapabilitiesDecideWhichHostIsAsked) {
   FakeRegistry mirror;
   const std::string bytes = "a blob";
   const std::string digest = mirror.add_blob("app", bytes);
@@ -130,11 +130,11 @@ TEST_F(HostsRouteTest, AMirrorIsAskedAgainAfterItsRest) {
   broken = false;
   const Stopwatch watch;
   while (manifest(at_test(), "1")->bytes != "{\"from\":\"mirror\"}") {
-    ASSERT_LT(watch.ms(), 60'000) << "it is never asked again";
+    ASSERT_LT(watch.ms(), 60'000) << "the mirror is not asked again";
   }
 }
 
-TEST_F(HostsRouteTest, ABlobGoesOnAtTheNextPlace) {
+TEST_F(HostsRouteTest, ABlobIsContinuedFromTheNextHost) {
   std::string bytes(300'000, '\0');
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 131 >> 9);
   FakeRegistry mirror;
@@ -153,7 +153,7 @@ TEST_F(HostsRouteTest, ABlobGoesOnAtTheNextPlace) {
   EXPECT_EQ(registry_.server().requests()[0].header("range"), "bytes=100000-");
 }
 
-TEST_F(HostsRouteTest, WhoSentWrongBytesIsNotAskedForThemAgain) {
+TEST_F(HostsRouteTest, AHostThatSentWrongBytesIsNotAskedForThemAgain) {
   const std::string bytes = "right";
   const std::string digest = registry_.add_blob("app", bytes);
   FakeRegistry liar;
@@ -296,7 +296,7 @@ TEST_F(HostsRouteTest, ShortNamesAreResolvedByTheConfiguration) {
             std::string::npos);
 }
 
-TEST_F(HostsRouteTest, ALookupMeansWhatAPullDoes) {
+TEST_F(HostsRouteTest, ALookupResolvesNamesAsAPullDoes) {
   const std::string conf =
       write_file("registries.conf", "unqualified-search-registries = [\"a.test\", \"b.test\"]\n");
   options_.registries_conf = conf;
@@ -317,7 +317,7 @@ TEST_F(HostsRouteTest, ALookupMeansWhatAPullDoes) {
   EXPECT_EQ(ring_->run_until(client_->given_name("app:1"))->text(), "a.test/app:1");
 }
 
-TEST_F(HostsRouteTest, IdsAndWholeNamesAreUnderstoodWithoutTheConfiguration) {
+TEST_F(HostsRouteTest, IdsAndWholeNamesAreResolvedWithoutTheConfiguration) {
   options_.registries_conf = write_file("registries.conf", "broken");
   make_client();
   const std::string id = "sha256:" + std::string(64, 'a');

@@ -186,7 +186,7 @@ TEST_F(RegistryAuthTest, ATokenServerThatMisbehavesIsNamed) {
   }
 }
 
-TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
+TEST_F(RegistryAuthTest, RedirectsToAnotherHostCarryNoSecrets) {
   const std::string bytes = "the blob";
   const std::string digest = registry_.add_blob("app", bytes);
   FakeServer elsewhere(
@@ -224,7 +224,7 @@ TEST_F(RegistryAuthTest, RedirectsCarryNothingOfOursToAnotherHost) {
 
 // The host that stores a registry's blobs could name a token server of its own, which would receive
 // user name and password.
-TEST_F(RegistryAuthTest, ARedirectTargetThatAsksWhoWeAreIsNotAnswered) {
+TEST_F(RegistryAuthTest, AChallengeOfARedirectTargetIsNotAnswered) {
   const std::string bytes = "the blob";
   const std::string digest = registry_.add_blob("app", bytes);
   std::string realm;
@@ -269,7 +269,7 @@ bool add_address(const char* address) {
 
 // Without TLS, user name and password could be read on the way to a mirror, which only has to send
 // a challenge to get them.
-TEST_F(RegistryAuthTest, AMirrorBeyondThisMachineWithoutTlsIsNotToldWhoWeAre) {
+TEST_F(RegistryAuthTest, ARemoteMirrorWithoutTlsGetsNoCredentials) {
   if (!OwnNetwork::entered()) GTEST_SKIP() << "needs root: a network namespace";
   ASSERT_TRUE(add_address("192.0.2.1"));
   FakeServer mirror(
@@ -288,7 +288,7 @@ TEST_F(RegistryAuthTest, AMirrorBeyondThisMachineWithoutTlsIsNotToldWhoWeAre) {
   }
 }
 
-TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsThem) {
+TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsTheCredentials) {
   registry_.add_manifest("app", "1", kManifestType, "{}");
   registry_.set_hook([](const ServerRequest& request) {
     ServerResponse response{.status = 0, .headers = {}, .body = ""};
@@ -304,7 +304,7 @@ TEST_F(RegistryAuthTest, ASameOriginRedirectKeepsThem) {
   EXPECT_EQ(manifest(session(pair("me", "pw")), "2")->bytes, "{}");
 }
 
-TEST_F(RegistryAuthTest, AProxyCarriesRequestsAndIsToldNothingOfOurs) {
+TEST_F(RegistryAuthTest, AProxyForwardsRequestsAndGetsNoSecrets) {
   FakeServer proxy([](const ServerRequest& request) {
     ServerResponse response{.status = 200, .headers = {}, .body = "{}"};
     if (request.method == "CONNECT") response.status = 403;

@@ -21,7 +21,7 @@ TEST_F(RegistrySessionTest, GivesManifestsByTagAndByDigest) {
             std::string::npos);
 }
 
-TEST_F(RegistrySessionTest, SaysWhatTheRegistrySaid) {
+TEST_F(RegistrySessionTest, ErrorsHaveTheTextOfTheRegistry) {
   Result<RemoteDocument> none = manifest(session(), "nope");
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code, Errc::not_found);
@@ -71,7 +71,7 @@ TEST_F(RegistrySessionTest, ContinuesABlobThatIsCutEvery64KiB) {
   EXPECT_TRUE(sink.bytes == bytes);
 }
 
-TEST_F(RegistrySessionTest, SkipsWhatItHasWhenTheServerIgnoresTheRange) {
+TEST_F(RegistrySessionTest, SkipsTheBytesItHasWhenTheServerIgnoresTheRange) {
   const std::string bytes = std::string(50'000, 'a') + std::string(50'000, 'b');
   const std::string digest = registry_.add_blob("app", bytes);
   std::atomic<int> asked{0};
@@ -148,7 +148,7 @@ TEST_F(RegistrySessionTest, ASinksErrorEndsTheBlobWithoutAnotherAttempt) {
   EXPECT_EQ(registry_.server().requests().size(), 1u);
 }
 
-TEST_F(RegistrySessionTest, TriesAgainWhatMayPassAndGivesUpInTheEnd) {
+TEST_F(RegistrySessionTest, RetriesTemporaryFailuresAndGivesUpInTheEnd) {
   registry_.add_manifest("app", "1", kManifestType, "{}");
   std::atomic<int> failures{2};
   int status = 500;
@@ -181,7 +181,7 @@ TEST_F(RegistrySessionTest, WaitsAsLongAsTheRegistrySays) {
   const Stopwatch watch;
   EXPECT_TRUE(manifest(session(), "1").ok());
   EXPECT_GE(watch.ms(), 990);
-  // But not longer than our own limit.
+  // The wait is never longer than the client's own limit.
   options_.retry_delay_ms_max = 20;
   make_client();
   failures = 1;
@@ -208,7 +208,7 @@ TEST_F(RegistrySessionTest, GivesUpOnAStalledServerAndADeadOneSoon) {
   EXPECT_LT(watch.ms(), 5'000);
 }
 
-TEST_F(RegistrySessionTest, ABlobThatStallsInTheMiddleGoesOnWhereItWas) {
+TEST_F(RegistrySessionTest, ABlobThatStallsIsContinuedAtItsOffset) {
   const std::string bytes(200'000, 'z');
   const std::string digest = registry_.add_blob("app", bytes);
   std::atomic<int> asked{0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: only the registry gets our client certificate, credentials and configured headers. The
+// Promise: only the registry gets the client certificate, credentials and configured headers. The
 // target of a redirect and a token server do not, not even on another port of the same host. A
 // request that began with TLS never continues without it.
 #include "tests/core/image/registry/session_fixture.h"
@@ -11,7 +11,7 @@ namespace {
 
 class RegistryTrustTest : public SessionTest {
  protected:
-  // A registry with TLS that authenticates us by a certificate, a header and a password, and a
+  // A registry with TLS that authenticates clients by a certificate, a header and a password, and a
   // second server on another port of its host.
   void SetUp() override {
     SessionTest::SetUp();
@@ -61,7 +61,7 @@ class RegistryTrustTest : public SessionTest {
   std::unique_ptr<TlsFront> elsewhere_;
 };
 
-TEST_F(RegistryTrustTest, ARedirectToAnotherPortIsToAStranger) {
+TEST_F(RegistryTrustTest, ARedirectToAnotherPortCarriesNoSecrets) {
   redirect_to("https://" + elsewhere_->host() + "/store?signature=1");
   EXPECT_EQ(fetch(at_home(), digest_, 8), "");
   EXPECT_GT(home_->certificates(), 0);
@@ -71,7 +71,7 @@ TEST_F(RegistryTrustTest, ARedirectToAnotherPortIsToAStranger) {
   expect_stranger(behind_.requests());
 }
 
-TEST_F(RegistryTrustTest, ARedirectWithinTheRegistryIsToTheRegistry) {
+TEST_F(RegistryTrustTest, ARedirectWithinTheRegistryKeepsTheSecrets) {
   redirect_to("https://" + home_->host() + "/here");
   EXPECT_EQ(fetch(at_home(), digest_, 8), "");
   EXPECT_EQ(home_->certificates(), home_->handshakes());

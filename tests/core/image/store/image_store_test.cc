@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: references find their image, also after a restart, and removing takes away what was
-// meant.
+// Promise: references find their image, also after a restart, and a removal removes exactly the
+// images and names that it was given.
 #include "core/image/store/image_store.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ class Images : public testing::Test {
     ASSERT_TRUE(images.ok()) << images.error().message();
     images_ = *std::move(images);
   }
-  // An image of one layer, told apart by `content`.
+  // An image of one layer; `content` makes it different from others.
   std::string add(const std::string& reference, const std::string& content) {
     NewImage image = made(reference, content);
     Result<std::string> id = images_->add(std::move(image));
@@ -101,7 +101,7 @@ TEST_F(Images, OneIdUnderManyTagsIsListedOnce) {
 }
 
 // The same configuration under two manifests, of which the second compresses its layer otherwise.
-TEST_F(Images, EachNameStandsForItsOwnManifest) {
+TEST_F(Images, EachNameHasItsOwnManifest) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/app:2", "one");
   other.manifest_digest = oci::digest_of("another manifest");
@@ -135,12 +135,12 @@ TEST_F(Images, EachNameStandsForItsOwnManifest) {
   }
 }
 
-TEST_F(Images, AManifestGoesWithItsLastName) {
+TEST_F(Images, AManifestIsRemovedWithItsLastName) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/other:1", "one");
   other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
   ASSERT_TRUE(images_->add(other).ok());
-  // The one that came first loses its names: the image is what the others stand for.
+  // Without a name of its own the first manifest goes; the image has that of the remaining name.
   ASSERT_TRUE(*images_->remove(plain_name("r.io/app:1")));
   for (int restarted = 0; restarted < 2; ++restarted) {
     EXPECT_EQ(find(id)->image->manifest_digest, other.manifest_digest);
@@ -160,7 +160,7 @@ TEST_F(Images, AManifestGoesWithItsLastName) {
   EXPECT_EQ(*state_->get(kImageManifests, other.manifest_digest.text()), std::nullopt);
 }
 
-TEST_F(Images, ANameWhoseManifestIsDamagedStandsForNoOther) {
+TEST_F(Images, ANameWithADamagedManifestGetsNoOther) {
   const std::string id = add("r.io/app:1", "one");
   NewImage other = made("r.io/app:2", "one");
   other.manifest_digest = other.root_digest = oci::digest_of("another manifest");
@@ -214,7 +214,7 @@ TEST_F(Images, ALastTagOfOneRepositoryLeavesTheImageToTheOther) {
   EXPECT_EQ(find(id)->repo_tags, std::vector<std::string>{"other.io/app:2"});
 }
 
-TEST_F(Images, AMarkMadeAnewIsNotTakenAwayByWhatWasPutOnDiskBefore) {
+TEST_F(Images, ANewMarkIsNotRemovedByAnEarlierSync) {
   const std::string id = *images_->add(made("r.io/app:1", "one", Settling::later));
   const std::vector<ImageStore::Mark> first = images_->unsettled();
   ASSERT_EQ(first.size(), 1u);
@@ -222,14 +222,15 @@ TEST_F(Images, AMarkMadeAnewIsNotTakenAwayByWhatWasPutOnDiskBefore) {
   ASSERT_TRUE(images_->add(made("r.io/app:1", "one", Settling::later)).ok());
   ASSERT_TRUE(images_->settled(first).ok());
   const std::vector<ImageStore::Mark> second = images_->unsettled();
-  ASSERT_EQ(second.size(), 1u) << "it was removed and came again";
+  ASSERT_EQ(second.size(), 1u) << "the image was removed and added again";
   NewImage named = made("r.io/app:2", "one", Settling::later);
   ASSERT_TRUE(images_->add(named).ok());
-  EXPECT_EQ(images_->unsettled()[0].generation, second[0].generation) << "nothing was stored";
+  EXPECT_EQ(images_->unsettled()[0].generation, second[0].generation)
+      << "the second name stored no layers";
   named.sync = []() -> Status { return {}; };
   ASSERT_TRUE(images_->add(named).ok());
   ASSERT_TRUE(images_->settled(second).ok());
-  ASSERT_EQ(images_->unsettled().size(), 1u) << "more of it was stored";
+  ASSERT_EQ(images_->unsettled().size(), 1u) << "the image was stored again after the mark";
   open();
   ASSERT_EQ(images_->unsettled().size(), 1u);
   ASSERT_TRUE(images_->settled(images_->unsettled()).ok());
@@ -238,7 +239,7 @@ TEST_F(Images, AMarkMadeAnewIsNotTakenAwayByWhatWasPutOnDiskBefore) {
   EXPECT_TRUE(images_->unsettled().empty());
 }
 
-TEST_F(Images, WhatIsOnDiskGetsAnotherNameWhenThatIsOnDiskToo) {
+TEST_F(Images, ANewNameOfASyncedImageIsSyncedFirst) {
   const std::string id = add("r.io/app:1", "one");
   NewImage named = made("r.io/app:2", "one", Settling::later);
   named.root_digest = oci::digest_of("another index");
@@ -255,7 +256,7 @@ TEST_F(Images, WhatIsOnDiskGetsAnotherNameWhenThatIsOnDiskToo) {
   EXPECT_EQ(find("r.io/app:2")->image->id, id);
   EXPECT_EQ(syncs, 2);
   EXPECT_TRUE(images_->unsettled().empty());
-  // A mark makes up for it.
+  // An image with a mark needs no sync.
   NewImage fresh = made("r.io/new:1", "two", Settling::later);
   fresh.sync = named.sync;
   ASSERT_TRUE(images_->add(fresh).ok());
@@ -308,7 +309,7 @@ std::string artifact_manifest(const std::string& content, const std::string& tit
          R"("}}],"annotations":{"made.by":"tests"}})";
 }
 
-TEST_F(Images, AnArtifactHasFilesAndNamesAndKeepsItsBlobsAlsoAfterARestart) {
+TEST_F(Images, AnArtifactKeepsItsFilesNamesAndBlobsOverARestart) {
   NewArtifact artifact;
   artifact.reference = *oci::parse_reference("r.io/model:1");
   artifact.manifest_json = artifact_manifest("weights", "dir/weights.bin");
@@ -372,7 +373,7 @@ TEST_F(Images, LayersAndDiffIdsMustAgree) {
   EXPECT_NE(id.error().message().find("diff_ids"), std::string::npos);
 }
 
-TEST_F(Images, APinLastsOverRestartsAndGoesWithTheImage) {
+TEST_F(Images, APinSurvivesRestartsAndIsRemovedWithTheImage) {
   const std::string id = add("r.io/app:1", "one");
   EXPECT_FALSE(find(id)->pinned);
   ASSERT_TRUE(images_->pin(id, true).ok());
@@ -388,7 +389,7 @@ TEST_F(Images, APinLastsOverRestartsAndGoesWithTheImage) {
   EXPECT_TRUE(images_->pin(std::string(64, '0'), true).error().is(Errc::not_found));
 }
 
-// Where a pull would have tried two registries, and where it would have been refused.
+// A short name has two candidates here, or is refused as ambiguous, depending on the mode.
 RegistriesConf searching(RegistriesConf::ShortNames mode) {
   RegistriesConf conf;
   conf.search_registries = std::vector<std::string>{"a.test", "b.test:5000"};
@@ -397,7 +398,7 @@ RegistriesConf searching(RegistriesConf::ShortNames mode) {
   return conf;
 }
 
-TEST_F(Images, AShortNameFindsTheFirstThatIsHereAndSaysByWhichName) {
+TEST_F(Images, AShortNameFindsTheFirstPresentCandidateAndReportsIt) {
   const RegistriesConf conf = searching(RegistriesConf::ShortNames::permissive);
   const std::string second = add("b.test:5000/app:1", "second");
   const std::string aliased = add("c.test/team/tool:2", "tool");
@@ -407,7 +408,7 @@ TEST_F(Images, AShortNameFindsTheFirstThatIsHereAndSaysByWhichName) {
   EXPECT_EQ(images_->resolve(image_name(conf, "tool:2"))->image->id, aliased);
   const std::string first = add("a.test/app:1", "first");
   EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->image->id, first);
-  // Removed is what is found, and nothing of the same name elsewhere.
+  // Only the image that was found is removed, not one of the same name elsewhere.
   EXPECT_TRUE(*images_->remove(image_name(conf, "app:1")));
   EXPECT_EQ(images_->resolve(image_name(conf, "app:1"))->image->id, second);
   EXPECT_EQ(images_->list().size(), 3u);
@@ -419,7 +420,7 @@ TEST_F(Images, AShortNameFindsTheFirstThatIsHereAndSaysByWhichName) {
       << absent;
 }
 
-TEST_F(Images, ARefusedShortNameListsWhatItCouldBeAndIsAbsentForWhoExpectsThat) {
+TEST_F(Images, AnAmbiguousShortNameListsItsCandidatesAndIsAbsentForFindAndRemove) {
   const RegistriesConf conf = searching(RegistriesConf::ShortNames::enforcing);
   const std::string id = add("a.test/app:1", "one");
   const Error refused = images_->resolve(image_name(conf, "app:1")).error();
@@ -427,13 +428,13 @@ TEST_F(Images, ARefusedShortNameListsWhatItCouldBeAndIsAbsentForWhoExpectsThat) 
   EXPECT_NE(refused.message().find("a.test/app:1, b.test:5000/app:1"), std::string::npos);
   EXPECT_FALSE(images_->find(image_name(conf, "app:1"))->has_value());
   EXPECT_FALSE(*images_->remove(image_name(conf, "app:1")));
-  // Ids and whole names do not depend on it.
+  // Ids and whole names do not depend on the short-name mode.
   for (const std::string& name : {id, id.substr(7, 12), std::string("a.test/app:1")}) {
     EXPECT_EQ(images_->resolve(image_name(conf, name))->image->id, id) << name;
   }
 }
 
-TEST_F(Images, ANameWhoseMeaningCannotBeReadIsNotTakenForAbsent) {
+TEST_F(Images, ANameThatCannotBeResolvedIsNotTakenForAbsent) {
   const std::string id = add("r.io/app:1", "one");
   ImageName name;
   name.text = "app:1";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what is pushed to a real registry comes back, whichever way the registry wants to be
-// spoken to: plain, TLS with its own authority, client certificates, basic and token
+// Promise: an image that is pushed to a real registry can be pulled from it in every way that
+// registries use: plain, TLS with its own authority, client certificates, basic and token
 // authentication, through a mirror.
 #include <crypt.h>
 
@@ -15,7 +15,7 @@
 namespace berth::image {
 namespace {
 
-// An image whose bytes nothing interprets.
+// An image of arbitrary bytes, which no test interprets.
 struct Pushed {
   oci::Digest manifest;
   std::string json;
@@ -139,13 +139,13 @@ TEST_F(RegistryMatrixTest, Plain) {
   EXPECT_EQ(progress_->blobs.size(), 3u);
   EXPECT_EQ(progress_->blobs[1].sent, image_.bytes[1].size());
   must_pull(server->host() + "/team/app:1");
-  // Everything is there: nothing is sent again.
+  // The registry has every blob, so nothing is sent again.
   Result<PushResult> again = push(server->host() + "/team/app:2");
   ASSERT_TRUE(again.ok()) << again.error().message();
   EXPECT_EQ(again->blobs_present, 3u);
   EXPECT_EQ(again->pushed_bytes, 0u);
   must_pull(server->host() + "/team/app:2");
-  // In another repository of the registry it can be mounted.
+  // In another repository of the registry the blobs can be mounted.
   Result<PushResult> mounted = push(server->host() + "/other/app:1", {}, {"team/app"});
   ASSERT_TRUE(mounted.ok()) << mounted.error().message();
   EXPECT_EQ(mounted->blobs_mounted, 3u);
@@ -162,7 +162,7 @@ TEST_F(RegistryMatrixTest, PushSaysWhichBlobIsMissing) {
   EXPECT_NE(pushed.error().message().find(image_.blobs[2].digest.text()), std::string::npos);
 }
 
-TEST_F(RegistryMatrixTest, APushGoesOnWhereHeadIsRefused) {
+TEST_F(RegistryMatrixTest, APushSucceedsIfHeadIsRefused) {
   for (const int refusal : {403, 405, 501}) {
     registry_.server().forget();
     registry_.set_hook([refusal](const ServerRequest& request) {
@@ -183,7 +183,7 @@ TEST_F(RegistryMatrixTest, TlsWithItsOwnAuthorityIsHttp2OnOneConnection) {
   const TestCertificate authority("test authority");
   const auto server = registry("tls", tls_lines(authority));
   const std::string url = "https://" + server->host();
-  // Nobody vouches for it: refused, and it says why.
+  // No known authority signed its certificate: refused, with the reason.
   write_hosts(server->host(), "server = \"" + url + "\"\n");
   Result<RemoteDocument> untrusted = manifest(open(server->host() + "/app:1"), "1");
   ASSERT_FALSE(untrusted.ok());
@@ -337,7 +337,7 @@ TEST_F(RegistryMatrixTest, BasicAuthentication) {
   EXPECT_EQ(log_text().find("hunter"), std::string::npos);
 }
 
-// Signs what is asked for, for who has the password.
+// Issues a token for every scope to a client that has the password.
 class TokenServer {
  public:
   explicit TokenServer(const TestCertificate& certificate)
@@ -408,12 +408,12 @@ TEST_F(RegistryMatrixTest, TokenAuthentication) {
   const std::size_t before = tokens.issued();
   must_pull(server->host() + "/team/app:1", pair("me", "hunter22"));
   EXPECT_EQ(tokens.issued(), before + 1) << "one token for one pull";
-  // Mounting needs to read the other repository, and says so when it asks for the token.
+  // A mount has to read the other repository, so the token is requested for both.
   Result<PushResult> mounted =
       push(server->host() + "/other/app:1", pair("me", "hunter22"), {"team/app"});
   ASSERT_TRUE(mounted.ok()) << mounted.error().message();
   EXPECT_EQ(mounted->blobs_mounted, 3u);
-  // The old token has run out in the middle: a new one is asked for.
+  // The old token has expired meanwhile: a new one is requested.
   tokens.lifetime_s = -120;
   RegistrySession& client = open(server->host() + "/team/app:1", pair("me", "hunter22"));
   EXPECT_FALSE(manifest(client, "1").ok());
@@ -432,10 +432,10 @@ TEST_F(RegistryMatrixTest, BehindAMirror) {
                                     "\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
   make_client();
   must_pull(upstream->host() + "/app:1");
-  // It writes the line after the answer.
+  // The registry writes the line after it has answered.
   for (int i = 0; i < 500 && cache->logged("GET /v2/app/blobs/") < 3; ++i) ::usleep(10'000);
   EXPECT_GE(cache->logged("GET /v2/app/blobs/"), 3u);
-  // The mirror dies in the middle of a node's life: the registry itself serves.
+  // The mirror stops: the registry itself serves.
   cache->stop();
   must_pull(upstream->host() + "/app:1");
   // And a push goes to the registry, never to the mirror.

@@ -56,7 +56,7 @@ TEST_F(HostileLayer, AParentSwappedForALinkDoesNotLeadOut) {
   EXPECT_EQ(read(outside_path().substr(1) + "/two"), "2");
 }
 
-TEST_F(HostileLayer, AttributesOfADirectoryDoNotLandOnWhatALinkPointsTo) {
+TEST_F(HostileLayer, AttributesOfADirectoryAreNotSetOnTheTargetOfALink) {
   TarBuilder tar;
   tar.dir(Entry{.name = "d", .mode = 0777, .uid = 1000, .mtime = 1});
   tar.link("d", outside_path());
@@ -85,7 +85,7 @@ TEST_F(HostileLayer, HardLinksReachNothingOutside) {
   TarBuilder dots;
   dots.hard_link("stolen", "../outside/witness");
   EXPECT_NE(must_fail(dots).find("`..`"), std::string::npos);
-  // To a link itself, and then written through: the file is replaced, not followed.
+  // To a link, which is then written: the link is replaced and not followed.
   TarBuilder through;
   through.link("l", outside_path() + "/witness").hard_link("h", "l").file("h", "x");
   must_unpack(through);
@@ -118,7 +118,7 @@ TEST_F(HostileLayer, AParentThatIsAFileOrALoopIsRefused) {
   EXPECT_EQ(read("proc/self/cwd/in"), "x");
 }
 
-TEST_F(HostileLayer, ALinkToWhatOnlyLowerLayersHaveIsFollowedInsideThisLayer) {
+TEST_F(HostileLayer, ALinkToADirectoryOfALowerLayerIsFollowedInsideThisLayer) {
   with_lower_ = true;
   fs::create_directories(lower("run/lock"));
   TarBuilder tar;
@@ -140,7 +140,7 @@ TEST_F(HostileLayer, ExtremeNamesAreRefusedOrWritten) {
   EXPECT_NE(must_fail(path).find("ENAMETOOLONG"), std::string::npos);
 }
 
-// Deeper than any recursion of ours could go, removed by one later entry.
+// Without a name of its own the first manifest goes; the image has that of the remaining name.
 TEST_F(HostileLayer, ADeepTreeIsReplacedWithoutRecursion) {
   TarBuilder tar;
   std::string deep = "a";
@@ -180,7 +180,7 @@ TEST_F(HostileLayer, LimitsAreKept) {
   EXPECT_NE(must_fail(sparse, limits).find("entry `s`"), std::string::npos);
 }
 
-TEST_F(HostileLayer, DirectoriesThatOnlyNamesImplyAreLimitedAndThoseWithEntriesAreNot) {
+TEST_F(HostileLayer, ImpliedDirectoriesAreLimitedAndThoseWithEntriesAreNot) {
   with_lower_ = true;
   const auto fill = [](TarBuilder& tar, bool with_entries) {
     for (int i = 0; i < 120; ++i) {

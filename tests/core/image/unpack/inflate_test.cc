@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: the tar stream inside a blob, whatever it is compressed with, and never more than the
-// limits.
+// Promise: gives the tar stream of a blob, whatever its compression, and never more than the limits
+// allow.
 #include "core/image/unpack/inflate.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ class StringSource final : public ByteSource {
   std::size_t at_ = 0;
 };
 
-// Half of it random, so that it does not shrink to nothing.
+// Half of it is random, so that it cannot be compressed to nothing.
 std::string sample(std::size_t size) {
   std::minstd_rand random(7);
   std::string bytes(size, 'a');
@@ -120,7 +120,7 @@ TEST(Inflate, RefusesBombs) {
   }
 }
 
-TEST(DigestSource, HashesWhatItHandsOn) {
+TEST(DigestSource, HashesTheBytesItPassesOn) {
   StringSource source("abcdef", 4);
   DigestSource digest(source, oci::DigestAlgorithm::sha256);
   char buffer[16];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: contents written behind and attributes set at the end land on the file they belong to,
-// whatever the order of entries and whatever a directory hands down to what is made in it.
+// Promise: contents that are written later and attributes that are set last belong to the right
+// file, whatever the order of entries and whatever new files inherit from their directory.
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -45,7 +45,7 @@ TEST_F(UnpackOrder, AccessControlListsComeAsTextOrAsXattr) {
   EXPECT_EQ(xattr("xattr", "system.posix_acl_access"), wanted);
 }
 
-TEST_F(UnpackOrder, WhatADirectoryHandsDownDoesNotReachItsEntries) {
+TEST_F(UnpackOrder, GroupsAndAclsOfADirectoryAreNotInherited) {
   const std::string inherited =
       acl({{1, 7, ~0u}, {2, 7, 77}, {4, 7, ~0u}, {16, 7, ~0u}, {32, 7, ~0u}});
   TarBuilder tar;
@@ -90,7 +90,7 @@ TEST_F(UnpackOrder, EveryModeIsKeptUnderEveryUmask) {
   }
 }
 
-TEST_F(UnpackOrder, AnEntryGoesWhereItsParentLeadsAtThatMoment) {
+TEST_F(UnpackOrder, AnEntryFollowsTheLinksOfItsParentAtThatTime) {
   TarBuilder tar;
   tar.dir("x").dir("y").link("l", "x").file("l/1", "1").link("l", "y").file("l/2", "2");
   tar.dir("d").link("d/s", ".").link("w", "d/s").file("w/3", "3").dir("d/t").link("w/s", "t");
@@ -102,8 +102,8 @@ TEST_F(UnpackOrder, AnEntryGoesWhereItsParentLeadsAtThatMoment) {
   EXPECT_TRUE(exists("d/t/4"));
 }
 
-// Bites on filesystems that give a new directory the inode of the one just removed at once: xfs
-// does, ext4 waits a minute or more.
+// Effective on filesystems that reuse the inode number of a removed directory: xfs does at once,
+// ext4 only after a minute or more.
 TEST_F(UnpackOrder, ADirectoryMadeAfterAnotherWasRemovedIsNotMistakenForIt) {
   TarBuilder replaced;
   for (int i = 0; i < 50; ++i) {
@@ -121,7 +121,7 @@ TEST_F(UnpackOrder, ADirectoryMadeAfterAnotherWasRemovedIsNotMistakenForIt) {
   }
 }
 
-// What an entry says is said of the directory that it made, and of no other of its name.
+// The attributes of an entry are set on the directory that it made, not on a later one of its name.
 TEST_F(UnpackOrder, ADirectoryInThePlaceOfAnotherHasNothingOfIt) {
   TarBuilder tar;
   tar.dir(Entry{.name = "d", .mode = 0700, .uid = 5, .mtime = 7, .xattrs = {{"user.old", "1"}}});
@@ -137,7 +137,7 @@ TEST_F(UnpackOrder, ADirectoryInThePlaceOfAnotherHasNothingOfIt) {
 
 // More than the writer's batches and the directory list's memory hold, so threads and the spill
 // file take part.
-TEST_F(UnpackOrder, ManyFilesAndDirectoriesArriveWhole) {
+TEST_F(UnpackOrder, ManyFilesAndDirectoriesAreComplete) {
   TarBuilder tar;
   const std::string padding(200, 'p');
   const auto contents_of = [](const std::string& name) { return name + std::string(40'000, 'c'); };

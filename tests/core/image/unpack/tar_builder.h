@@ -14,7 +14,7 @@
 
 namespace berth::image {
 
-// The attributes of an entry that a test says something about.
+// The attributes of an entry; a test sets those that it is about.
 struct Entry {
   std::string name;
   mode_t mode = 0644;

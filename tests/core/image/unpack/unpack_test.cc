@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what is in the tar is in the directory, in every attribute, and whiteouts are in overlay
-// form.
+// Promise: every entry of the tar is in the directory with all its attributes, and whiteouts are in
+// overlay form.
 #include <sys/sysmacros.h>
 
 #include "tests/core/image/unpack/fixture.h"
@@ -137,7 +137,7 @@ TEST_F(Unpack, DirectoryTimesAndModesAreSetLastAndOnlyOnTheDirectoryTheyWereFor)
   EXPECT_EQ(stat_of("gone").st_mtime, 1'000'000);
 }
 
-TEST_F(Unpack, WhiteoutsBecomeWhatOverlayfsReads) {
+TEST_F(Unpack, WhiteoutsBecomeOverlayfsWhiteouts) {
   with_lower_ = true;
   TarBuilder tar;
   tar.dir("d").file("d/.wh.gone", "").file("d/.wh..wh..opq", "");
@@ -152,7 +152,7 @@ TEST_F(Unpack, WhiteoutsBecomeWhatOverlayfsReads) {
   EXPECT_EQ(count(), 4u);
 }
 
-TEST_F(Unpack, WhiteoutsSayNothingAboutTheirOwnLayer) {
+TEST_F(Unpack, WhiteoutsDoNotAffectTheirOwnLayer) {
   with_lower_ = true;
   TarBuilder tar;
   tar.file(".wh.f", "").file("f", "mine");
@@ -211,7 +211,7 @@ TEST_F(Unpack, ImpliedDirectoriesAreListedAndAdoptedLater) {
       unpack_layer(directory.get(), LayerPlace::above_others, "sha256:test", source, {});
   ASSERT_TRUE(result.ok()) << result.error().message();
   EXPECT_EQ(result->implied, (std::vector<std::string>{"", "a", "a/b", "late/x"}));
-  // The layers below come to be afterwards.
+  // The layers below are unpacked afterwards.
   fs::create_directories(lower("a/b"));
   fs::create_directories(lower("late/x"));
   for (const char* path : {"a", "a/b", "late", "late/x"}) {
@@ -230,7 +230,7 @@ TEST_F(Unpack, ImpliedDirectoriesAreListedAndAdoptedLater) {
   EXPECT_EQ(stat_of("a/own").st_mode & 07777, 0700u);
 }
 
-// The same whatever the order of a whiteout and of what it does not hide.
+// Its times do not depend on the time of the extraction.
 TEST_F(Unpack, ARootWithoutAnEntryIsTheSameWheneverItIsUnpacked) {
   TarBuilder tar;
   tar.file("f", "x");
@@ -239,7 +239,7 @@ TEST_F(Unpack, ARootWithoutAnEntryIsTheSameWheneverItIsUnpacked) {
   EXPECT_EQ(stat_of("").st_mtim.tv_nsec, 0);
 }
 
-TEST_F(Unpack, WhatALayerHidesLendsNoAttributes) {
+TEST_F(Unpack, HiddenDirectoriesGiveNoAttributes) {
   with_lower_ = true;
   for (const char* path : {"wh1/d", "wh2/d", "opq/d"}) {
     fs::create_directories(lower(path));
@@ -256,7 +256,7 @@ TEST_F(Unpack, WhatALayerHidesLendsNoAttributes) {
   for (const char* path : {"wh1", "wh1/d", "wh2", "wh2/d", "opq/d"}) {
     EXPECT_EQ(stat_of(path).st_uid, 0u) << path;
   }
-  // The directory itself is the one below, only emptied.
+  // The directory itself is that of the layer below, without its contents.
   EXPECT_EQ(stat_of("opq").st_uid, 13u);
   EXPECT_TRUE(is_opaque("opq"));
 }

@@ -63,7 +63,7 @@ TEST(HostsToml, AnEmptyFileIsTheRegistryItself) {
   EXPECT_TRUE((*entries)[0].can_pull && (*entries)[0].can_resolve && (*entries)[0].can_push);
 }
 
-TEST(HostsToml, WhatIsWrongIsNamed) {
+TEST(HostsToml, ErrorsNameTheKey) {
   const std::string host = "[host.\"https://m.test\"]\n";
   EXPECT_EQ(hosts_error(host + "capabilities = [\"pul\"]\n"),
             "/d/hosts.toml:2: host.\"https://m.test\".capabilities: must be of \"pull\", "
@@ -87,7 +87,7 @@ TEST(HostsToml, WhatIsWrongIsNamed) {
 }
 
 // Invalid input on which the parser's own assertions, or its unreachable code, would abort.
-TEST(HostsToml, WhatBreaksTheParsersOwnAssumptionsIsAnError) {
+TEST(HostsToml, InputThatBreaksTheParsersAssumptionsIsAnError) {
   for (const char* text : {"[$", "[[$", "[\x01]", "$ = 1", "a = _", "\xcc\x96", "\xc3\xa9 = 1",
                            "[\xc2\xa1]", "a\xcc\x96 = 1", "a = \xe3\x81\x82", "a = {\xd2\x99",
                            "\xef\xb7\x8f", "a = \"\"\"\\\n\xc3\xa9\"\"\" \xc3\xa9"}) {
@@ -117,7 +117,7 @@ TEST(HostsToml, AKeyOfManyPartsIsRefused) {
   EXPECT_NE(hosts_error("a = " + std::string(500'000, '[')), "");
 }
 
-TEST(HostsToml, WhatIsShownOfTheFileIsOneLine) {
+TEST(HostsToml, TextOfTheFileInAnErrorIsOneLine) {
   const std::string error = hosts_error("a = tr\nb = 1\n");
   EXPECT_NE(error.find("tr?"), std::string::npos) << error;
   RegistriesConf conf;
@@ -125,7 +125,7 @@ TEST(HostsToml, WhatIsShownOfTheFileIsOneLine) {
             "/r.conf:2: aliases: `a?b`: must be a string");
 }
 
-TEST(HostsToml, AHeaderIsNeverTwoAndItsValueIsNeverShown) {
+TEST(HostsToml, AHeaderHasNoLineBreakAndItsValueIsNeverShown) {
   const std::string host = "[host.\"https://m.test\".header]\n";
   const std::string broken = hosts_error(host + "x-key = \"secret\\r\\nHost: evil\"\n");
   EXPECT_NE(broken.find("header: `x-key`"), std::string::npos) << broken;
@@ -218,7 +218,7 @@ TEST(RegistriesConf, ALaterFileReplacesTheSamePrefix) {
   EXPECT_EQ(conf.aliases.size(), 1u);
 }
 
-TEST(RegistriesConf, WhatIsWrongIsNamed) {
+TEST(RegistriesConf, ErrorsNameTheKey) {
   const auto error = [](const std::string& text) {
     RegistriesConf conf;
     Status merged = merge_registries_conf(text, "r.conf", conf);
@@ -258,7 +258,7 @@ TEST(NameCandidates, AnEmptySearchListRefusesShortNames) {
   EXPECT_TRUE(name_candidates(conf, "localhost/x").ok());
 }
 
-TEST(GivenName, MustLeaveNoChoice) {
+TEST(GivenName, MustBeUnambiguous) {
   RegistriesConf conf = conf_of("unqualified-search-registries = [\"a.test\"]\n");
   EXPECT_EQ(given_name(conf, "app:1")->text(), "a.test/app:1");
   EXPECT_EQ(given_name(conf, "h.test/app")->text(), "h.test/app:latest");
