@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/image/archive/docker.h"
+#include "core/image/archive/store_members.h"
 
 #include <nlohmann/json.hpp>
 #include <set>

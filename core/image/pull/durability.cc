@@ -21,18 +21,18 @@ bool means_loss(const Error& error) {
 
 void Durability::start() {
   if (running_ || context_.closing || !context_.options.durable) return;
-  if (context_.images.unsettled().empty()) return;
+  if (context_.images.unsynced().empty()) return;
   running_ = context_.scope.spawn(run());
   if (running_) ended_.reset();
 }
 
 Task<void> Durability::run() {
   Result<void> outcome;
-  std::vector<ImageStore::Mark> marks = context_.images.unsettled();
+  std::vector<ImageStore::Mark> marks = context_.images.unsynced();
   while (outcome.ok() && !marks.empty() && !context_.closing) {
     const auto work = [this, &marks] { return sync_images(marks); };
     outcome = co_await offload(context_.pool, work).result();
-    marks = context_.images.unsettled();
+    marks = context_.images.unsynced();
   }
   if (files_lost_ && !context_.closing) co_await on_loss_();
   running_ = false;
@@ -63,7 +63,7 @@ Status Durability::sync_images(const std::vector<ImageStore::Mark>& marks) {
   }
   if (context_.closing) return {};
   TRY_(note_loss(context_.layers.sync()));
-  return context_.images.settled(marks);
+  return context_.images.mark_synced(marks);
 }
 
 Status Durability::sync(const std::vector<oci::Digest>& blobs) {
@@ -72,7 +72,7 @@ Status Durability::sync(const std::vector<oci::Digest>& blobs) {
 }
 
 Status Durability::drop_unsynced() {
-  for (const ImageStore::Mark& mark : context_.images.unsettled()) {
+  for (const ImageStore::Mark& mark : context_.images.unsynced()) {
     context_.log.error("image",
                        "image " + mark.id + " is removed: not all of it was written to disk");
     TRY([[maybe_unused]] const bool removed, context_.images.remove(named_by_id(mark.id)));

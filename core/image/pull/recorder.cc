@@ -21,8 +21,8 @@ std::vector<oci::Digest> stored_blobs(const Job& job, const Resolved& resolved) 
 
 }  // namespace
 
-Settling Recorder::settling() const {
-  return context_.options.durable ? Settling::later : Settling::done;
+SyncState Recorder::sync_state() const {
+  return context_.options.durable ? SyncState::later : SyncState::synced;
 }
 
 Recorder::Present Recorder::find(const oci::Digest& root, const oci::Platform& platform) const {
@@ -53,16 +53,16 @@ Task<std::optional<std::string>> Recorder::add_if_present(JobPtr job, oci::Diges
   if (!still.has_value()) co_return id;
   const bool complete = co_await is_complete(image);
   if (!complete) co_return id;
-  // `settling` matters if the image is removed just now: this adds it anew.
+  // `sync_state` matters if the image is removed just now: this adds it anew.
   const auto add = [this, &job, &image, &root]() -> Result<std::string> {
     if (!image.is_artifact()) {
       NewImage again{job->reference, image.manifest_digest, root, image.config_json, image.layers};
-      again.settling = settling();
+      again.sync_state = sync_state();
       return context_.images.add(again);
     }
     TRY(std::string manifest, context_.content.read(image.manifest_digest, oci::kDocumentSizeMax));
     return context_.images.add_artifact(
-        {job->reference, image.manifest_digest, root, std::move(manifest), settling()});
+        {job->reference, image.manifest_digest, root, std::move(manifest), sync_state()});
   };
   id = co_await offload(context_.pool, add);
   durability_.start();
@@ -95,12 +95,12 @@ Task<std::string> Recorder::add_image(JobPtr job, const Resolved& resolved,
                                       std::string config_json) {
   NewImage image{
       job->reference, resolved.manifest_digest, resolved.root_digest, std::move(config_json), {},
-      settling()};
+      sync_state()};
   for (const auto& layer : job->layers) {
     image.layers.push_back({layer->blob.digest, layer->blob.size});
   }
   const bool extracted = job->first_missing < job->layers.size();
-  if (context_.options.durable && extracted) image.settling = Settling::again;
+  if (context_.options.durable && extracted) image.sync_state = SyncState::again;
   image.sync = [this, &job, &resolved] { return durability_.sync(stored_blobs(*job, resolved)); };
   const auto add = [this, &image] { return context_.images.add(image); };
   std::string id = co_await offload(context_.pool, add);
@@ -111,7 +111,7 @@ Task<std::string> Recorder::add_image(JobPtr job, const Resolved& resolved,
 
 Task<std::string> Recorder::add_artifact(JobPtr job, const Resolved& resolved) {
   NewArtifact artifact{job->reference, resolved.manifest_digest, resolved.root_digest,
-                       resolved.documents.back().bytes, settling()};
+                       resolved.documents.back().bytes, sync_state()};
   artifact.sync = [this, &job, &resolved] {
     return durability_.sync(stored_blobs(*job, resolved));
   };

@@ -36,7 +36,7 @@ class Recorder {
   Present find(const oci::Digest& root, const oci::Platform& platform) const;
   Task<bool> is_complete(const CachedImage& image);
   Task<bool> has_layer_blobs(const CachedImage& image);
-  Settling settling() const;
+  SyncState sync_state() const;
 
   PullContext& context_;
   Sweeper& sweeper_;

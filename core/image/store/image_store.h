@@ -16,74 +16,31 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/image/config/image_name.h"
-#include "core/oci/image.h"
+#include "core/image/store/entry.h"
+#include "core/image/store/index.h"
 #include "core/oci/reference.h"
 #include "core/store/state.h"
 
 namespace berth::image {
 
-enum class ImageKind { image, artifact };
-
-struct LayerInfo {
-  oci::Digest digest;  // of the compressed blob
-  std::uint64_t size = 0;
-  // Of an artifact only: what the manifest calls the file (the annotation
-  // org.opencontainers.image.title, as a stranger wrote it; empty: none) and its media type.
-  std::string title{};
-  std::string media_type{};
-};
-
-// Everything that does not change about an image. Parsed once, shared by everyone who asks.
-struct CachedImage {
-  ImageKind kind = ImageKind::image;
-  std::string id;  // "sha256:..."
-  oci::Digest manifest_digest;
-  oci::Image config;
-  std::string config_json;
-  std::vector<LayerInfo> layers;  // lowest first
-  std::vector<std::string>
-      chain_ids;           // lowest first; the last one is a container's parent snapshot
-  std::uint64_t size = 0;  // configuration and compressed layers, in bytes
-  // Of an artifact only.
-  std::string artifact_type;
-  oci::Digest artifact_config;
-  std::map<std::string, std::string> annotations;
-
-  bool is_artifact() const { return kind == ImageKind::artifact; }
-};
-
-struct ImageEntry {
-  // With the manifest that the name stands for by which it was found; else with one of `manifests`.
-  std::shared_ptr<const CachedImage> image;
-  std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
-  std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
-  // What each of those names stands for: the same image, with its manifest and its layers' blobs.
-  std::map<std::string, std::shared_ptr<const CachedImage>> manifests{};
-  bool pinned = false;  // not to be removed to make room
-  // By which of its names a lookup found it; none: by its id, or it was listed.
-  std::optional<oci::Reference> found_by{};
-};
-
 // Whether an image's files are known to be on disk. A pull does not wait for the disk: it records
-// the image with the mark `later`, has everything written behind, and takes the mark away. Should
+// the image with the mark `later`, syncs everything afterwards, and takes the mark away. Should
 // the power fail first, the files may be incomplete: a store that is opened after another boot
 // drops images with a mark. An image that is there already and has no mark is not put at risk by
 // another pull of it: what that one stored is on disk before anything is recorded.
 // `again` is `later` for a pull that had to unpack layers: its image, should it be there already,
 // was not whole, and gets a mark all the same.
-enum class Settling { done, later, again };
+enum class SyncState { synced, later, again };
 
 // What a finished pull adds.
 struct NewImage {
@@ -94,7 +51,7 @@ struct NewImage {
   oci::Digest root_digest;
   std::string config_json;
   std::vector<LayerInfo> layers;
-  Settling settling = Settling::done;
+  SyncState sync_state = SyncState::synced;
   // Puts on disk what this pull stored; called when the image is there already, and neither has a
   // mark nor gets one. Null: nothing was stored. Must not call the store.
   std::function<Status()> sync{};
@@ -106,19 +63,15 @@ struct NewArtifact {
   oci::Digest manifest_digest;
   oci::Digest root_digest;
   std::string manifest_json;
-  Settling settling = Settling::done;
+  SyncState sync_state = SyncState::synced;
   std::function<Status()> sync{};
 };
-
-// Every blob that must stay as long as the image does: the documents of each of its manifests, and
-// for an image whose layers were kept compressed, those; for an artifact all it consists of.
-std::vector<oci::Digest> needed_blobs(const ImageEntry& entry);
 
 class ImageStore {
  public:
   // `state` is borrowed and must be durable. A record that cannot be understood is quarantined
-  // there and the image is not listed; a later pull brings it back. So does one of an image that
-  // was not settled when the node went down: `boot_id` tells boots apart.
+  // there and the image is not listed; a later pull brings it back. An image whose files were not
+  // on disk when the node went down is removed: `boot_id` tells boots apart.
   static Result<std::unique_ptr<ImageStore>> open(store::State& state);
   static Result<std::unique_ptr<ImageStore>> open(store::State& state, std::string boot_id);
 
@@ -143,63 +96,38 @@ class ImageStore {
   // A pin lasts as long as the image. not_found.
   Status pin(const std::string& id, bool pinned);
 
-  // The marks of images recorded with Settling::later. The caller puts the files on disk that those
-  // images had when it asked, and then says settled(): a mark that was made anew meanwhile, because
-  // the image was removed and came again or got another name, stays.
+  // The marks of images recorded with SyncState::later. The caller puts the files on disk that those
+  // images had when it asked, and then calls mark_synced(): a mark that was made anew meanwhile,
+  // because the image was removed and came again or got another name, stays.
   struct Mark {
     std::string id;
     std::uint64_t generation = 0;
   };
-  std::vector<Mark> unsettled() const;
-  Status settled(const std::vector<Mark>& marks);
+  std::vector<Mark> unsynced() const;
+  Status mark_synced(const std::vector<Mark>& marks);
 
  private:
-  // A name and what it stands for.
-  using References = std::map<std::string, std::shared_ptr<const CachedImage>>;
-  struct Record {
-    std::shared_ptr<const CachedImage> image;  // with the manifest that came first
-    References references;
-    bool pinned = false;
-    std::uint64_t generation = 0;  // of its mark; 0: settled
-  };
-
-  ImageStore(store::State& state, std::string boot_id)
-      : state_(&state), boot_id_(std::move(boot_id)) {}
   // An image that may be new, and where its record goes.
   struct Change {
     std::shared_ptr<const CachedImage> image;
     store::Table table;
-    std::string record;
+    std::string record;  // empty: the image must be there already
     std::set<std::string> references;
-    Settling settling = Settling::done;
+    SyncState sync_state = SyncState::synced;
     std::function<Status()> sync{};
   };
 
-  Status load();
-  Status load_marks();
-  Status load_table(store::Table table);
-  Result<References> load_manifests();
-  Status load_references(const References& manifests);
+  ImageStore(store::State& state, std::string boot_id)
+      : state_(&state), boot_id_(std::move(boot_id)) {}
+
   Result<std::string> put(Change change);
-  static bool use_known(const Record& record, Change& wanted, std::string& value);
-  struct Found {
-    std::string id;
-    std::optional<oci::Reference> reference;
-  };
-  // Caller holds mutex_.
-  Result<std::optional<Found>> look_up(const ImageName& name) const;
-  ImageEntry entry(const Record& record) const;
-  static std::shared_ptr<const CachedImage> same_manifest(const Record& record,
-                                                          const CachedImage& image);
-  static std::set<std::string> references_to_remove(const Record& record, const Found& found);
+  static bool use_known(const ImageIndex::Record& record, Change& wanted, std::string& value);
 
   store::State* state_;
   std::string boot_id_;
-  std::mutex change_;             // one change at a time; taken before `mutex_`
-  mutable std::mutex mutex_;      // the maps; held for lookups only, never over a write to disk
-  std::uint64_t generation_ = 0;  // the last mark's
-  std::map<std::string, Record, std::less<>> images_;           // by id
-  std::map<std::string, std::string, std::less<>> references_;  // reference -> id
+  std::mutex change_;         // one change at a time; taken before `mutex_`
+  mutable std::mutex mutex_;  // the index; held for lookups only, never over a write to disk
+  ImageIndex index_;
 };
 
 }  // namespace berth::image

@@ -15,7 +15,8 @@
 #include <string_view>
 
 #include "core/base/result.h"
-#include "core/image/store/image_store.h"
+#include "core/image/store/entry.h"
+#include "core/store/state.h"
 
 namespace berth::image {
 
@@ -23,8 +24,8 @@ constexpr store::Table kImages{"images", 1};
 constexpr store::Table kArtifacts{"artifacts", 1};
 constexpr store::Table kImageReferences{"image-references", 1};
 constexpr store::Table kImageManifests{"image-manifests", 1};
-constexpr store::Table kPinnedImages{"image-pins", 1};           // id -> nothing
-constexpr store::Table kUnsettledImages{"images-unsettled", 1};  // id -> boot id
+constexpr store::Table kPinnedImages{"image-pins", 1};          // id -> nothing
+constexpr store::Table kUnsyncedImages{"images-unsettled", 1};  // id -> boot id
 
 std::string encode_image(const CachedImage& image);
 // invalid_argument says what cannot be understood.

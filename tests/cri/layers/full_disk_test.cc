@@ -194,7 +194,7 @@ TEST_F(FullDisk, AnImageThatWasNotWrittenIsGoneAndCanBePulledAgain) {
   expect_comes(agent, big());
   agent.ring->run_until(agent.puller->synced()).value();
   EXPECT_EQ(agent.images->list().size(), 1u);
-  EXPECT_TRUE(agent.images->unsettled().empty());
+  EXPECT_TRUE(agent.images->unsynced().empty());
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ TEST_F(PullTest, MakesAnImageOfEveryLayerInOrder) {
   EXPECT_EQ(content_->list()->size(), 5u);  // manifest, configuration, three layers
   ring_->run_until(puller_->synced()).value();
   EXPECT_EQ(layers_.syncs, 1);
-  EXPECT_TRUE(images_->unsettled().empty());
+  EXPECT_TRUE(images_->unsynced().empty());
 }
 
 TEST_F(PullTest, ARepeatedPullIsOneHead) {
@@ -166,10 +166,10 @@ TEST_F(PullTest, AnUnsyncedImageIsGoneAfterAPowerFailure) {
   // The same boot: the agent was killed, no file is lost, and the sync is finished now.
   open();
   EXPECT_EQ(images_->list().size(), 2u);
-  EXPECT_EQ(images_->unsettled().size(), 1u);
+  EXPECT_EQ(images_->unsynced().size(), 1u);
   ring_->run_until(puller_->sweep()).value();
   ring_->run_until(puller_->synced()).value();
-  EXPECT_TRUE(images_->unsettled().empty());
+  EXPECT_TRUE(images_->unsynced().empty());
   add("app", "lost", {"base", "lost again"});
   layers_.sync_fails = true;
   ASSERT_TRUE(pull("app:lost").ok());
@@ -185,11 +185,11 @@ TEST_F(PullTest, AnImageThatIsUnpackedAgainIsUnsyncedAgain) {
   add("app", "1", kLayers);
   ASSERT_TRUE(pull("app:1").ok());
   ring_->run_until(puller_->synced()).value();
-  ASSERT_TRUE(images_->unsettled().empty());
+  ASSERT_TRUE(images_->unsynced().empty());
   layers_.committed.erase(images_->list()[0].image->chain_ids.back());
   layers_.sync_fails = true;
   ASSERT_TRUE(pull("app:1").ok());
-  EXPECT_EQ(images_->unsettled().size(), 1u);
+  EXPECT_EQ(images_->unsynced().size(), 1u);
   close();
   open("another boot");
   EXPECT_TRUE(images_->list().empty());

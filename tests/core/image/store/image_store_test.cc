@@ -41,9 +41,9 @@ class Images : public testing::Test {
     return id.ok() ? *id : "";
   }
   NewImage made(const std::string& reference, const std::string& content,
-                Settling settling = Settling::done) {
+                SyncState sync_state = SyncState::synced) {
     NewImage image;
-    image.settling = settling;
+    image.sync_state = sync_state;
     image.reference = *oci::parse_reference(reference);
     image.manifest_digest = oci::digest_of("manifest " + content);
     image.root_digest = image.manifest_digest;
@@ -215,33 +215,33 @@ TEST_F(Images, ALastTagOfOneRepositoryLeavesTheImageToTheOther) {
 }
 
 TEST_F(Images, ANewMarkIsNotRemovedByAnEarlierSync) {
-  const std::string id = *images_->add(made("r.io/app:1", "one", Settling::later));
-  const std::vector<ImageStore::Mark> first = images_->unsettled();
+  const std::string id = *images_->add(made("r.io/app:1", "one", SyncState::later));
+  const std::vector<ImageStore::Mark> first = images_->unsynced();
   ASSERT_EQ(first.size(), 1u);
   ASSERT_TRUE(*images_->remove(plain_name(id)));
-  ASSERT_TRUE(images_->add(made("r.io/app:1", "one", Settling::later)).ok());
-  ASSERT_TRUE(images_->settled(first).ok());
-  const std::vector<ImageStore::Mark> second = images_->unsettled();
+  ASSERT_TRUE(images_->add(made("r.io/app:1", "one", SyncState::later)).ok());
+  ASSERT_TRUE(images_->mark_synced(first).ok());
+  const std::vector<ImageStore::Mark> second = images_->unsynced();
   ASSERT_EQ(second.size(), 1u) << "the image was removed and added again";
-  NewImage named = made("r.io/app:2", "one", Settling::later);
+  NewImage named = made("r.io/app:2", "one", SyncState::later);
   ASSERT_TRUE(images_->add(named).ok());
-  EXPECT_EQ(images_->unsettled()[0].generation, second[0].generation)
+  EXPECT_EQ(images_->unsynced()[0].generation, second[0].generation)
       << "the second name stored no layers";
   named.sync = []() -> Status { return {}; };
   ASSERT_TRUE(images_->add(named).ok());
-  ASSERT_TRUE(images_->settled(second).ok());
-  ASSERT_EQ(images_->unsettled().size(), 1u) << "the image was stored again after the mark";
+  ASSERT_TRUE(images_->mark_synced(second).ok());
+  ASSERT_EQ(images_->unsynced().size(), 1u) << "the image was stored again after the mark";
   open();
-  ASSERT_EQ(images_->unsettled().size(), 1u);
-  ASSERT_TRUE(images_->settled(images_->unsettled()).ok());
-  EXPECT_TRUE(images_->unsettled().empty());
+  ASSERT_EQ(images_->unsynced().size(), 1u);
+  ASSERT_TRUE(images_->mark_synced(images_->unsynced()).ok());
+  EXPECT_TRUE(images_->unsynced().empty());
   open();
-  EXPECT_TRUE(images_->unsettled().empty());
+  EXPECT_TRUE(images_->unsynced().empty());
 }
 
 TEST_F(Images, ANewNameOfASyncedImageIsSyncedFirst) {
   const std::string id = add("r.io/app:1", "one");
-  NewImage named = made("r.io/app:2", "one", Settling::later);
+  NewImage named = made("r.io/app:2", "one", SyncState::later);
   named.root_digest = oci::digest_of("another index");
   int syncs = 0;
   named.sync = [&]() -> Status {
@@ -255,9 +255,9 @@ TEST_F(Images, ANewNameOfASyncedImageIsSyncedFirst) {
   ASSERT_TRUE(images_->add(named).ok());
   EXPECT_EQ(find("r.io/app:2")->image->id, id);
   EXPECT_EQ(syncs, 2);
-  EXPECT_TRUE(images_->unsettled().empty());
+  EXPECT_TRUE(images_->unsynced().empty());
   // An image with a mark needs no sync.
-  NewImage fresh = made("r.io/new:1", "two", Settling::later);
+  NewImage fresh = made("r.io/new:1", "two", SyncState::later);
   fresh.sync = named.sync;
   ASSERT_TRUE(images_->add(fresh).ok());
   ASSERT_TRUE(images_->add(fresh).ok());
