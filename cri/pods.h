@@ -28,6 +28,8 @@ struct Sandbox {
   // The answer of ListPodSandbox but for its state, which follows `phase`.
   runtime::v1::PodSandbox item;
   state::v1::SandboxPhase phase = state::v1::SANDBOX_CREATING;
+  // Its init or a namespace is gone: no container can be started in it, whatever the record says.
+  bool broken = false;
   plugins::SandboxNamespaces namespaces;
   UniqueFd tmpfs;  // detached: cri/sandbox/files.h
   std::vector<std::string> container_ids;
@@ -37,7 +39,7 @@ struct Sandbox {
   const std::string& id() const { return item.id(); }
   // The name for Handlers.
   const std::string& handler() const { return item.runtime_handler(); }
-  bool ready() const { return phase == state::v1::SANDBOX_READY; }
+  bool ready() const { return phase == state::v1::SANDBOX_READY && !broken; }
 };
 
 // What CreateContainer resolved and stored, kept for the StartContainer that follows. Whoever

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 Deletes trees later: a tree that is moved here has left its
-// place at once, and is deleted in short jobs on an offload thread, one at a time, so that a large
-// tree never occupies a thread for long.
+// SPDX-License-Identifier: Apache-2.0
+// Deletes trees later: a tree that is moved here has left its place at once, and is deleted in
+// short jobs on an offload thread, one at a time, so that a large tree never occupies a thread for
+// long.
 //
 // Trees come from containers, so their depth has no limit: a directory that is not empty is moved
 // up to the trash itself instead of being descended into. Names are never followed.

@@ -93,7 +93,7 @@ void Exits::forget(std::uint64_t request, std::uint32_t index) noexcept {
   pump_.drain(index);
 }
 
-void Exits::drained(std::uint32_t index) {
+void Exits::drained(std::uint32_t index) noexcept {
   Life& state = lives_.at(index);
   if (state.exit_waits != 0) {
     state.exit_waits = 0;

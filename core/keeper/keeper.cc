@@ -48,7 +48,7 @@ Status Keeper::open() {
 Status Keeper::run() {
   while (!done_) {
     if (parts_.reexec.asked()) parts_.reexec.try_now();
-    const bool more = pump_.run();
+    const bool more = pump_.run(parts_.reexec.asked());
     flush();
     const int failed = ring_.submit_and_wait(more ? 0 : 1);
     if (failed != 0 && failed != -EINTR && failed != -EBUSY && failed != -EAGAIN) {
@@ -86,6 +86,8 @@ void Keeper::dispatch(Token token, int result) noexcept {
       return pump_.on_retry();
     case TokenKind::log_closed:
       return pump_.on_closed();
+    case TokenKind::reexec_limit:
+      return parts_.reexec.on_limit(token);
     default:
       return dispatch_entry(token, result);
   }

@@ -7,7 +7,44 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
+#include "core/base/units.h"
+
 namespace berth::keeper {
+namespace {
+
+// Containers that write wait for so long at most.
+constexpr std::int64_t kLimitNs = 2 * kNanosecondsPerSecond;
+
+}  // namespace
+
+void Reexec::ask(UniqueFd binary, std::uint64_t request) noexcept {
+  binary_ = std::move(binary);
+  request_ = request;
+  ++asked_;
+  arm_limit();
+}
+
+void Reexec::cancel() noexcept {
+  binary_.reset();
+  request_ = 0;
+}
+
+void Reexec::arm_limit() noexcept {
+  static __kernel_timespec limit{kLimitNs / kNanosecondsPerSecond,
+                                 kLimitNs % kNanosecondsPerSecond};
+  io_uring_sqe* sqe = ring_.get_sqe();
+  CHECK(sqe != nullptr);
+  io_uring_prep_timeout(sqe, &limit, 0, 0);
+  sqe->user_data = Token{TokenKind::reexec_limit, 0, 0, asked_}.pack();
+}
+
+void Reexec::on_limit(Token token) noexcept {
+  if (!asked() || token.index != asked_) return;
+  const std::uint64_t request = request_;
+  cancel();
+  agent_.refuse(request, MessageType::reexec, EBUSY, "reexec", "a log or a launch does not end");
+}
 
 bool Reexec::is_quiet() noexcept {
   if (!pump_.quiet() || launches_.any() || !outbox_.empty() || !agent_.is_writable()) return false;

@@ -21,6 +21,7 @@ enum class TokenKind : std::uint8_t {
   report,  // the launch report of an entry
   pidfd,   // an adopted process
   exit_retry,
+  reexec_limit,
 };
 
 struct Token {

@@ -36,8 +36,9 @@ Task<void> note_end_later(Node& node, std::shared_ptr<Container> container, plug
 // started in it again: the kubelet must see that the sandbox is not ready, and makes another.
 Task<void> stop_without_init(Node& node, std::shared_ptr<Sandbox> sandbox) {
   const Mutex::Guard guard = co_await sandbox->lock.lock();
-  // A stop of the sandbox ends its init as well.
-  if (!sandbox->ready()) co_return;
+  // A stop of the sandbox ends its init as well; a sandbox that is being made is taken apart by
+  // RunPodSandbox.
+  if (sandbox->phase != state::v1::SANDBOX_READY) co_return;
   node.log.warn("sandbox", sandbox->id() + " has lost its init: stopped");
   co_await stop_sandbox(node, sandbox);
 }
@@ -72,7 +73,9 @@ Task<void> process_ended(Node& node, plugins::RuntimeHandler& runtime, plugins::
   if (exit.of == plugins::Exit::Of::sandbox) {
     // Not awaited: stop_sandbox waits for the ends of containers, which this task reports.
     const std::shared_ptr<Sandbox> sandbox = node.pods.sandbox(exit.id);
-    if (sandbox != nullptr) node.attempts.spawn(stop_without_init(node, sandbox));
+    if (sandbox == nullptr) co_return;
+    sandbox->broken = true;
+    node.attempts.spawn(stop_without_init(node, sandbox));
     co_return;
   }
   const std::shared_ptr<Container> container = node.pods.container(exit.id);

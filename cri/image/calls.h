@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 The calls of the CRI's ImageService, one coroutine and one
-// file each. `node` and `request` outlive the task.
+// SPDX-License-Identifier: Apache-2.0
+// The calls of the CRI's ImageService, one coroutine and one file each. `node` and `request`
+// outlive the task.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0 image::LayerStore over a snapshotter plugin. A committed
-// layer is a committed snapshot named by its chain id; an unfinished one is an active snapshot with
-// a private name. The snapshotter's mounts are not mounted: files are written directly into the
-// upperdir of an overlay, or into the directory of a bind (the lowest layer), in the form that
-// overlayfs reads from a lower layer.
+// SPDX-License-Identifier: Apache-2.0
+// image::LayerStore over a snapshotter plugin. A committed layer is a committed snapshot named by
+// its chain id; an unfinished one is an active snapshot with a private name. The snapshotter's
+// mounts are not mounted: files are written directly into the upperdir of an overlay, or into the
+// directory of a bind (the lowest layer), in the form that overlayfs reads from a lower layer.
 #pragma once
 
 #include <string>

@@ -39,6 +39,7 @@ Task<void> reconcile_one(Node& node, std::shared_ptr<Sandbox> sandbox, Recovered
     const std::string lost =
         status == found.sandboxes.end() ? "its namespaces" : "its " + status->second.lost;
     report.mended.push_back("sandbox " + sandbox->id() + " has lost " + lost + ": stopped");
+    sandbox->broken = true;
     co_await stop_sandbox(node, sandbox);
     co_return;
   }

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0 Applies an Http2Meter to every connection of the gRPC server.
-// The program defines recvmsg, which gRPC calls to read a connection, and inspects the received
-// bytes there (docs/decisions/0013): this needs no copy and no additional thread. When a client
-// breaks a rule of http2_meter.h, recvmsg fails with ECONNRESET, and gRPC closes the connection and
-// frees its memory.
+// SPDX-License-Identifier: Apache-2.0
+// Applies an Http2Meter to every connection of the gRPC server. The program defines recvmsg, which
+// gRPC calls to read a connection, and inspects the received bytes there (docs/decisions/0013):
+// this needs no copy and no additional thread. When a client breaks a rule of http2_meter.h,
+// recvmsg fails with ECONNRESET, and gRPC closes the connection and frees its memory.
 #pragma once
 
 #include <sys/socket.h>

@@ -31,7 +31,7 @@ Task<v1::RemovePodSandboxResponse> remove_pod_sandbox(Node& node,
   if (sandbox == nullptr) co_return v1::RemovePodSandboxResponse();
   const Mutex::Guard guard = co_await sandbox->lock.lock();
   if (sandbox->phase == state::v1::SANDBOX_REMOVING) co_return v1::RemovePodSandboxResponse();
-  if (sandbox->ready()) co_await stop_sandbox(node, sandbox);
+  if (sandbox->phase == state::v1::SANDBOX_READY) co_await stop_sandbox(node, sandbox);
   co_await remove_sandbox(node, sandbox);
   co_return v1::RemovePodSandboxResponse();
 }

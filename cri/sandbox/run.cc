@@ -164,6 +164,8 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
     co_await std::move(of_prepare);
   }
 
+  // From here to READY nothing is awaited: a later end finds the sandbox ready and stops it.
+  if (sandbox->broken) co_await fail(Errc::unavailable, "the sandbox's init ended at its start");
   stages.enter("state.commit");
   record.set_phase(state::v1::SANDBOX_READY);
   co_await records::save(node.state, record);

@@ -69,7 +69,7 @@ Task<v1::StopPodSandboxResponse> stop_pod_sandbox(Node& node,
   if (sandbox == nullptr) co_return v1::StopPodSandboxResponse();
   const Mutex::Guard guard = co_await sandbox->lock.lock();
   // While this call waited for the lock another stop or remove may have done all of it.
-  if (sandbox->ready()) co_await stop_sandbox(node, sandbox);
+  if (sandbox->phase == state::v1::SANDBOX_READY) co_await stop_sandbox(node, sandbox);
   co_return v1::StopPodSandboxResponse();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads an OCI image layout (image-spec, image-layout.md) out of an archive: index.json, the indexes
-// and manifests that it leads to, and the blobs of those that are for this platform. Blocks. Errors
-// as of load.h. Private to this room.
+// Loads an OCI image layout (image-spec, image-layout.md) out of an archive: index.json, the
+// indexes and manifests that it leads to, and the blobs of those that are for this platform.
+// Blocks. Errors as of load.h. Private to this room.
 #pragma once
 
 #include "core/image/archive/load.h"

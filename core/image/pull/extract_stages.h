@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0 One extraction as three stages that block: inflate the blob,
-// hash the tar stream (diff_id), unpack it. A large layer runs each stage on a thread of its own;
-// for a small one run() does all on one thread, which is faster than waking others. Private to this
-// room.
+// SPDX-License-Identifier: Apache-2.0
+// One extraction as three stages that block: inflate the blob, hash the tar stream (diff_id),
+// unpack it. A large layer runs each stage on a thread of its own; for a small one run() does all
+// on one thread, which is faster than waking others. Private to this room.
 #pragma once
 
 #include <atomic>

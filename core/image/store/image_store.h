@@ -96,9 +96,9 @@ class ImageStore {
   // A pin lasts as long as the image. not_found.
   Status pin(const std::string& id, bool pinned);
 
-  // The marks of images recorded with SyncState::later. The caller puts the files on disk that those
-  // images had when it asked, and then calls mark_synced(): a mark that was made anew meanwhile,
-  // because the image was removed and came again or got another name, stays.
+  // The marks of images recorded with SyncState::later. The caller puts the files on disk that
+  // those images had when it asked, and then calls mark_synced(): a mark that was made anew
+  // meanwhile, because the image was removed and came again or got another name, stays.
   struct Mark {
     std::string id;
     std::uint64_t generation = 0;

@@ -3,7 +3,7 @@
 // Knows nothing of the disk and takes no lock: ImageStore does both.
 //
 // Invariant: a reference is in `references` of the record of the image that it names, and of no
-// other; references() has the same pairs.
+// other; `ids_` has the same pairs.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the tables of the durable store into an index, once, when the store is opened. A record that
-// cannot be understood is quarantined and its image is not listed; names of what is not there and
-// manifests that no name stands for are erased. Private to this room.
+// Reads the tables of the durable store into an index, once, when the store is opened. A record
+// that cannot be understood is quarantined and its image is not listed; names of what is not there
+// and manifests that no name stands for are erased. Private to this room.
 #pragma once
 
 #include <string>

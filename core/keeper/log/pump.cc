@@ -40,10 +40,10 @@ Status LogPump::open() {
   return log_.open();
 }
 
-bool LogPump::run() noexcept {
+bool LogPump::run(bool finishing) noexcept {
   for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
     const int slot_index = queue_.free_slot();
-    const std::uint32_t entry = slot_index < 0 ? kNoEntry : queue_.take_next();
+    const std::uint32_t entry = slot_index < 0 ? kNoEntry : queue_.take_next(finishing);
     if (entry == kNoEntry) return false;
     LogFlow& state = log_.flow(entry);
     if (state.slot != 0 || state.ready == 0) continue;

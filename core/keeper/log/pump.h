@@ -82,8 +82,9 @@ class LogPump {
   void on_written(std::uint32_t slot, int result) noexcept;
   void on_retry() noexcept;
   void on_closed() noexcept { --closing_; }
-  // Carries what can be carried. True: there is more to do at once.
-  bool run() noexcept;
+  // Carries what can be carried. True: there is more to do at once. While `finishing` it begins
+  // nothing but what drain() asked for, so that it becomes quiet although containers write on.
+  bool run(bool finishing = false) noexcept;
   // Nothing of it is in the kernel (re-execution waits for this).
   bool quiet() const noexcept { return in_flight_ == 0 && closing_ == 0; }
 

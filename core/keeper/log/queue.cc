@@ -36,10 +36,11 @@ void LogQueue::unlink(std::uint32_t entry, std::uint32_t before) noexcept {
   state.queued = 0;
 }
 
-std::uint32_t LogQueue::take_next() noexcept {
+std::uint32_t LogQueue::take_next(bool only_draining) noexcept {
   std::uint32_t before = kNoEntry;
   for (std::uint32_t entry = first_; entry != kNoEntry; entry = log_.flow(entry).next) {
-    if (may_have_slot(entry)) {
+    const bool is_wanted = !only_draining || log_.flow(entry).draining != 0;
+    if (is_wanted && may_have_slot(entry)) {
       unlink(entry, before);
       return entry;
     }

@@ -23,8 +23,9 @@ class LogQueue {
   // Unless it has a slot, or nothing to carry.
   void enqueue(std::uint32_t entry) noexcept;
   void leave(std::uint32_t entry) noexcept;
-  // Removes and gives the first that may have a slot; kNoEntry: none.
-  std::uint32_t take_next() noexcept;
+  // Removes and gives the first that may have a slot, or the first of those that are drained;
+  // kNoEntry: none.
+  std::uint32_t take_next(bool only_draining) noexcept;
   std::uint32_t first() const noexcept { return first_; }
   // -1: none.
   int free_slot() noexcept;

@@ -207,6 +207,31 @@ TEST_F(FuseLogTest, KeeperServesTheOthersWhileTheServerDoesNotAnswer) {
       << server_->content();
 }
 
+TEST_F(FuseLogTest, AKeeperWhoseLogHangsRefusesAnUpgradeAndServesOn) {
+  launch("hung", {.args = {"sh", "-c", "read go; echo one"}, .open_stdin = true});
+  const int go = client_->find("hung")->stdin_fd;
+  ASSERT_TRUE(run(client_->reopen_log("hung", open_hanging(), soon())).ok());
+  server_->hang();
+  ASSERT_EQ(::write(go, "\n", 1), 1);
+  ASSERT_TRUE(eventually([&] { return server_->has_waiting_request(); }));
+  const std::string before = client_->build();
+  drop_client();
+  options_.binary = other_build(options_.binary, dir_ + "/other-keeper");
+  connect();
+  EXPECT_EQ(client_->build(), before);
+  shell("fine", "echo alive");
+  EXPECT_EQ(wait_exit("fine").exit_code, 0);
+  EXPECT_EQ(joined_log(log_of("fine")), "alive\n");
+  server_->answer();
+  EXPECT_EQ(wait_exit("hung").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return joined_log(server_->content()) == "one\n"; }))
+      << server_->content();
+  // Nothing hangs any more: the next agent replaces it.
+  drop_client();
+  connect();
+  EXPECT_NE(client_->build(), before);
+}
+
 TEST_F(FuseLogTest, CanPollSendsNoRequestToTheServer) {
   const UniqueFd log = open_hanging();
   ASSERT_TRUE(log.valid());

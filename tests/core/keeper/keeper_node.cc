@@ -12,12 +12,25 @@
 #include <sstream>
 #include <utility>
 
+#include "core/keeper/build_id.h"
 #include "core/ring/with_deadline.h"
 
 namespace berth::keeper::testing {
 
 namespace fs = std::filesystem;
 using container::testing::place;
+
+namespace {
+
+std::string raw_bytes_of(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
+}  // namespace
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -45,6 +58,18 @@ std::string joined_log(const std::string& log, const std::string& stream) {
     if (line[38] == 'F') joined += '\n';
   }
   return joined;
+}
+
+std::string other_build(const std::string& binary, const std::string& path) {
+  std::string program = read_file(binary);
+  const std::string id = raw_bytes_of(build_of_file(binary).value());
+  const std::size_t at = program.find(id);
+  EXPECT_NE(at, std::string::npos);
+  if (at == std::string::npos) return {};
+  program[at] = static_cast<char>(program[at] ^ 0x55);
+  std::ofstream(path, std::ios::binary) << program;
+  EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
+  return path;
 }
 
 int count_fds(pid_t pid) {

@@ -29,6 +29,8 @@ std::vector<std::string> lines_of(const std::string& text);
 // The text of one stream of a CRI log: the contents of its records, joined as the kubelet joins
 // them. Fails the test if a record is malformed.
 std::string joined_log(const std::string& log, const std::string& stream = "stdout");
+// Writes the program `binary` to `path` with another build ID in its note; gives `path`.
+std::string other_build(const std::string& binary, const std::string& path);
 int count_fds(pid_t pid);
 // False if the condition did not become true in time.
 bool eventually(const std::function<bool()>& condition, std::int64_t limit_ms = kLongMs);

@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: Apache-2.0 Promise: every layer of the hostile corpus
-// (tests/images/hostile_layers.py), pulled from a real registry on top of a harmless layer, changes
-// nothing outside its directory. An error names the layer and the fault. After an error, and after
-// the removal of an accepted image, nothing is left. BERTH_CORPUS_FULL=1 uses the full sizes;
-// BERTH_CORPUS_ONLY=NAME takes one layer. A case of a second or more prints its time and memory.
+// SPDX-License-Identifier: Apache-2.0
+// Promise: every layer of the hostile corpus (tests/images/hostile_layers.py), pulled from a real
+// registry on top of a harmless layer, changes nothing outside its directory. An error names the
+// layer and the fault. After an error, and after the removal of an accepted image, nothing is left.
+// BERTH_CORPUS_FULL=1 uses the full sizes; BERTH_CORPUS_ONLY=NAME takes one layer. A case of a
+// second or more prints its time and memory.
 #include <sys/resource.h>
 #include <sys/stat.h>
 

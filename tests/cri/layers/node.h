@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0 The image parts of an agent as main builds them (stores,
-// overlay snapshotter, Puller), and Debian's docker-registry on loopback, in a network namespace of
-// the test. Needs root.
+// SPDX-License-Identifier: Apache-2.0
+// The image parts of an agent as main builds them (stores, overlay snapshotter, Puller), and
+// Debian's docker-registry on loopback, in a network namespace of the test. Needs root.
 #pragma once
 
 #ifndef BERTH_SOURCE_DIR  // the build says it; the header also compiles alone

@@ -44,6 +44,14 @@ void Model::init_ended(const std::string& pod_id) {
   if (found != pods.end()) found->second.may_stop = true;
 }
 
+void Model::inits_agree(const Node& node) {
+  for (const std::string& id : without_init_) {
+    const auto sandbox = node.pods.sandbox(id);
+    if (sandbox != nullptr && sandbox->ready())
+      violated("sandbox " + id + " is ready, its init ended");
+  }
+}
+
 bool Model::lives(const std::string& id) const {
   const fakes::Process* process = world_.machine.find(id);
   return process != nullptr && !process->exit;

@@ -51,6 +51,8 @@ class Model {
   void observe(const cri::Node& node);
   // After a reconcile that met no fault: records, memory and the world agree.
   void agrees(const cri::Node& node);
+  // Once the ends of processes are known: no sandbox is ready whose init has ended.
+  void inits_agree(const cri::Node& node);
   // After everything was removed.
   void nothing_is_left(const cri::Node& node);
 

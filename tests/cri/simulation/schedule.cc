@@ -140,6 +140,14 @@ void Schedule::run_clients() {
   }
   const auto close = [](Scope& scope) -> Task<void> { co_await scope.close(); };
   static_cast<void>(drive("the clients", close(running)));
+  if (agent_->faults().frozen()) return;
+  // Ends are handled one after the other, and each may meet slow calls.
+  constexpr std::int64_t kEndsMs = 5'000;
+  const auto pause = [](Ring& ring) -> Task<void> {
+    co_await ring.sleep_until(Deadline::after_ms(kEndsMs));
+  };
+  static_cast<void>(drive("the ends", pause(*place_.ring)));
+  model_.inits_agree(agent_->node());
 }
 
 void Schedule::remove_everything() {
