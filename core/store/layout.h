@@ -8,7 +8,7 @@
 //     state/          LMDB, not durable         snapshots/overlay/  LMDB and trees
 //     snapshots/      LMDB, not durable
 //                                               snapshots/mount-points/
-//                                               artifact-volumes/<container id>/<n>/
+//                                               artifact-volumes/
 #pragma once
 
 #include <string>
@@ -39,9 +39,6 @@ class Layout {
   std::string mount_points() const { return snapshots() + "/mount-points"; }
   // Directories that containers see as a volume made of an artifact's files, and an empty one.
   std::string artifact_volumes() const { return root_dir_ + "/artifact-volumes"; }
-  std::string artifact_volume(std::string_view container_id) const {
-    return artifact_volumes() + "/" + std::string(container_id);
-  }
   std::string overlay_snapshots() const { return snapshots() + "/overlay"; }
 
  private:

@@ -27,9 +27,14 @@ std::string field_of(int index) {
   return "config.mounts[" + std::to_string(index) + "]";
 }
 
+// Directories of a container's volumes that are made of artifacts' files, by index.
+std::string artifact_directories(const store::Layout& layout, const std::string& container_id) {
+  return layout.artifact_volumes() + "/" + container_id;
+}
+
 std::string artifact_directory(const store::Layout& layout, const std::string& container_id,
                                std::uint32_t index) {
-  return layout.artifact_volume(container_id) + "/" + std::to_string(index);
+  return artifact_directories(layout, container_id) + "/" + std::to_string(index);
 }
 
 Status make_directory(const std::string& path) {
@@ -178,7 +183,7 @@ Task<void> remove_image_volumes(Node& node, const records::ContainerRecord& reco
     }
   }
   if (!has_artifact(record)) co_return;
-  const std::string dir = node.layout.artifact_volume(record.id());
+  const std::string dir = artifact_directories(node.layout, record.id());
   auto work = [dir]() -> Result<void> {
     std::error_code failed;
     std::filesystem::remove_all(dir, failed);
@@ -197,8 +202,8 @@ Result<std::vector<std::string>> sweep_artifact_volumes(const Node& node) {
     if (name != "empty" && node.pods.container(name) == nullptr) strangers.push_back(name);
   }
   for (const std::string& name : strangers) {
-    std::filesystem::remove_all(node.layout.artifact_volume(name), failed);
-    if (failed) return sys_error(failed.value(), "remove", node.layout.artifact_volume(name));
+    std::filesystem::remove_all(artifact_directories(node.layout, name), failed);
+    if (failed) return sys_error(failed.value(), "remove", artifact_directories(node.layout, name));
   }
   return strangers;
 }
