@@ -6,8 +6,8 @@
 #   scripts/check-headers.sh BUILD_DIR [FOLDER...]     a built tree, for the generated headers
 #
 # For each header, a source file with this include alone is compiled in BUILD_DIR/headers. With
-# ccache the second run takes seconds. A header whose own source includes it first was compiled alone
-# by the build already, except where a precompiled header comes before it.
+# ccache the second run takes seconds. A header that its own source includes first was compiled
+# alone by the build already, except where a precompiled header comes before it.
 set -euo pipefail
 
 build=$(realpath "${1:?usage: check-headers.sh BUILD_DIR [FOLDER...]}")
