@@ -202,7 +202,8 @@ Task<OpenedMounts> KernelSources::open_mounts(Node& node, const Sandbox& sandbox
     oci::Mount& mount = mounts[i];
     Status added;
     if (mount.type == "cgroup") {
-      added = add_cgroups(opening, std::move(mount), std::move(view_root), views);
+      // There is one such mount.
+      added = add_cgroups(opening, std::move(mount), std::exchange(view_root, {}), views);
     } else if (is_host_path(mount)) {
       HostTree& tree = hosts.at(i);
       opening.add(std::move(mount), std::move(tree.tree), tree.is_directory);
