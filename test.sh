@@ -32,7 +32,7 @@ sanitized_rooms+="tests"
 # What meets strangers' bytes, and many threads, only with a server or a mount beside it: pull,
 # push, unpack.
 sanitized_kernel="^(image_(http|session|trust|fetch|matrix|pull|unpack)|cri_layers_pull)_test$"
-# The rooms that have threads: for the others ThreadSanitizer has nothing to say.
+# The unit tests that use threads; ThreadSanitizer checks nothing in the others.
 threaded="^(ring|image|images|store|snapshotter|task|scope|event|fake)_"
 
 say() {

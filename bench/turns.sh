@@ -9,9 +9,9 @@
 #
 #   bench/turns.sh --old DIR [--bin DIR] [--pods N] [--rounds N] [--memory-rounds N] [--tmpfs]
 #
-# --tmpfs puts the images and root filesystems on a tmpfs, for starts alone. On ext4 a directory
-# costs more the more inodes were deleted lately, and most without a journal: the same two builds
-# gave ratios of 0.98 to 1.13 there.
+# --tmpfs puts the images and root filesystems on a tmpfs, for starts alone. On ext4 without a
+# journal making a directory takes longer after deletions (find_inode_bit, recently_deleted in a
+# profile): the same two builds gave ratios of 0.98 to 1.13 there, of 0.99 on tmpfs.
 # DIR is the bin/ of a release tree. Each round starts and removes N pods on each; each memory round
 # keeps N pods on one, measures MemAvailable, removes them, and does the same with the other. The
 # last line is

@@ -27,7 +27,7 @@ std::string annotation(const oci::Descriptor& descriptor, const char* key) {
   return found == descriptor.annotations.end() ? std::string() : found->second;
 }
 
-// containerd's whole name; else the specification's, which may be no more than a tag.
+// containerd's annotation has the whole name; the specification's may have only a tag.
 Result<std::optional<oci::Reference>> name_of(const oci::Descriptor& descriptor) {
   std::string name = annotation(descriptor, "io.containerd.image.name");
   if (name.empty()) {
@@ -40,7 +40,7 @@ Result<std::optional<oci::Reference>> name_of(const oci::Descriptor& descriptor)
   return std::optional<oci::Reference>(std::move(reference));
 }
 
-// Why an entry of index.json is not looked at; empty: it may be an image.
+// Why an entry of index.json is skipped; empty: it may be an image.
 std::string no_image(const oci::Descriptor& entry) {
   const std::string& type = entry.media_type;
   const bool known =
@@ -107,7 +107,7 @@ class LayoutLoader {
     return std::move(found.begin()->second);
   }
 
-  // The same name for several machines, without an index of their own: ours is meant.
+  // If index.json has one name for several platforms, the entries of the others are skipped.
   void pass_over_other_platforms() {
     const auto fits = [this](const Named& named) {
       return !named.at.platform.has_value() || oci::platform_matches(platform_, *named.at.platform);
@@ -195,7 +195,7 @@ class LayoutLoader {
     return std::optional(std::move(chosen));
   }
 
-  // Signatures and the like are often put beside an image without what they consist of.
+  // Archives often have the manifest of a signature without its blobs.
   std::string missing_of(const oci::Manifest& manifest) const {
     std::vector<oci::Descriptor> blobs = manifest.layers;
     blobs.push_back(manifest.config);
@@ -237,7 +237,7 @@ class LayoutLoader {
 
   Error nothing(const std::vector<PassedOver>& passed_over) const {
     constexpr std::size_t kNamed = 8;
-    // The only entry is at fault, not what it is for.
+    // A single entry that failed: its own error says more than "no image for this platform".
     if (named_.size() == 1 && named_[0].failure.has_value()) return *named_[0].failure;
     std::string text = "archive: index.json names no image for " + platform_.text();
     for (std::size_t i = 0; i < std::min(passed_over.size(), kNamed); ++i) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stranger's tar archive in a file of ours, looked at as a table of names and read member by
-// member. Nothing is ever written to where a name leads: names are keys, no paths of the node.
+// Reads an untrusted tar archive: its members by name. Names are only keys and never used as paths
+// of the node.
 //
 // A plain tar or one compressed as a whole with gzip, xz or zstd. Each walk reads the file from its
-// beginning; data that nobody asks for is seeked over. Everything blocks.
+// beginning; unwanted data is skipped by seeking. All calls block.
 //
 // A leading slash of a name is left out. A name that occurs twice is an error only when it is read.
 //

@@ -11,7 +11,7 @@ Status store_members(const ArchiveReader& archive, ContentStore& content,
                      const std::map<std::string, oci::Digest>& wanted) {
   std::set<std::string> names;
   for (const auto& [name, digest] : wanted) names.insert(name);
-  // Members come one after the other, so at most one blob is on its way.
+  // Members come one after the other, so at most one blob is being written.
   std::optional<Ingest> ingest;
   std::string current;
   const auto finish = [&]() -> Status {
@@ -32,7 +32,7 @@ Status store_members(const ArchiveReader& archive, ContentStore& content,
     return ingest->write(piece.data(), piece.size());
   }));
   TRY_(finish());
-  // A member without a byte is never seen by the walk.
+  // The walk does not visit empty members.
   for (const auto& [name, digest] : wanted) {
     if (archive.size(name) == 0) TRY_(content.put(digest, ""));
   }

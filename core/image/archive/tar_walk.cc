@@ -99,8 +99,8 @@ Result<bool> TarWalk::is_plain(int fd) {
          !begin.starts_with("\x28\xb5\x2f\xfd");
 }
 
-// What writers leave out behind the last member is added to a plain tar, so here it must be seen
-// that a member's bytes are there. Of a sparse one the size says nothing of them.
+// on_read() adds the blocks that writers may omit at the end of a plain tar, so libarchive does not
+// notice a truncated member; this check does. The size of a sparse member is not its stored size.
 Status TarWalk::check_there(archive_entry* entry) {
   const std::int64_t size = archive_entry_size(entry);
   if (!plain_ || archive_entry_sparse_count(entry) > 0 || size <= 0) return {};
@@ -119,7 +119,7 @@ la_ssize_t TarWalk::on_read(archive* reader, void* self, const void** bytes) {
   *bytes = walk.piece_.data();
   walk.at_ += static_cast<std::uint64_t>(got);
   if (got > 0 || !walk.plain_ || walk.at_ > walk.file_size_) return got;
-  // To the end of a block, and the two empty ones that end a tar (pax(1)).
+  // Fills the last block and adds the two empty blocks that end a tar (pax(1)).
   constexpr std::uint64_t kBlock = 512;
   const std::uint64_t more = (kBlock - walk.at_ % kBlock) % kBlock + 2 * kBlock;
   walk.piece_.assign(more, '\0');

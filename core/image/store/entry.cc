@@ -23,7 +23,7 @@ std::vector<oci::Digest> needed_blobs(const ImageEntry& entry) {
   } else if (Result<oci::Digest> config = oci::Digest::parse(image.id); config.ok()) {
     needed.push_back(*std::move(config));
   }
-  // The index that a digest reference names.
+  // A digest reference may name an index.
   for (const std::string& reference : entry.repo_digests) {
     Result<oci::Digest> root = oci::Digest::parse(reference.substr(reference.find('@') + 1));
     if (root.ok()) needed.push_back(*std::move(root));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store answers: an image or artifact, its names, its manifests. Plain values.
+// The values that ImageStore returns: an image or an artifact with its names and manifests.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,13 @@ enum class ImageKind { image, artifact };
 struct LayerInfo {
   oci::Digest digest;  // of the compressed blob
   std::uint64_t size = 0;
-  // Of an artifact only: what the manifest calls the file (the annotation
-  // org.opencontainers.image.title, as a stranger wrote it; empty: none) and its media type.
+  // Of an artifact only: the file's name, which is the annotation org.opencontainers.image.title
+  // of the manifest, unchecked (empty: none), and its media type.
   std::string title{};
   std::string media_type{};
 };
 
-// Everything that does not change about an image. Parsed once, shared by everyone who asks.
+// The parts of an image that never change. Parsed once; all entries share one object.
 struct CachedImage {
   ImageKind kind = ImageKind::image;
   std::string id;  // "sha256:..."
@@ -45,19 +45,19 @@ struct CachedImage {
 };
 
 struct ImageEntry {
-  // With the manifest that the name stands for by which it was found; else with one of `manifests`.
+  // Found by a name: with the manifest of that name. Otherwise with any one of `manifests`.
   std::shared_ptr<const CachedImage> image;
   std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", sorted
   std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:...", sorted
-  // What each of those names stands for: the same image, with its manifest and its layers' blobs.
+  // Of each of those names: the same image with the manifest and the layers of that name.
   std::map<std::string, std::shared_ptr<const CachedImage>> manifests{};
   bool pinned = false;  // not to be removed to make room
-  // By which of its names a lookup found it; none: by its id, or it was listed.
+  // The name by which a lookup found the image; none: it was found by its id, or listed.
   std::optional<oci::Reference> found_by{};
 };
 
-// Every blob that must stay as long as the image does: the documents of each of its manifests, and
-// for an image whose layers were kept compressed, those; for an artifact all it consists of.
+// The blobs that must be kept as long as the image: each manifest with its configuration and layers
+// (also those that are not stored), and the index that a digest reference names.
 std::vector<oci::Digest> needed_blobs(const ImageEntry& entry);
 
 }  // namespace berth::image

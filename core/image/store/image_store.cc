@@ -12,12 +12,12 @@ std::set<std::string> references_of(const oci::Reference& reference, const oci::
   // An image from an archive may have no name at all.
   if (reference.path.empty()) return {};
   std::set<std::string> references = {reference.with_digest(root)};
-  // Beside a digest nobody asked the registry what the tag means: here it may be another image's.
+  // A tag beside a digest was not resolved at the registry, so it may belong to another image.
   if (!reference.tag.empty() && reference.digest.empty()) references.insert(reference.tagged());
   return references;
 }
 
-// A short name is not all that was looked for.
+// For a short name the error lists the full names that were looked for.
 Error no_such_image(const ImageName& name) {
   std::string text = "image `" + name.text.substr(0, 256) + "` is not here";
   const bool is_whole = name.references.size() == 1 && !is_short_name(name.text);
@@ -31,7 +31,7 @@ Error no_such_image(const ImageName& name) {
   return make_error(Errc::not_found, std::move(text));
 }
 
-// What the name means could not be read, so absence would be a guess.
+// The name's configuration could not be read, so the image cannot be called absent.
 bool is_unknown(const ImageName& name) {
   return name.refusal.has_value() && !name.refusal->is(Errc::invalid_argument);
 }
@@ -136,7 +136,7 @@ Result<std::string> ImageStore::put(Change wanted) {
   if (!known && wanted.record.empty()) return no_such_image(named_by_id(id));
   const bool later = wanted.sync_state != SyncState::synced;
   const bool mark = later && !marked && (!known || wanted.sync_state == SyncState::again);
-  // A new mark would put at risk what is on disk already.
+  // The image has no mark and gets none, so what this pull stored must be on disk first.
   if (later && !marked && !mark && wanted.sync) TRY_(wanted.sync());
   const auto write = [&](store::WriteTxn& txn) -> Status {
     if (!known) TRY_(txn.put(wanted.table, id, wanted.record));
@@ -152,15 +152,15 @@ Result<std::string> ImageStore::put(Change wanted) {
 
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!known) index_.add(wanted.image);
-  // What puts a marked image on disk just now has not seen the new documents.
+  // A sync that is in progress may have missed the new documents: its mark must not match.
   if (mark || (marked && later && wanted.sync)) index_.mark(id);
   for (const std::string& key : references) index_.set_reference(id, key, wanted.image);
   return id;
 }
 
-// Takes out of `wanted` what `record` has already, and shares what is the same. `value` becomes
-// that of the references that are left. True: the manifest is not recorded yet. A manifest without
-// a name needs no record.
+// Removes from `wanted` the references that `record` has already, and shares its image object if
+// the manifest is the same. `value` is set to the stored value of the remaining references. True:
+// the manifest has no record yet and needs one, since a reference names it.
 bool ImageStore::use_known(const ImageIndex::Record& record, Change& wanted, std::string& value) {
   const oci::Digest manifest = wanted.image->manifest_digest;
   std::erase_if(wanted.references, [&](const std::string& key) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which images there are. The records live in the durable store (core/store) and are read once at
-// open; questions are answered from memory in a microsecond, so the start path may ask. Changes are
-// one transaction each: on disk before they are visible, all or nothing, and they block for an
-// fdatasync, so they are made on an offload thread. Thread-safe.
+// The images of the node. The records are in the durable store (core/store) and are read once at
+// open; lookups are answered from memory in a microsecond, so the start path may do them. Each
+// change is one transaction: on disk before it is visible, all or nothing. It blocks for an
+// fdatasync, so it is made on an offload thread. Thread-safe.
 //
 // An image's id is the digest of its configuration. References point at it: "name:tag" and
 // "name@manifest-digest". A tag that moves to another image leaves the old one without that tag.
@@ -78,20 +78,19 @@ class ImageStore {
   // not_found names the image and where it was looked for. invalid_argument: the beginning of
   // several ids. The name's refusal, when it has one and is no id either.
   Result<ImageEntry> resolve(const ImageName& name) const;
-  // The same for who expects absence; nothing has a name that is none, or that is refused.
+  // As resolve, but nullopt if the image is absent, or if the name is invalid.
   Result<std::optional<ImageEntry>> find(const ImageName& name) const;
   std::vector<ImageEntry> list() const;
 
   // Returns the image id. Adding what is there already writes nothing.
   Result<std::string> add(NewImage image);
   Result<std::string> add_artifact(NewArtifact artifact);
-  // Gives the image that `name` stands for one more name, `target`'s tag; a tag of another image
-  // moves. Returns the image id. invalid_argument: `target` has a digest or no tag.
+  // Adds the tag of `target` to the image of `name`. If another image has that tag, it moves.
+  // Returns the image id. invalid_argument: `target` has a digest or no tag.
   Result<std::string> tag(const ImageName& name, const oci::Reference& target);
-  // A tag takes away that tag, and with the last tag of a repository its digests too; a digest
-  // reference takes away that reference while a tag is left, else the same; an id takes away every
-  // reference. Without a reference the image is gone. Absent, as for find: fine, false. Blobs and
-  // layers stay until Puller::sweep.
+  // Removes one reference, by tag or by digest; with the last tag of a repository also its digest
+  // references; by id all references. An image without references is removed. False: absent, as
+  // for find. Blobs and layers stay until Puller::sweep.
   Result<bool> remove(const ImageName& name);
   // A pin lasts as long as the image. not_found.
   Status pin(const std::string& id, bool pinned);

@@ -54,7 +54,7 @@ ImageEntry ImageIndex::entry(const Record& record) {
     (is_digest_reference(reference) ? entry.repo_digests : entry.repo_tags).push_back(reference);
     named = named || image->manifest_digest == record.image->manifest_digest;
   }
-  // The manifest that came first may have lost its last name; its blobs go with the next sweep.
+  // The first manifest may have lost its last name. Then the next sweep deletes its blobs.
   if (!named) entry.image = record.references.begin()->second;
   entry.manifests = record.references;
   entry.pinned = record.pinned;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ImageIndex: the images and their names in memory, as the tables of the durable store have them.
-// Knows nothing of the disk and takes no lock: ImageStore does both.
+// ImageIndex: the images and their names in memory, as in the tables of the durable store. Not
+// thread-safe, and writes nothing to disk: ImageStore owns it, locks it and writes the tables.
 //
 // Invariant: a reference is in `references` of the record of the image that it names, and of no
 // other; `ids_` has the same pairs.
@@ -24,8 +24,8 @@ class ImageIndex {
  public:
   using ImagePtr = std::shared_ptr<const CachedImage>;
   struct Record {
-    ImagePtr image;                              // with the manifest that came first
-    std::map<std::string, ImagePtr> references;  // a name and the manifest that it stands for
+    ImagePtr image;                              // with its first manifest
+    std::map<std::string, ImagePtr> references;  // name -> the image with that name's manifest
     bool pinned = false;
     std::uint64_t generation = 0;  // of the mark that says its files are not on disk; 0: none
   };
@@ -44,13 +44,13 @@ class ImageIndex {
   static ImageEntry entry(const Record& record);
   // The image with this manifest, of those that the record has; null: none.
   static ImagePtr with_manifest(const Record& record, const oci::Digest& manifest);
-  // What goes when `found` is removed: the named reference; every reference for an id; and the
-  // digests of a repository whose last tag goes.
+  // The references to erase when `found` is removed: the one by which it was found, or all of them
+  // if it was found by id; and the digest references of a repository that loses its last tag.
   static std::set<std::string> references_to_remove(const Record& record, const Found& found);
 
   // Adds an image that is not there.
   void add(ImagePtr image);
-  // Gives the image `id`, which is there, a name. The name leaves the image that had it.
+  // Adds a name to the image `id`, which is there. Another image that had the name loses it.
   void set_reference(const std::string& id, const std::string& reference, ImagePtr manifest);
   void erase_reference(const std::string& id, const std::string& reference);
   void erase(const std::string& id);

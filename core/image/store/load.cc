@@ -12,7 +12,7 @@
 namespace berth::image {
 namespace {
 
-// By digest: images with a manifest that is not the first one.
+// Manifest digest -> the image with that manifest, for all but the first manifest of an image.
 using Manifests = std::map<std::string, ImageIndex::ImagePtr>;
 
 Status load_table(store::State& state, store::Table table, ImageIndex& index) {
@@ -32,7 +32,7 @@ Status load_table(store::State& state, store::Table table, ImageIndex& index) {
   return {};
 }
 
-// By digest. What cannot be understood is set aside; the names that stood for it go.
+// Quarantines records that cannot be parsed; load_references() then erases their names.
 Result<Manifests> load_manifests(store::State& state, const ImageIndex& index) {
   Manifests manifests;
   std::map<std::string, std::string> unreadable;
@@ -44,7 +44,7 @@ Result<Manifests> load_manifests(store::State& state, const ImageIndex& index) {
       return true;
     }
     const ImageIndex::Record* const found = index.find(manifest->id);
-    if (found == nullptr) return true;  // of an image that went
+    if (found == nullptr) return true;  // its image was removed
     const CachedImage& image = *found->image;
     Result<std::shared_ptr<const CachedImage>> made =
         make_image(*oci::Digest::parse(image.id), *std::move(digest), image.config_json,
@@ -60,7 +60,7 @@ Result<Manifests> load_manifests(store::State& state, const ImageIndex& index) {
   return manifests;
 }
 
-// Takes away names of what is not there, and manifests that no name stands for.
+// Erases names of images or manifests that are absent, and manifests without a name.
 Status load_references(store::State& state, const Manifests& manifests, ImageIndex& index) {
   std::vector<std::string> dangling;
   std::set<std::string> unnamed;

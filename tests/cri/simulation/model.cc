@@ -45,10 +45,14 @@ void Model::init_ended(const std::string& pod_id) {
 }
 
 void Model::inits_agree(const Node& node) {
+  const bool meets_faults = world_.rates.error + world_.rates.lost_answer + world_.rates.store > 0;
   for (const std::string& id : without_init_) {
     const auto sandbox = node.pods.sandbox(id);
-    if (sandbox != nullptr && sandbox->ready())
-      violated("sandbox " + id + " is ready, its init ended");
+    if (sandbox == nullptr) continue;
+    if (sandbox->ready()) violated("sandbox " + id + " is ready, its init ended");
+    if (!meets_faults && sandbox->phase == state::v1::SANDBOX_READY) {
+      violated("sandbox " + id + " is not stopped, its init ended");
+    }
   }
 }
 

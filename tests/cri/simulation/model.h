@@ -51,7 +51,8 @@ class Model {
   void observe(const cri::Node& node);
   // After a reconcile that met no fault: records, memory and the world agree.
   void agrees(const cri::Node& node);
-  // Once the ends of processes are known: no sandbox is ready whose init has ended.
+  // After the ends of processes were handled: no sandbox whose init has ended is ready, and without
+  // faults it is stopped or gone.
   void inits_agree(const cri::Node& node);
   // After everything was removed.
   void nothing_is_left(const cri::Node& node);

@@ -142,7 +142,7 @@ void Schedule::run_clients() {
   static_cast<void>(drive("the clients", close(running)));
   if (agent_->faults().frozen()) return;
   // Ends are handled one after the other, and each may meet slow calls.
-  constexpr std::int64_t kEndsMs = 5'000;
+  constexpr std::int64_t kEndsMs = 60'000;  // more than every limit of a stop
   const auto pause = [](Ring& ring) -> Task<void> {
     co_await ring.sleep_until(Deadline::after_ms(kEndsMs));
   };
