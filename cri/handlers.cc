@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "cri/field.h"
 
 namespace berth::cri {
@@ -18,6 +19,21 @@ void append(std::string& list, const std::string& name) {
 
 void Networks::add(plugins::Network& network) {
   by_name_[std::string(network.name())] = &network;
+}
+
+plugins::Network& Networks::standard() const {
+  CHECK(!defaults_.empty());
+  for (plugins::Network* const network : defaults_) {
+    if (network->status().configured) return *network;
+  }
+  return *defaults_.back();
+}
+
+Task<void> Networks::configure(plugins::NetworkConfig config) const {
+  for (const auto& [name, network] : by_name_) {
+    Result<void> configured = co_await network->configure(config).result();
+    if (!configured.ok()) co_await fail(std::move(configured).error().with("network " + name));
+  }
 }
 
 Result<plugins::Network*> Networks::find(std::string_view name) const {

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -26,21 +27,33 @@ class Networks {
   using ByName = std::map<std::string, plugins::Network*, std::less<>>;
 
   void add(plugins::Network& network);
+  // Those that a handler without a chosen network may use, in order of preference; at least one.
+  void set_defaults(std::vector<plugins::Network*> preferred) { defaults_ = std::move(preferred); }
+  // The first of them that is configured at this moment, else the last.
+  plugins::Network& standard() const;
+  // Of all networks, one after the other. The first error ends it and names the network.
+  Task<void> configure(plugins::NetworkConfig config) const;
   // failed_precondition that lists the known ones.
   Result<plugins::Network*> find(std::string_view name) const;
   const ByName& all() const { return by_name_; }
 
  private:
   ByName by_name_;
+  std::vector<plugins::Network*> defaults_;
 };
 
 // One name of `runtime_handler` with its options. Several may share one plugin.
 struct Handler {
   std::string name{};
   plugins::RuntimeHandler* runtime = nullptr;
-  plugins::Network* network = nullptr;  // of pods with a network namespace of their own
-  bool network_is_chosen = false;       // by the operator; false: it is berth's default
-  std::int64_t pids_limit = 0;          // processes in each container; 0: no limit
+  // Of pods with a network namespace of their own; null: the operator has chosen none.
+  plugins::Network* chosen_network = nullptr;
+  std::int64_t pids_limit = 0;  // processes in each container; 0: no limit
+
+  // The chosen one, else the node's at this moment.
+  plugins::Network& network(const Networks& networks) const {
+    return chosen_network != nullptr ? *chosen_network : networks.standard();
+  }
 };
 
 class Handlers {

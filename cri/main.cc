@@ -26,6 +26,7 @@
 #include "cri/container/mount_points.h"
 #include "cri/layers/snapshot_layers.h"
 #include "cri/methods.h"
+#include "cri/network_log.h"
 #include "cri/options.h"
 #include "cri/reconcile/reconcile.h"
 #include "cri/rpc/quiet_engine.h"
@@ -150,13 +151,15 @@ Status open_stores(Parts& parts, const Options& options) {
 
 Status build_handlers(Parts& parts, const Options& options) {
   for (const auto& [name, network] : parts.registry.networks.all()) parts.networks.add(*network);
+  parts.networks.set_defaults(parts.registry.default_networks);
   for (const HandlerOptions& wanted : options.handlers) {
     const std::optional<std::string>& chosen = wanted.network ? wanted.network : options.network;
     Handler handler;
     handler.name = wanted.name;
     TRY(handler.runtime, parts.registry.runtime_handlers.find(wanted.plugin));
-    TRY(handler.network, parts.registry.networks.find(chosen.value_or("isolated")));
-    handler.network_is_chosen = chosen.has_value();
+    if (chosen) {
+      TRY(handler.chosen_network, parts.registry.networks.find(*chosen));
+    }
     handler.pids_limit = wanted.pids_limit.value_or(options.pids_limit);
     TRY_(parts.handlers.add(std::move(handler)));
   }
@@ -222,6 +225,9 @@ Task<void> recover(Parts& parts) {
   Result<void> swept = co_await parts.puller->sweep().result();
   if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
   parts.watch->spawn(parts.quiet->watch());
+  for (const auto& [name, network] : parts.networks.all()) {
+    parts.watch->spawn(log_network_changes(parts.log, *network));
+  }
   // The start itself has used memory that is not needed again.
   parts.quiet->touch();
 }

@@ -3,7 +3,13 @@
 
 namespace berth::networking {
 
+HostNetwork::HostNetwork() : condition_({.ready = true, .is_reachable = true}) {}
+
 Task<void> HostNetwork::recover(std::vector<plugins::NetworkPod>) {
+  co_return;
+}
+
+Task<void> HostNetwork::configure(plugins::NetworkConfig) {
   co_return;
 }
 
@@ -18,15 +24,16 @@ Task<plugins::NetworkAttachment> HostNetwork::attach(plugins::NetworkRequest req
   co_return plugins::NetworkAttachment();
 }
 
-Task<void> HostNetwork::detach(std::string) {
+Task<void> HostNetwork::detach(plugins::NetworkPod) {
   co_return;
 }
 
-plugins::NetworkStatus HostNetwork::status() {
-  return {.ready = true, .is_reachable = true, .reason = {}, .message = {}};
+Task<std::optional<plugins::NetworkCounters>> HostNetwork::counters(std::string) {
+  co_return std::nullopt;
 }
 
 Task<void> HostNetwork::close() {
+  condition_.close();
   co_return;
 }
 

@@ -8,12 +8,21 @@
 namespace berth::networking {
 
 IsolatedNetwork::IsolatedNetwork(Ring& ring, std::size_t pool_size)
-    : pool_(ring, CLONE_NEWNET, pool_size) {}
+    : pool_(ring, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, pool_size),
+      condition_({.ready = true,
+                  .is_reachable = false,
+                  .reason = "PodsHaveNoAddress",
+                  .message = "network isolated gives pods no address; start berthd with "
+                             "--network isolated if they need none"}) {}
 
 Task<void> IsolatedNetwork::recover(std::vector<plugins::NetworkPod> living) {
   attached_.clear();
-  for (plugins::NetworkPod& pod : living) attached_[pod.pod_id] = std::move(pod.netns);
+  for (plugins::NetworkPod& pod : living) attached_[pod.request.pod_id] = std::move(pod.netns);
   pool_.prefill();
+  co_return;
+}
+
+Task<void> IsolatedNetwork::configure(plugins::NetworkConfig) {
   co_return;
 }
 
@@ -31,27 +40,29 @@ Task<plugins::NetworkAttachment> IsolatedNetwork::attach(plugins::NetworkRequest
     attachment.netns = co_await present->second.duplicate();
     co_return attachment;
   }
-  sys::NamespaceSet set = co_await pool_.take();
-  attachment.netns = co_await set.netns.duplicate();
-  attached_[request.pod_id] = std::move(set.netns);
+  const std::int64_t begin_ns = monotonic_now_ns();
+  TakenNamespaces taken = co_await pool_.take();
+  attachment.netns = co_await taken.set.netns.duplicate();
+  attachment.ipc = std::move(taken.set.ipc);
+  attachment.uts = std::move(taken.set.uts);
+  if (taken.made_inline) {
+    attachment.steps.emplace_back("namespaces.made_inline", (monotonic_now_ns() - begin_ns) / 1000);
+  }
+  attached_[request.pod_id] = std::move(taken.set.netns);
   co_return attachment;
 }
 
-Task<void> IsolatedNetwork::detach(std::string pod_id) {
-  attached_.erase(pod_id);
+Task<void> IsolatedNetwork::detach(plugins::NetworkPod pod) {
+  attached_.erase(pod.request.pod_id);
   co_return;
 }
 
-plugins::NetworkStatus IsolatedNetwork::status() {
-  return {.ready = true,
-          .is_reachable = false,
-          .reason = "PodsHaveNoAddress",
-          .message =
-              "network isolated gives pods no address; start berthd with --network isolated "
-              "if they need none"};
+Task<std::optional<plugins::NetworkCounters>> IsolatedNetwork::counters(std::string) {
+  co_return std::nullopt;
 }
 
 Task<void> IsolatedNetwork::close() {
+  condition_.close();
   co_await pool_.close();
   attached_.clear();
 }

@@ -45,12 +45,13 @@ Status add_builtin(Registry& registry, const BuiltinParts& parts) {
   TRY_(registry.networks.add(std::make_unique<networking::HostNetwork>()));
   TRY_(registry.networks.add(
       std::make_unique<networking::IsolatedNetwork>(parts.ring, parts.namespace_pool)));
+  TRY(Network * isolated, registry.networks.find("isolated"));
+  registry.default_networks = {isolated};
   return registry.runtime_handlers.add(
       std::make_unique<NativeRuntime>(NativeParts{.ring = parts.ring,
                                                   .log = parts.log,
                                                   .state_dir = parts.layout.state_dir(),
-                                                  .keeper_binary = parts.keeper_binary,
-                                                  .namespace_pool = parts.namespace_pool}));
+                                                  .keeper_binary = parts.keeper_binary}));
 }
 
 }  // namespace berth::plugins

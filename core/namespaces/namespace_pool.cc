@@ -70,21 +70,22 @@ Task<void> NamespacePool::refill() {
   refilling_ = false;
 }
 
-Task<sys::NamespaceSet> NamespacePool::take() {
+Task<TakenNamespaces> NamespacePool::take() {
   if (!sets_.empty()) {
-    sys::NamespaceSet set = std::move(sets_.front());
+    TakenNamespaces taken{.set = std::move(sets_.front()), .made_inline = false};
     sets_.pop_front();
     last_take_ns_ = monotonic_now_ns();
     if (sets_.size() * 2 <= size_) half_gone_.set();
     prefill();
-    co_return set;
+    co_return taken;
   }
   prefill();
   std::function<Result<sys::NamespaceSet>()> make = [flags = flags_]() {
     return sys::make_namespaces(flags);
   };
-  sys::NamespaceSet set = co_await offload(ring_, std::move(make));
-  co_return set;
+  TakenNamespaces taken{.set = {}, .made_inline = true};
+  taken.set = co_await offload(ring_, std::move(make));
+  co_return taken;
 }
 
 Task<void> NamespacePool::close() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NamespacePool keeps fresh namespaces ready, so that a pod takes some in a microsecond instead of
-// waiting for the kernel to make them (0.3 to 0.5 ms). One pool makes one kind of set (network; or
-// ipc and uts). A set is handed out once and never comes back.
+// waiting for the kernel to make them (0.3 to 0.5 ms). One pool makes one kind of set: the kinds of
+// namespaces in its flags. A set is handed out once and never comes back.
 //
 // The pool refills on offload threads up to `size`; a full pool does nothing. Loop
 // thread only. close() before the destructor.
@@ -19,6 +19,11 @@
 
 namespace berth {
 
+struct TakenNamespaces {
+  sys::NamespaceSet set{};
+  bool made_inline = false;  // none was ready, so the caller waited for the kernel
+};
+
 class NamespacePool {
  public:
   // `flags` as for sys::make_namespaces. Size 0: nothing is made ahead.
@@ -26,7 +31,7 @@ class NamespacePool {
 
   // A ready set, or one made now. Errors are those of unshare(2): resource_exhausted (the kernel's
   // limit in /proc/sys/user), permission_denied.
-  Task<sys::NamespaceSet> take();
+  Task<TakenNamespaces> take();
   // Fills the pool ahead of the first take. Later it is filled up when half is gone or nothing was
   // taken for a moment, so that making namespaces, a CPU's work for a millisecond, is not beside
   // every pod's start.

@@ -24,9 +24,11 @@ void add_handler(v1::StatusResponse& response, const std::string& name, const Ha
 // Of the default handler's network. A kubelet that sees NetworkReady starts pods with a network of
 // their own and re-creates each sandbox that reports no address; while it is false, it starts pods
 // of the host's network only.
-void add_network_condition(v1::StatusResponse& response, const Handler& handler) {
-  plugins::NetworkStatus network = handler.network->status();
-  if (network.ready && !network.is_reachable && !handler.network_is_chosen) network.ready = false;
+void add_network_condition(v1::StatusResponse& response, const Handler& handler,
+                           const Networks& networks) {
+  plugins::NetworkStatus network = handler.network(networks).status();
+  const bool is_chosen = handler.chosen_network != nullptr;
+  if (network.ready && !network.is_reachable && !is_chosen) network.ready = false;
   v1::RuntimeCondition* condition = response.mutable_status()->add_conditions();
   condition->set_type("NetworkReady");
   condition->set_status(network.ready);
@@ -69,7 +71,7 @@ Task<v1::StatusResponse> status(Node& node, const v1::StatusRequest& request) {
   runtime->set_type("RuntimeReady");
   runtime->set_status(true);
   const Handler& standard = node.handlers.default_handler();
-  add_network_condition(response, standard);
+  add_network_condition(response, standard, node.networks);
   // Clients look the default handler up by the empty name.
   add_handler(response, "", standard);
   for (const Handler& handler : node.handlers.all()) add_handler(response, handler.name, handler);
@@ -79,7 +81,7 @@ Task<v1::StatusResponse> status(Node& node, const v1::StatusRequest& request) {
     auto& info = *response.mutable_info();
     const Ring::Counters counters = node.ring.counters();
     info["snapshotter"] = std::string(node.snapshotter.name());
-    info["network"] = std::string(standard.network->name());
+    info["network"] = std::string(standard.network(node.networks).name());
     info["versions"] = versions_json(node);
     for (const plugins::RuntimeHandler* runtime : node.handlers.runtimes()) {
       for (auto& [name, value] : runtime->info()) info[name] = value;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "cri/sandbox/network.h"
 #include "cri/state/records.h"
 
 namespace berth::cri {
@@ -54,7 +55,9 @@ Task<void> recover_networks(Node& node, RecoveredState& found, ReconcileReport& 
   for (auto& [id, status] : found.sandboxes) {
     if (!status.netns.valid()) continue;
     const records::SandboxRecord record = co_await records::load_sandbox(node.state, id);
-    pods[record.network()].push_back({id, std::move(status.netns)});
+    plugins::NetworkPod pod = network_pod(record);
+    pod.netns = std::move(status.netns);
+    pods[record.network()].push_back(std::move(pod));
   }
   for (const auto& [name, network] : node.networks.all()) {
     Task<void> step = network->recover(std::move(pods[name]));

@@ -12,6 +12,7 @@
 #include "core/linux/openat2.h"
 #include "core/ring/offload.h"
 #include "cri/sandbox/namespaces.h"
+#include "cri/sandbox/network.h"
 
 namespace berth::cri {
 
@@ -30,7 +31,9 @@ struct PodFile {
 };
 
 std::string resolv_conf_of(const records::SandboxRecord& record) {
-  if (record.config().has_dns_config()) return resolv_conf_text(record.config().dns_config());
+  if (record.config().has_dns_config() || record.network_result().has_dns()) {
+    return resolv_conf_text(dns_of(record));
+  }
   // A pod without a DNS config resolves as the node does.
   constexpr std::size_t kResolvConfBytesMax = 64 * 1024;
   Result<std::string> host =

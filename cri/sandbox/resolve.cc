@@ -84,7 +84,7 @@ Result<ResolvedSandbox> resolve(const v1::RunPodSandboxRequest& request) {
     TRY_(check_absolute_path("config.log_directory", config.log_directory()));
   }
   TRY_(check_dns(config.dns_config()));
-  TRY(resolved.port_mappings, port_mappings_of(config));
+  TRY_(port_mappings_of(config));
   if (!config.linux().cgroup_parent().empty()) {
     TRY_(check_absolute_path("config.linux.cgroup_parent", config.linux().cgroup_parent()));
   }

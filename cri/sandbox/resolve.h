@@ -5,17 +5,14 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 #include "core/base/result.h"
 #include "cri/proto/services.grpc.pb.h"
-#include "plugins/api/network.h"
 #include "plugins/api/resources.h"
 
 namespace berth::cri {
 
 struct ResolvedSandbox {
-  std::vector<plugins::PortMapping> port_mappings{};
   plugins::Resources resources{};
   std::map<std::string, std::string> sysctl{};  // the path below /proc/sys -> the value
 };

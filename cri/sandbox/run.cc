@@ -8,6 +8,7 @@
 //
 // A crash between two steps leaves a record in SANDBOX_CREATING; the reconciler removes such a
 // sandbox at the next start.
+#include <memory>
 #include <utility>
 
 #include "core/base/units.h"
@@ -18,6 +19,7 @@
 #include "cri/sandbox/calls.h"
 #include "cri/sandbox/files.h"
 #include "cri/sandbox/namespaces.h"
+#include "cri/sandbox/network.h"
 #include "cri/sandbox/resolve.h"
 #include "cri/spec/sysctl.h"
 
@@ -33,40 +35,38 @@ using Request = v1::RunPodSandboxRequest;
 // permitted.
 constexpr int kInitOomScoreAdj = -998;
 
-records::SandboxRecord new_record(const Handler& handler, std::string id, const Request& request) {
+records::SandboxRecord new_record(const Handler& handler, const Networks& networks, std::string id,
+                                  const Request& request) {
   records::SandboxRecord record;
   record.set_id(std::move(id));
   record.set_phase(state::v1::SANDBOX_CREATING);
   *record.mutable_config() = request.config();
   record.set_runtime_handler(handler.name);
   record.set_created_at(realtime_now_ns());
-  record.set_network(namespaces_of(request.config()).network ? std::string(handler.network->name())
-                                                             : kHostNetwork);
+  record.set_network(namespaces_of(request.config()).network
+                         ? std::string(handler.network(networks).name())
+                         : kHostNetwork);
   return record;
 }
 
-// Gives the sandbox's network namespace; not valid: the host's.
-Task<UniqueFd> attach_network(Node& node, records::SandboxRecord& record,
-                              std::vector<plugins::PortMapping> port_mappings, AsyncUndo& undo) {
+// The record gets the result.
+Task<plugins::NetworkAttachment> attach_network(Node& node, records::SandboxRecord& record,
+                                                AsyncUndo& undo) {
   plugins::Network* const network = co_await node.networks.find(record.network());
   const plugins::NetworkStatus status = network->status();
   if (!status.ready) {
     co_await fail(Errc::unavailable,
                   "network " + std::string(network->name()) + " is not ready: " + status.message);
   }
-  const v1::PodSandboxMetadata& metadata = record.config().metadata();
-  plugins::NetworkRequest wanted;
-  wanted.pod_id = record.id();
-  wanted.pod_name = metadata.name();
-  wanted.pod_namespace = metadata.namespace_();
-  wanted.pod_uid = metadata.uid();
-  wanted.port_mappings = std::move(port_mappings);
   const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-  undo.push([network, id = record.id()]() { return network->detach(id); });
+  // Without a result until attach has given one.
+  const auto pod = std::make_shared<plugins::NetworkPod>(network_pod(record));
+  undo.push([network, pod]() { return network->detach(std::move(*pod)); });
   plugins::NetworkAttachment attached =
-      co_await with_deadline(node.ring, deadline, network->attach(std::move(wanted)));
-  for (const std::string& ip : attached.ips) record.add_ips(ip);
-  co_return std::move(attached.netns);
+      co_await with_deadline(node.ring, deadline, network->attach(pod->request));
+  pod->result = attached.result;
+  co_await set_network_result(record, std::move(attached.result));
+  co_return attached;
 }
 
 Task<void> enter_cgroup(Node& node, const records::SandboxRecord& record,
@@ -106,13 +106,15 @@ Task<void> start_sandbox(Node& node, Sandbox& sandbox, plugins::RuntimeHandler& 
 }
 
 plugins::SandboxRequest request_of(const records::SandboxRecord& record,
-                                   std::map<std::string, std::string> sysctl, UniqueFd netns,
-                                   UniqueFd tmpfs) {
+                                   std::map<std::string, std::string> sysctl,
+                                   plugins::NetworkAttachment attached, UniqueFd tmpfs) {
   const v1::PodSandboxConfig& config = record.config();
   plugins::SandboxRequest request;
   request.sandbox_id = record.id();
   request.namespaces = namespaces_of(config);
-  request.netns = std::move(netns);
+  request.netns = std::move(attached.netns);
+  request.ipc = std::move(attached.ipc);
+  request.uts = std::move(attached.uts);
   request.hostname = hostname_of(config);
   request.sysctl = std::move(sysctl);
   request.oom_score_adj = kInitOomScoreAdj;
@@ -123,7 +125,7 @@ plugins::SandboxRequest request_of(const records::SandboxRecord& record,
 Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request& request,
                                ResolvedSandbox& resolved, AsyncUndo& undo) {
   std::string id = co_await make_id();
-  records::SandboxRecord record = new_record(handler, std::move(id), request);
+  records::SandboxRecord record = new_record(handler, node.networks, std::move(id), request);
   const std::shared_ptr<Sandbox> sandbox = new_sandbox(record);
   sandbox->run_stages = std::make_unique<Stages>("RunPodSandbox");
   Stages& stages = *sandbox->run_stages;
@@ -138,11 +140,12 @@ Task<std::string> make_sandbox(Node& node, const Handler& handler, const Request
   });
 
   stages.enter("network.attach");
-  UniqueFd netns = co_await attach_network(node, record, std::move(resolved.port_mappings), undo);
+  plugins::NetworkAttachment attached = co_await attach_network(node, record, undo);
+  stages.add_steps(attached.steps);
   stages.enter("files.make");
   UniqueFd tmpfs = co_await node.sandbox_files.make(record);
   plugins::SandboxRequest wanted =
-      request_of(record, std::move(resolved.sysctl), std::move(netns), std::move(tmpfs));
+      request_of(record, std::move(resolved.sysctl), std::move(attached), std::move(tmpfs));
   plugins::RuntimeHandler& runtime = *handler.runtime;
   const auto undo_start = [&runtime, id = sandbox->id()]() { return runtime.stop_sandbox(id); };
   if (sandbox->namespaces.pid) {

@@ -18,6 +18,29 @@ Task<int> init_pid_of(Node& node, const Sandbox& sandbox) {
   co_return status.ok() ? static_cast<int>(status->init_pid) : 0;
 }
 
+// One JSON object; empty: the network does not count, or cannot tell now.
+Task<std::string> counters_of(Node& node, const records::SandboxRecord& record) {
+  Result<plugins::Network*> network = node.networks.find(record.network());
+  if (!network.ok()) co_return std::string();
+  Result<std::optional<plugins::NetworkCounters>> counters =
+      co_await (*network)->counters(record.id()).result();
+  if (!counters.ok() || !counters->has_value()) co_return std::string();
+  const plugins::NetworkCounters& all = **counters;
+  std::string text = "{";
+  const auto add = [&text](const char* name, std::uint64_t value) {
+    text += (text.size() > 1 ? ",\"" : "\"") + std::string(name) + "\":" + std::to_string(value);
+  };
+  add("rx_bytes", all.rx_bytes);
+  add("rx_packets", all.rx_packets);
+  add("rx_errors", all.rx_errors);
+  add("rx_dropped", all.rx_dropped);
+  add("tx_bytes", all.tx_bytes);
+  add("tx_packets", all.tx_packets);
+  add("tx_errors", all.tx_errors);
+  add("tx_dropped", all.tx_dropped);
+  co_return text + "}";
+}
+
 }  // namespace
 
 Task<v1::PodSandboxStatusResponse> pod_sandbox_status(Node& node,
@@ -52,6 +75,8 @@ Task<v1::PodSandboxStatusResponse> pod_sandbox_status(Node& node,
     auto& info = *response.mutable_info();
     info["stages"] = stages_json({sandbox->run_stages.get()});
     info["network"] = record.network();
+    const std::string counters = co_await counters_of(node, record);
+    if (!counters.empty()) info["network_counters"] = counters;
     const int init_pid = co_await init_pid_of(node, *sandbox);
     info["init_pid"] = std::to_string(init_pid);
   }

@@ -7,6 +7,7 @@
 #include "cri/container/calls.h"
 #include "cri/field.h"
 #include "cri/sandbox/calls.h"
+#include "cri/sandbox/network.h"
 
 namespace berth::cri {
 
@@ -21,7 +22,8 @@ Task<void> detach_network(Node& node, const records::SandboxRecord& record) {
   Result<void> outcome;
   if (network.ok()) {
     const Deadline deadline = Deadline::after_ms(node.options.network_ms_max);
-    outcome = co_await with_deadline(node.ring, deadline, (*network)->detach(record.id())).result();
+    outcome = co_await with_deadline(node.ring, deadline, (*network)->detach(network_pod(record)))
+                  .result();
   } else {
     outcome = std::move(network).error();
   }

@@ -54,7 +54,10 @@ struct SandboxNamespaces {
 struct SandboxRequest {
   std::string sandbox_id{};
   SandboxNamespaces namespaces{};
-  UniqueFd netns{};        // made by the network plugin; not valid: the host's
+  UniqueFd netns{};  // made by the network plugin; not valid: the host's
+  // Made together with netns; not valid: the handler makes those that `namespaces` asks for.
+  UniqueFd ipc{};
+  UniqueFd uts{};
   std::string hostname{};  // set when namespaces.uts
   // "net.ipv4.ip_forward" -> "1"; of the shared namespaces only, the caller has checked that.
   std::map<std::string, std::string> sysctl{};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "plugins/api/network.h"
@@ -58,6 +59,8 @@ class PluginSet {
 struct Registry {
   PluginSet<Snapshotter> snapshotters{"snapshotter"};
   PluginSet<Network> networks{"network"};
+  // Of pods for which the operator has chosen none, in order of preference.
+  std::vector<Network*> default_networks{};
   PluginSet<ResourcesPlugin> resources{"resources"};
   PluginSet<RuntimeHandler> runtime_handlers{"runtime handler"};
 };

@@ -41,9 +41,7 @@ constexpr std::string_view kOfContainer = "berth:container/";
 
 }  // namespace
 
-NativeRuntime::NativeRuntime(NativeParts parts)
-    : parts_(std::move(parts)),
-      ipc_uts_(parts_.ring, CLONE_NEWIPC | CLONE_NEWUTS, parts_.namespace_pool) {}
+NativeRuntime::NativeRuntime(NativeParts parts) : parts_(std::move(parts)) {}
 
 NativeRuntime::~NativeRuntime() = default;
 
@@ -51,8 +49,7 @@ Task<Recovered> NativeRuntime::recover(std::vector<KnownSandbox> known) {
   native::KeeperOptions options{.binary = parts_.keeper_binary, .state_dir = parts_.state_dir};
   keeper_ = co_await native::KeeperClient::connect_or_start(
       parts_.ring, parts_.log, std::move(options), Deadline::after_ms(native::kKeeperStartMs));
-  sandboxes_ = std::make_unique<native::Sandboxes>(parts_.ring, parts_.log, *keeper_, ipc_uts_);
-  ipc_uts_.prefill();
+  sandboxes_ = std::make_unique<native::Sandboxes>(parts_.ring, parts_.log, *keeper_);
   Recovered recovered;
   std::set<std::string> containers;
   for (const KnownSandbox& sandbox : known) {
@@ -278,7 +275,6 @@ std::map<std::string, std::string> NativeRuntime::info() const {
 
 // A keeper without a process and a descriptor is of no use to the next agent.
 Task<void> NativeRuntime::close() {
-  co_await ipc_uts_.close();
   if (keeper_ == nullptr) co_return;
   if (keeper_->holds_nothing()) {
     const Deadline deadline = Deadline::after_ms(native::kRequestMs);

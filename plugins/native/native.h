@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The built-in runtime handler: berth's own launch plan and keeper, no OCI command line. It owns
-// the connection to the keeper from recover() to close(), the sandboxes, the compiled filters and a
-// pool of ipc and uts namespaces. Which processes live is what the keeper says.
+// the connection to the keeper from recover() to close(), the sandboxes and the compiled filters.
+// Which processes live is what the keeper says.
 #pragma once
 
 #include <map>
@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "core/base/log.h"
-#include "core/namespaces/namespace_pool.h"
 #include "core/ring/ring.h"
 #include "plugins/api/runtime_handler.h"
 #include "plugins/native/keeper_client.h"
@@ -27,7 +26,6 @@ struct NativeParts {
   Log& log;
   std::string state_dir{};      // holds keeper.sock, keeper.lock and keeper.table
   std::string keeper_binary{};  // path of berth-keeper
-  std::size_t namespace_pool = 8;
 };
 
 class NativeRuntime final : public RuntimeHandler {
@@ -72,7 +70,6 @@ class NativeRuntime final : public RuntimeHandler {
   Task<void> end_unknown(const std::set<std::string>& containers, Recovered& recovered);
 
   NativeParts parts_;
-  NamespacePool ipc_uts_;
   std::unique_ptr<native::KeeperClient> keeper_;  // from recover() on
   std::unique_ptr<native::Sandboxes> sandboxes_;  // from recover() on
   native::SeccompPrograms programs_;

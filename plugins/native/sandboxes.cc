@@ -10,6 +10,7 @@
 
 #include "core/linux/namespace.h"
 #include "core/linux/pidfd.h"
+#include "core/ring/offload.h"
 #include "core/ring/with_deadline.h"
 #include "plugins/native/container_plan.h"
 #include "plugins/native/limits.h"
@@ -79,11 +80,9 @@ Task<plugins::SandboxStatus> Sandboxes::make(plugins::SandboxRequest& request, A
 Task<void> Sandboxes::take_namespaces(plugins::SandboxRequest& request, Sandbox& sandbox) {
   SandboxDescriptors& descriptors = sandbox.descriptors;
   if (sandbox.shared.network) descriptors.net = std::move(request.netns);
-  if (sandbox.shared.ipc || sandbox.shared.uts) {
-    sys::NamespaceSet set = co_await ipc_uts_.take();
-    if (sandbox.shared.ipc) descriptors.ipc = std::move(set.ipc);
-    if (sandbox.shared.uts) descriptors.uts = std::move(set.uts);
-  }
+  if (sandbox.shared.ipc) descriptors.ipc = std::move(request.ipc);
+  if (sandbox.shared.uts) descriptors.uts = std::move(request.uts);
+  co_await make_missing(sandbox);
   descriptors.kept = std::move(request.kept);
   SandboxSettings settings{.net = descriptors.net.get(),
                            .ipc = descriptors.ipc.get(),
@@ -91,6 +90,21 @@ Task<void> Sandboxes::take_namespaces(plugins::SandboxRequest& request, Sandbox&
                            .hostname = request.hostname,
                            .sysctl = std::move(request.sysctl)};
   co_await configure_sandbox(ring_, std::move(settings));
+}
+
+// A pod on the host's network gets no namespaces from its network.
+Task<void> Sandboxes::make_missing(Sandbox& sandbox) {
+  SandboxDescriptors& descriptors = sandbox.descriptors;
+  const bool needs_ipc = sandbox.shared.ipc && !descriptors.ipc.valid();
+  const bool needs_uts = sandbox.shared.uts && !descriptors.uts.valid();
+  const int flags = (needs_ipc ? CLONE_NEWIPC : 0) | (needs_uts ? CLONE_NEWUTS : 0);
+  if (flags == 0) co_return;
+  std::function<Result<sys::NamespaceSet>()> make = [flags]() {
+    return sys::make_namespaces(flags);
+  };
+  sys::NamespaceSet set = co_await offload(ring_, std::move(make));
+  if (needs_ipc) descriptors.ipc = std::move(set.ipc);
+  if (needs_uts) descriptors.uts = std::move(set.uts);
 }
 
 Task<void> Sandboxes::start_init(const plugins::SandboxRequest& request, Sandbox& sandbox) {

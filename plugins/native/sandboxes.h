@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "core/base/log.h"
-#include "core/namespaces/namespace_pool.h"
 #include "core/ring/ring.h"
 #include "core/task/with_undo.h"
 #include "plugins/api/runtime_handler.h"
@@ -22,9 +21,8 @@ namespace berth::native {
 
 class Sandboxes {
  public:
-  // All outlive the object. `ipc_uts` makes sets of one ipc and one uts namespace.
-  Sandboxes(Ring& ring, Log& log, KeeperClient& keeper, NamespacePool& ipc_uts)
-      : ring_(ring), log_(log), keeper_(keeper), ipc_uts_(ipc_uts) {}
+  // All outlive the object.
+  Sandboxes(Ring& ring, Log& log, KeeperClient& keeper) : ring_(ring), log_(log), keeper_(keeper) {}
 
   Task<plugins::SandboxStatus> start(plugins::SandboxRequest request);
   // Ends the init, and with it every process of the sandbox's PID namespace. Unknown: fine.
@@ -52,6 +50,7 @@ class Sandboxes {
 
   Task<plugins::SandboxStatus> make(plugins::SandboxRequest& request, AsyncUndo& undo);
   Task<void> take_namespaces(plugins::SandboxRequest& request, Sandbox& sandbox);
+  Task<void> make_missing(Sandbox& sandbox);
   Task<void> start_init(const plugins::SandboxRequest& request, Sandbox& sandbox);
   Task<void> end_init(std::string sandbox_id);
   Task<void> hold(std::string sandbox_id, const Sandbox& sandbox);
@@ -65,7 +64,6 @@ class Sandboxes {
   Ring& ring_;
   Log& log_;
   KeeperClient& keeper_;
-  NamespacePool& ipc_uts_;
   std::map<std::string, Sandbox> sandboxes_;
 };
 

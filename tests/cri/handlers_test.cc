@@ -7,6 +7,7 @@
 
 #include "cri/handler_options.h"
 #include "networking/host.h"
+#include "tests/support/fakes/network.h"
 
 namespace berth::cri {
 namespace {
@@ -52,6 +53,35 @@ TEST(Handlers, TwoOfOneNameAreRefused) {
 TEST(Handlers, APluginThatTwoShareIsAskedOnce) {
   const Handlers handlers = two_handlers();
   EXPECT_EQ(handlers.runtimes().size(), 1U);
+}
+
+TEST(Networks, TheNodesNetworkIsTheFirstThatIsConfiguredAtThatMoment) {
+  fakes::Attachments attachments;
+  fakes::NoFaults faults;
+  fakes::FakeNetwork first("first", attachments, faults);
+  fakes::FakeNetwork last("last", attachments, faults);
+  Networks networks;
+  networks.set_defaults({&first, &last});
+  const Handler handler{.name = "native"};
+  EXPECT_EQ(handler.network(networks).name(), "first");
+  first.set_status({.configured = false});
+  EXPECT_EQ(handler.network(networks).name(), "last");
+  last.set_status({.configured = false});
+  EXPECT_EQ(handler.network(networks).name(), "last");
+  first.set_status({.ready = false, .configured = true});
+  EXPECT_EQ(handler.network(networks).name(), "first") << "a broken one is not passed over";
+}
+
+TEST(Networks, TheChosenNetworkOfAHandlerIsItsOwn) {
+  fakes::Attachments attachments;
+  fakes::NoFaults faults;
+  fakes::FakeNetwork standard("standard", attachments, faults);
+  fakes::FakeNetwork chosen("chosen", attachments, faults);
+  chosen.set_status({.configured = false});
+  Networks networks;
+  networks.set_defaults({&standard});
+  const Handler handler{.name = "batch", .chosen_network = &chosen};
+  EXPECT_EQ(handler.network(networks).name(), "chosen");
 }
 
 TEST(Networks, AnUnknownNameListsTheKnownOnes) {

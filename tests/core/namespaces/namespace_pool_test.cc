@@ -33,13 +33,15 @@ class NamespacePoolTest : public ::testing::Test {
     ring_ = std::move(made).value();
   }
   sys::NamespaceSet take(NamespacePool& pool) {
-    Result<sys::NamespaceSet> set = ring_->run_until(pool.take());
-    EXPECT_TRUE(set.ok()) << set.error().message();
-    return std::move(set).value();
+    Result<TakenNamespaces> taken = ring_->run_until(pool.take());
+    EXPECT_TRUE(taken.ok()) << taken.error().message();
+    last_was_inline_ = taken->made_inline;
+    return std::move(taken->set);
   }
   void close(NamespacePool& pool) { EXPECT_TRUE(ring_->run_until(pool.close()).ok()); }
 
   std::unique_ptr<Ring> ring_;
+  bool last_was_inline_ = false;
 };
 
 TEST_F(NamespacePoolTest, NoSetIsEverHandedOutTwice) {
@@ -61,6 +63,7 @@ TEST_F(NamespacePoolTest, PrefilledPoolHandsOutWithoutMaking) {
   ASSERT_TRUE(ring_->run_until(until_ready(*ring_, pool, 4)).ok());
   EXPECT_EQ(pool.ready(), 4U);
   take(pool);
+  EXPECT_FALSE(last_was_inline_);
   EXPECT_EQ(pool.ready(), 3U);
   close(pool);
 }
@@ -96,9 +99,10 @@ TEST_F(NamespacePoolTest, ClosesWhileItWaitsToRefill) {
   EXPECT_EQ(pool.ready(), 0U);
 }
 
-TEST_F(NamespacePoolTest, PoolOfSizeZeroMakesOnDemand) {
+TEST_F(NamespacePoolTest, PoolOfSizeZeroMakesOnDemandAndSaysSo) {
   NamespacePool pool(*ring_, kFlags, 0);
   EXPECT_TRUE(take(pool).ipc.valid());
+  EXPECT_TRUE(last_was_inline_);
   EXPECT_EQ(pool.ready(), 0U);
   close(pool);
 }

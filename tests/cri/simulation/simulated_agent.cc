@@ -19,7 +19,7 @@ Agent::Agent(Place& place, World& world)
   networks_.add(pod_network_);
   networks_.add(host_network_);
   const Status added =
-      handlers_.add({.name = "fake", .runtime = &handler_, .network = &pod_network_});
+      handlers_.add({.name = "fake", .runtime = &handler_, .chosen_network = &pod_network_});
   CHECK(added.ok());
   node_.reset(new cri::Node{.ring = world.ring,
                             .log = place.log,

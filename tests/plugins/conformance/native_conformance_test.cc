@@ -69,11 +69,8 @@ class NativePlace final : public RuntimeHandlerFactory {
 
  private:
   void make() {
-    handler_ = std::make_unique<NativeRuntime>(NativeParts{.ring = *ring_,
-                                                           .log = log_,
-                                                           .state_dir = dir_,
-                                                           .keeper_binary = BERTH_KEEPER,
-                                                           .namespace_pool = 1});
+    handler_ = std::make_unique<NativeRuntime>(
+        NativeParts{.ring = *ring_, .log = log_, .state_dir = dir_, .keeper_binary = BERTH_KEEPER});
   }
   // A keeper that has to keep something sees the same when an agent is killed.
   void drop() {

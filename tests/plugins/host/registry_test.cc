@@ -13,10 +13,11 @@ class NamedNetwork final : public Network {
   std::string_view name() const override { return name_; }
   Task<void> recover(std::vector<NetworkPod>) override { co_return; }
   Task<NetworkAttachment> attach(NetworkRequest) override { co_return NetworkAttachment(); }
-  Task<void> detach(std::string) override { co_return; }
-  NetworkStatus status() override {
-    return {.ready = true, .is_reachable = true, .reason = "", .message = ""};
-  }
+  Task<void> configure(NetworkConfig) override { co_return; }
+  Task<void> detach(NetworkPod) override { co_return; }
+  Task<void> status_changed(std::uint64_t) override { co_return; }
+  Task<std::optional<NetworkCounters>> counters(std::string) override { co_return std::nullopt; }
+  NetworkStatus status() override { return {.ready = true, .is_reachable = true}; }
   Task<void> close() override { co_return; }
 
  private:

@@ -41,8 +41,7 @@ class NativeRuntimeTest : public keeper::testing::KeeperTest {
     runtime_ = std::make_unique<NativeRuntime>(NativeParts{.ring = *ring_,
                                                            .log = log_,
                                                            .state_dir = options_.state_dir,
-                                                           .keeper_binary = options_.binary,
-                                                           .namespace_pool = 1});
+                                                           .keeper_binary = options_.binary});
     Result<Recovered> recovered = run(runtime_->recover(std::move(known)));
     EXPECT_TRUE(recovered.ok()) << recovered.error().message();
     return recovered.ok() ? std::move(*recovered) : Recovered{};

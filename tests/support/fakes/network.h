@@ -7,6 +7,7 @@
 #include <string>
 
 #include "plugins/api/network.h"
+#include "plugins/api/network_condition.h"
 #include "tests/support/fakes/faults.h"
 
 namespace berth::fakes {
@@ -21,17 +22,22 @@ class FakeNetwork final : public plugins::Network {
 
   std::string_view name() const override { return name_; }
   Task<void> recover(std::vector<plugins::NetworkPod> living) override;
+  Task<void> configure(plugins::NetworkConfig config) override;
   Task<plugins::NetworkAttachment> attach(plugins::NetworkRequest request) override;
-  Task<void> detach(std::string pod_id) override;
-  plugins::NetworkStatus status() override {
-    return {.ready = true, .is_reachable = true, .reason = {}, .message = {}};
-  }
-  Task<void> close() override { co_return; }
+  Task<void> detach(plugins::NetworkPod pod) override;
+  plugins::NetworkStatus status() override { return condition_.status(); }
+  Task<void> status_changed(std::uint64_t seen) override { return condition_.changed(seen); }
+  Task<std::optional<plugins::NetworkCounters>> counters(std::string pod_id) override;
+  Task<void> close() override;
+
+  // From the test: the status from now on.
+  void set_status(plugins::NetworkStatus status) { condition_.set(std::move(status)); }
 
  private:
   std::string name_;
   Attachments& attachments_;
   Faults& faults_;
+  plugins::NetworkCondition condition_{{.ready = true, .is_reachable = true}};
 };
 
 }  // namespace berth::fakes

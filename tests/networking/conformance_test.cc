@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The suite of networks for "host" and "isolated". Making network namespaces needs root.
+#include <memory>
+#include <utility>
+
+#include "networking/host.h"
+#include "networking/isolated.h"
+#include "tests/conformance/network_suite.h"
+
+namespace berth::plugins {
+
+class Isolated final : public NetworkFactory {
+ public:
+  Isolated() { restart({}); }
+  Ring& ring() override { return *ring_; }
+  Network& network() override { return *network_; }
+  void restart(std::vector<NetworkPod> living) override {
+    // An agent that is killed leaves no pool; the object's own must be ended.
+    if (network_ != nullptr) MUST(ring_->run_until(network_->close()));
+    network_ = std::make_unique<networking::IsolatedNetwork>(*ring_, 2);
+    MUST(ring_->run_until(network_->recover(std::move(living))));
+  }
+
+ private:
+  std::unique_ptr<Ring> ring_ = MUST(Ring::create());
+  std::unique_ptr<networking::IsolatedNetwork> network_;
+};
+
+class Host final : public NetworkFactory {
+ public:
+  Host() { restart({}); }
+  Ring& ring() override { return *ring_; }
+  Network& network() override { return *network_; }
+  void restart(std::vector<NetworkPod> living) override {
+    network_ = std::make_unique<networking::HostNetwork>();
+    MUST(ring_->run_until(network_->recover(std::move(living))));
+  }
+  bool is_host() const override { return true; }
+
+ private:
+  std::unique_ptr<Ring> ring_ = MUST(Ring::create());
+  std::unique_ptr<networking::HostNetwork> network_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Isolated, NetworkSuite, Isolated);
+INSTANTIATE_TYPED_TEST_SUITE_P(Host, NetworkSuite, Host);
+
+}  // namespace berth::plugins
