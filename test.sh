@@ -28,10 +28,11 @@ sanitized_rooms+="core/image/http;core/image/config;core/image/registry;core/ima
 sanitized_rooms+="core/image/transfer;core/image/store;core/image/unpack;core/image/archive;"
 sanitized_rooms+="core/image/pull;"
 sanitized_rooms+="core/container;core/keeper;plugins/api;plugins/resources;snapshotter;cri/layers;"
+sanitized_rooms+="core/namespaces;networking/limits;networking/cni;"
 sanitized_rooms+="tests"
-# What meets strangers' bytes, and many threads, only with a server or a mount beside it: pull,
-# push, unpack.
-sanitized_kernel="^(image_(http|session|trust|fetch|matrix|pull|unpack)|cri_layers_pull)_test$"
+# What meets strangers' bytes, and many threads, only with a server, a mount or a namespace beside
+# it: pull, push, unpack, CNI plugins.
+sanitized_kernel="^(image_(http|session|trust|fetch|matrix|pull|unpack)|cri_layers_pull|cni)_test$"
 # The unit tests that use threads; ThreadSanitizer checks nothing in the others.
 threaded="^(ring|image|images|store|snapshotter|task|scope|event|fake)_"
 

@@ -29,6 +29,16 @@ plugins::Network& Networks::standard() const {
   return *defaults_.back();
 }
 
+std::string Networks::why_passed_over() const {
+  std::string text;
+  const plugins::Network& used = standard();
+  for (plugins::Network* const network : defaults_) {
+    if (network == &used) break;
+    text += std::string(network->name()) + ": " + network->status().message + "; ";
+  }
+  return text;
+}
+
 Task<void> Networks::configure(plugins::NetworkConfig config) const {
   for (const auto& [name, network] : by_name_) {
     Result<void> configured = co_await network->configure(config).result();

@@ -31,6 +31,8 @@ class Networks {
   void set_defaults(std::vector<plugins::Network*> preferred) { defaults_ = std::move(preferred); }
   // The first of them that is configured at this moment, else the last.
   plugins::Network& standard() const;
+  // What those before it say, each as "NAME: MESSAGE; ".
+  std::string why_passed_over() const;
   // Of all networks, one after the other. The first error ends it and names the network.
   Task<void> configure(plugins::NetworkConfig config) const;
   // failed_precondition that lists the known ones.

@@ -109,6 +109,7 @@ struct Parts {
   Pods pods;
   std::unique_ptr<Ring> ring;
   std::unique_ptr<Quiet> quiet;
+  std::unique_ptr<NamespacePool> namespaces;
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::State> image_state;
   std::unique_ptr<image::ContentStore> content;
@@ -167,12 +168,16 @@ Status build_handlers(Parts& parts, const Options& options) {
 }
 
 Status build_plugins(Parts& parts, const Options& options) {
+  parts.namespaces =
+      std::make_unique<NamespacePool>(*parts.ring, NamespacePool::kPod, options.namespace_pool);
   const plugins::BuiltinParts builtin{.ring = *parts.ring,
                                       .log = parts.log,
                                       .layout = parts.layout,
                                       .keeper_binary = options.keeper_binary,
                                       .cgroup_parent = options.cgroup_parent,
-                                      .namespace_pool = options.namespace_pool};
+                                      .cni_conf_dir = options.cni_conf_dir,
+                                      .cni_bin_dirs = options.cni_bin_dirs,
+                                      .namespaces = *parts.namespaces};
   TRY_(plugins::add_builtin(parts.registry, builtin));
   TRY_(build_handlers(parts, options));
   TRY(plugins::Snapshotter * snapshotter, parts.registry.snapshotters.find("overlay"));
@@ -222,6 +227,7 @@ Task<void> recover(Parts& parts) {
   for (const std::string& line : report.mended) parts.log.warn("reconcile", line);
   for (const std::string& line : report.failed) parts.log.error("reconcile", line);
   parts.log.info("reconcile", report.summary());
+  parts.namespaces->prefill();
   Result<void> swept = co_await parts.puller->sweep().result();
   if (!swept.ok()) parts.log.warn("image", "sweep: " + swept.error().message());
   parts.watch->spawn(parts.quiet->watch());
@@ -247,6 +253,7 @@ Task<void> close_parts(Parts& parts) {
   const Deadline grace = Deadline::after_ms(kShutdownGraceMs);
   static_cast<void>(co_await with_deadline(*parts.ring, grace, parts.attempts->close()).result());
   for (const auto& [name, network] : parts.networks.all()) co_await network->close();
+  co_await parts.namespaces->close();
   co_await parts.node->snapshotter.close();
   co_await parts.node->resources.close();
   for (plugins::RuntimeHandler* const runtime : parts.handlers.runtimes()) {

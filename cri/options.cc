@@ -79,6 +79,10 @@ Status finish(Options& options) {
     TRY(options.keeper_binary, beside_this_program("berth-keeper"));
   }
   TRY(options.keeper_binary, absolute("--keeper", options.keeper_binary));
+  TRY(options.cni_conf_dir, absolute("--cni-conf-dir", options.cni_conf_dir));
+  for (std::string& dir : options.cni_bin_dirs) {
+    TRY(dir, absolute("--cni-bin-dir", dir));
+  }
   if (!options.registry_config_dir.empty()) {
     TRY(options.registry_config_dir,
         absolute("--registry-config-dir", options.registry_config_dir));
@@ -90,6 +94,19 @@ Status finish(Options& options) {
     return sys_error(errno, "access", options.keeper_binary).with("--keeper");
   }
   return {};
+}
+
+void add_network_options(CLI::App& app, Options& options) {
+  app.add_option("--network", options.network,
+                 "network of pods that do not use the host's: cni or isolated; without it cni if "
+                 "its directory holds a configuration, else isolated with NetworkReady false, "
+                 "because pods get no address");
+  app.add_option("--cni-conf-dir", options.cni_conf_dir,
+                 "CNI configurations; the lexicographically first valid one is used")
+      ->capture_default_str();
+  app.add_option("--cni-bin-dir", options.cni_bin_dirs,
+                 "directories of CNI plugins, in order; may be repeated")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -121,9 +138,7 @@ Result<Options> parse_options(int argc, char** argv, bool* help) {
       "--runtime-handler", handlers,
       "NAME=PLUGIN[,network=NETWORK][,pids-limit=N]: a value of the CRI's runtime_handler; "
       "may be repeated, the first is the default; without it: native=native");
-  app.add_option("--network", options.network,
-                 "network of pods that do not use the host's; without it pods get `isolated`, and "
-                 "NetworkReady is false because that gives them no address");
+  add_network_options(app, options);
   app.add_option("--namespace-pool", options.namespace_pool, "namespace sets that are made ahead")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();

@@ -26,7 +26,11 @@ struct Options {
   LogLevel log_level = LogLevel::info;
   std::size_t namespace_pool = 8;        // namespace sets that are made ahead
   std::vector<HandlerOptions> handlers;  // at least one; the first is the default
-  std::optional<std::string> network;    // of handlers that name none; absent: isolated
+  // Of handlers that name none; absent: cni while the directory holds a valid configuration, else
+  // isolated.
+  std::optional<std::string> network;
+  std::string cni_conf_dir = "/etc/cni/net.d";
+  std::vector<std::string> cni_bin_dirs{"/opt/cni/bin", "/usr/lib/cni"};  // in order
   std::int64_t pids_limit = 0;           // of handlers that name none; 0: no limit
   std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
 };

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "networking/isolated.h"
 
-#include <sched.h>
-
 #include <utility>
 
 namespace berth::networking {
 
-IsolatedNetwork::IsolatedNetwork(Ring& ring, std::size_t pool_size)
-    : pool_(ring, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, pool_size),
+IsolatedNetwork::IsolatedNetwork(NamespacePool& pool)
+    : pool_(pool),
       condition_({.ready = true,
                   .is_reachable = false,
                   .reason = "PodsHaveNoAddress",
@@ -18,7 +16,6 @@ IsolatedNetwork::IsolatedNetwork(Ring& ring, std::size_t pool_size)
 Task<void> IsolatedNetwork::recover(std::vector<plugins::NetworkPod> living) {
   attached_.clear();
   for (plugins::NetworkPod& pod : living) attached_[pod.request.pod_id] = std::move(pod.netns);
-  pool_.prefill();
   co_return;
 }
 
@@ -63,8 +60,8 @@ Task<std::optional<plugins::NetworkCounters>> IsolatedNetwork::counters(std::str
 
 Task<void> IsolatedNetwork::close() {
   condition_.close();
-  co_await pool_.close();
   attached_.clear();
+  co_return;
 }
 
 }  // namespace berth::networking

@@ -13,11 +13,11 @@ namespace berth::networking {
 
 class IsolatedNetwork final : public plugins::Network {
  public:
-  // Keeps `pool_size` sets of net, ipc and uts namespaces ready.
-  IsolatedNetwork(Ring& ring, std::size_t pool_size);
+  // The pool makes sets of net, ipc and uts namespaces and outlives the network.
+  explicit IsolatedNetwork(NamespacePool& pool);
 
   std::string_view name() const override { return "isolated"; }
-  // Remembers the namespaces of living pods and begins to fill the pool.
+  // Remembers the namespaces of living pods.
   Task<void> recover(std::vector<plugins::NetworkPod> living) override;
   // The pods have no address, so the CIDRs change nothing.
   Task<void> configure(plugins::NetworkConfig config) override;
@@ -31,7 +31,7 @@ class IsolatedNetwork final : public plugins::Network {
   Task<void> close() override;
 
  private:
-  NamespacePool pool_;
+  NamespacePool& pool_;
   plugins::NetworkCondition condition_;
   // A second attach of a pod gives the first one's namespace.
   std::map<std::string, UniqueFd> attached_;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "networking/cni/cni.h"
 #include "networking/host.h"
 #include "networking/isolated.h"
 #include "plugins/cgroup1/cgroup1.h"
@@ -32,6 +33,19 @@ Result<std::unique_ptr<ResourcesPlugin>> make_resources(const BuiltinParts& part
   return std::unique_ptr<ResourcesPlugin>(std::move(plugin));
 }
 
+Status add_cni(Registry& registry, const BuiltinParts& parts) {
+  networking::CniOptions options;
+  options.conf_dir = parts.cni_conf_dir;
+  options.chain.bin_dirs = parts.cni_bin_dirs;
+  options.state_dir = parts.layout.state_dir();
+  NamespacePool& namespaces = parts.namespaces;
+  return registry.networks.add(std::make_unique<networking::CniNetwork>(
+      networking::CniParts{.ring = parts.ring,
+                           .log = parts.log,
+                           .options = std::move(options),
+                           .take = [&namespaces]() { return namespaces.take(); }}));
+}
+
 }  // namespace
 
 Status add_builtin(Registry& registry, const BuiltinParts& parts) {
@@ -43,10 +57,11 @@ Status add_builtin(Registry& registry, const BuiltinParts& parts) {
           {.dir = parts.layout.overlay_snapshots(), .state_dir = parts.layout.snapshots_state()}));
   TRY_(registry.snapshotters.add(std::move(overlay)));
   TRY_(registry.networks.add(std::make_unique<networking::HostNetwork>()));
-  TRY_(registry.networks.add(
-      std::make_unique<networking::IsolatedNetwork>(parts.ring, parts.namespace_pool)));
+  TRY_(registry.networks.add(std::make_unique<networking::IsolatedNetwork>(parts.namespaces)));
+  TRY_(add_cni(registry, parts));
+  TRY(Network * cni, registry.networks.find("cni"));
   TRY(Network * isolated, registry.networks.find("isolated"));
-  registry.default_networks = {isolated};
+  registry.default_networks = {cni, isolated};
   return registry.runtime_handlers.add(
       std::make_unique<NativeRuntime>(NativeParts{.ring = parts.ring,
                                                   .log = parts.log,

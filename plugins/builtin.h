@@ -4,9 +4,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "core/namespaces/namespace_pool.h"
 #include "core/ring/ring.h"
 #include "core/store/layout.h"
 #include "plugins/host/registry.h"
@@ -20,7 +22,9 @@ struct BuiltinParts {
   const store::Layout& layout;
   std::string keeper_binary;  // path of berth-keeper
   std::string cgroup_parent;
-  std::size_t namespace_pool = 8;
+  std::string cni_conf_dir;
+  std::vector<std::string> cni_bin_dirs;
+  NamespacePool& namespaces;  // of kind kPod; the caller closes it after the networks
 };
 
 // Fills the registry. The resources plugin is the one that fits the machine's cgroups.

@@ -7,6 +7,8 @@
 // thread only. close() before the destructor.
 #pragma once
 
+#include <sched.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -26,6 +28,9 @@ struct TakenNamespaces {
 
 class NamespacePool {
  public:
+  // The kinds of namespaces that a network gives a pod.
+  static constexpr int kPod = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+
   // `flags` as for sys::make_namespaces. Size 0: nothing is made ahead.
   NamespacePool(Ring& ring, int flags, std::size_t size);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cri/about/calls.h"
@@ -41,8 +42,8 @@ Task<v1::UpdateRuntimeConfigResponse> update_runtime_config(
   const std::string& cidr = request.runtime_config().network_config().pod_cidr();
   co_await check_name_if_set(kField, cidr);
   if (cidr.empty()) co_return v1::UpdateRuntimeConfigResponse();
-  Result<void> configured =
-      co_await node.networks.configure({.pod_cidrs = split_at_commas(cidr)}).result();
+  plugins::NetworkConfig config{.pod_cidrs = split_at_commas(cidr)};
+  Result<void> configured = co_await node.networks.configure(std::move(config)).result();
   if (!configured.ok()) co_await fail(std::move(configured).error().with(kField));
   co_return v1::UpdateRuntimeConfigResponse();
 }

@@ -34,7 +34,9 @@ void add_network_condition(v1::StatusResponse& response, const Handler& handler,
   condition->set_status(network.ready);
   if (network.ready) return;
   condition->set_reason(network.reason);
-  condition->set_message(network.message);
+  std::string message;
+  if (!is_chosen) message = networks.why_passed_over();
+  condition->set_message(message + network.message);
 }
 
 // {"native":{"keeper":"BUILD"}}

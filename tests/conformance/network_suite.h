@@ -49,7 +49,11 @@ class NetworkSuite : public testing::Test {
       return pod;
     }
   };
-  Pod attach(const std::string& id) { return {id, MUST(run(network().attach(request_for(id))))}; }
+  Pod attach(const std::string& id) {
+    Result<NetworkAttachment> attached = run(network().attach(request_for(id)));
+    EXPECT_TRUE(attached.ok()) << attached.error().message();
+    return {id, MUST(std::move(attached))};
+  }
   // 0: not valid.
   static ino_t inode_of(const UniqueFd& fd) {
     struct stat found {};

@@ -72,6 +72,18 @@ TEST(Networks, TheNodesNetworkIsTheFirstThatIsConfiguredAtThatMoment) {
   EXPECT_EQ(handler.network(networks).name(), "first") << "a broken one is not passed over";
 }
 
+TEST(Networks, AnUnconfiguredNetworkIsPassedOverWithItsReason) {
+  fakes::Attachments attachments;
+  fakes::NoFaults faults;
+  fakes::FakeNetwork first("first", attachments, faults);
+  fakes::FakeNetwork last("last", attachments, faults);
+  Networks networks;
+  networks.set_defaults({&first, &last});
+  EXPECT_EQ(networks.why_passed_over(), "");
+  first.set_status({.configured = false, .message = "there is no file"});
+  EXPECT_EQ(networks.why_passed_over(), "first: there is no file; ");
+}
+
 TEST(Networks, TheChosenNetworkOfAHandlerIsItsOwn) {
   fakes::Attachments attachments;
   fakes::NoFaults faults;

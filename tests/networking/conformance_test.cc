@@ -12,17 +12,18 @@ namespace berth::plugins {
 class Isolated final : public NetworkFactory {
  public:
   Isolated() { restart({}); }
+  ~Isolated() override { static_cast<void>(ring_->run_until(pool_.close())); }
   Ring& ring() override { return *ring_; }
   Network& network() override { return *network_; }
   void restart(std::vector<NetworkPod> living) override {
-    // An agent that is killed leaves no pool; the object's own must be ended.
     if (network_ != nullptr) MUST(ring_->run_until(network_->close()));
-    network_ = std::make_unique<networking::IsolatedNetwork>(*ring_, 2);
+    network_ = std::make_unique<networking::IsolatedNetwork>(pool_);
     MUST(ring_->run_until(network_->recover(std::move(living))));
   }
 
  private:
   std::unique_ptr<Ring> ring_ = MUST(Ring::create());
+  NamespacePool pool_{*ring_, NamespacePool::kPod, 2};
   std::unique_ptr<networking::IsolatedNetwork> network_;
 };
 

@@ -75,7 +75,9 @@ class NetworksTest : public testing::Test {
     ring_ = MUST(Ring::create());
   }
   void TearDown() override {
-    if (isolated_ != nullptr) MUST(run(isolated_->close()));
+    if (isolated_ == nullptr) return;
+    MUST(run(isolated_->close()));
+    MUST(run(pool_->close()));
   }
   template <typename T>
   Result<T> run(Task<T> task) {
@@ -83,13 +85,16 @@ class NetworksTest : public testing::Test {
   }
   IsolatedNetwork& isolated(std::size_t pool_size = 2) {
     if (isolated_ == nullptr) {
-      isolated_ = std::make_unique<IsolatedNetwork>(*ring_, pool_size);
+      pool_ = std::make_unique<NamespacePool>(*ring_, NamespacePool::kPod, pool_size);
+      isolated_ = std::make_unique<IsolatedNetwork>(*pool_);
       MUST(run(isolated_->recover({})));
+      pool_->prefill();
     }
     return *isolated_;
   }
 
   std::unique_ptr<Ring> ring_;
+  std::unique_ptr<NamespacePool> pool_;
   std::unique_ptr<IsolatedNetwork> isolated_;
 };
 

@@ -28,6 +28,8 @@ constexpr Ban kBans[] = {
      // The tests' and benches' own processes; the keeper becoming its new self; a child after
      // clone3.
      "tests/ bench/ core/keeper/ plugins/native/keeper_start.cc core/container/child_exec.cc "
+     // CNI plugins are programs of the administrator.
+     "networking/cni/run_plugin.cc "
      "scripts/"},
     {Where::code, FREE_CALL("v?fork"), "core/linux/clone3.h or the keeper: berthd is never forked",
      // doctor asks the kernel about a child of its own, in a program with one thread.

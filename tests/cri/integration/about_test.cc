@@ -28,7 +28,7 @@ TEST_F(About, StatusHasBothConditionsTrueAndTheHandlers) {
   std::set<std::string> handlers;
   for (const auto& handler : answer.value.runtime_handlers()) handlers.insert(handler.name());
   EXPECT_TRUE(handlers.count("")) << "the default handler has no name";
-  EXPECT_EQ(handlers, (std::set<std::string>{"", "native", "second"}));
+  EXPECT_EQ(handlers, (std::set<std::string>{"", "cni", "native", "second"}));
   EXPECT_TRUE(answer.value.info().empty()) << "only verbose";
 }
 
@@ -57,7 +57,18 @@ TEST_F(About, RuntimeConfigNamesTheCgroupDriver) {
   const auto answer = call(&Runtime::RuntimeConfig, v1::RuntimeConfigRequest());
   ASSERT_TRUE(answer.ok()) << answer.text();
   EXPECT_EQ(answer.value.linux().cgroup_driver(), v1::CgroupDriver::CGROUPFS);
-  EXPECT_TRUE(call(&Runtime::UpdateRuntimeConfig, v1::UpdateRuntimeConfigRequest()).ok());
+  v1::UpdateRuntimeConfigRequest update;
+  EXPECT_TRUE(call(&Runtime::UpdateRuntimeConfig, update).ok());
+  for (const char* cidrs : {"10.88.0.0/24", "10.88.0.0/24,fd88::/64"}) {
+    update.mutable_runtime_config()->mutable_network_config()->set_pod_cidr(cidrs);
+    EXPECT_TRUE(call(&Runtime::UpdateRuntimeConfig, update).ok()) << cidrs;
+  }
+  for (const char* cidrs : {"10.88.0.0", "10.88.0.0/33", "fd88::/129", "a/8"}) {
+    update.mutable_runtime_config()->mutable_network_config()->set_pod_cidr(cidrs);
+    const auto refused = call(&Runtime::UpdateRuntimeConfig, update);
+    EXPECT_EQ(refused.code(), grpc::StatusCode::INVALID_ARGUMENT) << cidrs;
+    EXPECT_NE(refused.text().find("pod_cidr"), std::string::npos) << refused.text();
+  }
 }
 
 TEST_F(About, AbsentImageIsAnEmptyAnswerAndRemovingItIsFine) {

@@ -89,6 +89,12 @@ std::vector<std::string> Node::berthd_arguments() {
           "native=native",
           "--runtime-handler",
           "second=native,network=isolated,pids-limit=64",
+          "--runtime-handler",
+          "cni=native,network=cni",
+          "--cni-conf-dir",
+          cni_conf_dir(),
+          "--cni-bin-dir",
+          "/usr/lib/cni",
           "--pids-limit",
           std::to_string(kPidsLimit),
           "--registries-conf",
@@ -97,6 +103,10 @@ std::vector<std::string> Node::berthd_arguments() {
 
 std::string Node::registries_conf() {
   return dir("BERTH_NODE_DIR") + "/registries.conf";
+}
+
+std::string Node::cni_conf_dir() {
+  return dir("BERTH_NODE_DIR") + "/cni";
 }
 
 std::string Node::cli_program() {

@@ -114,6 +114,7 @@ class Node : public ::testing::Test {
   static std::vector<std::string> berthd_arguments();
   // What berthd is told of; not there unless a test writes it, which then removes it.
   static std::string registries_conf();
+  static std::string cni_conf_dir();
   static std::string berthd_log();
   static std::string cli_program();  // `berth`
   static Ran shell(const std::string& command);
