@@ -106,7 +106,9 @@ Task<void> CniNetwork::recover(std::vector<NetworkPod> living) {
 
 // CHECK tells the log about a pod whose network was changed while the agent did not run.
 Task<void> CniNetwork::check_pod(std::string pod_id) {
-  const Pod& pod = pods_[pod_id];
+  const auto found = pods_.find(pod_id);
+  if (found == pods_.end()) co_return;  // detached before the check began
+  const Pod& pod = found->second;
   if (pod.result.saved.empty() || !pod.netns.valid()) co_return;
   Attachment attachment = co_await cni::read_saved(pod.result.saved);
   const std::string path = path_of(pod.netns.get());
@@ -196,6 +198,8 @@ Task<NetworkAttachment> CniNetwork::attach(NetworkRequest request) {
   cni::Steps steps(monotonic_now_ns());
   TakenNamespaces taken = co_await parts_.take();
   if (taken.made_inline) steps.add("namespaces.made_inline");
+  // Before ADD: what fails after it has to be undone.
+  attached.netns = co_await copy_of(taken.set.netns);
   warn_of_unheard(request);
   Attachment attachment = co_await prepare(std::move(request), taken.set.netns.get());
   co_await add(attachment, steps);
@@ -206,7 +210,6 @@ Task<NetworkAttachment> CniNetwork::attach(NetworkRequest request) {
   }
   attached.result = std::move(*result);
   attached.result.saved = cni::saved_text(attachment);
-  attached.netns = co_await copy_of(taken.set.netns);
   attached.ipc = std::move(taken.set.ipc);
   attached.uts = std::move(taken.set.uts);
   attached.steps = steps.all();
