@@ -31,7 +31,7 @@ struct Options {
   std::optional<std::string> network;
   std::string cni_conf_dir = "/etc/cni/net.d";
   std::vector<std::string> cni_bin_dirs{"/opt/cni/bin", "/usr/lib/cni"};  // in order
-  std::int64_t pids_limit = 0;           // of handlers that name none; 0: no limit
+  std::int64_t pids_limit = 0;  // of handlers that name none; 0: no limit
   std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
 };
 

@@ -39,11 +39,10 @@ Status add_cni(Registry& registry, const BuiltinParts& parts) {
   options.chain.bin_dirs = parts.cni_bin_dirs;
   options.state_dir = parts.layout.state_dir();
   NamespacePool& namespaces = parts.namespaces;
-  return registry.networks.add(std::make_unique<networking::CniNetwork>(
-      networking::CniParts{.ring = parts.ring,
-                           .log = parts.log,
-                           .options = std::move(options),
-                           .take = [&namespaces]() { return namespaces.take(); }}));
+  return registry.networks.add(std::make_unique<networking::CniNetwork>(networking::CniParts{
+      .ring = parts.ring, .log = parts.log, .options = std::move(options), .take = [&namespaces]() {
+        return namespaces.take();
+      }}));
 }
 
 }  // namespace
